@@ -1,0 +1,3 @@
+module github.com/scopewire/scopewire/tools/golangci-lint
+
+go 1.26.8
