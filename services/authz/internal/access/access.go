@@ -1,0 +1,189 @@
+// Package access holds the words that analysis and policy share: what a
+// statement touches, and why it may not. It is pure data.
+package access
+
+// Action is what a statement does to an object, by PostgreSQL's privilege
+// names and Scopewire's own.
+type Action string
+
+// The actions. An action that is none of these is denied.
+const (
+	Select     Action = "select"
+	Insert     Action = "insert"
+	Update     Action = "update"
+	Delete     Action = "delete"
+	Truncate   Action = "truncate"
+	References Action = "references"
+	Trigger    Action = "trigger"
+	Execute    Action = "execute"
+	Usage      Action = "usage"
+	Temporary  Action = "temporary"
+	Connect    Action = "connect"
+	Maintain   Action = "maintain"
+	Listen     Action = "listen"
+	Notify     Action = "notify"
+	Set        Action = "set"
+	DDL        Action = "ddl"
+	Admin      Action = "admin"
+)
+
+// Actions lists every action, in the order of the documentation.
+func Actions() []Action {
+	return []Action{Select, Insert, Update, Delete, Truncate, References, Trigger, Execute, Usage,
+		Temporary, Connect, Maintain, Listen, Notify, Set, DDL, Admin}
+}
+
+// Kind is the namespace an object's name lives in.
+type Kind string
+
+// The kinds of object.
+const (
+	Table     Kind = "table"
+	Sequence  Kind = "sequence"
+	Function  Kind = "function"
+	Procedure Kind = "procedure"
+	Schema    Kind = "schema"
+	Database  Kind = "database"
+	Setting   Kind = "setting"
+	Channel   Kind = "channel"
+	Type      Kind = "type"
+)
+
+// Kinds lists every kind.
+func Kinds() []Kind {
+	return []Kind{Table, Sequence, Function, Procedure, Schema, Database, Setting, Channel, Type}
+}
+
+// Object is a database object's name: unquoted, case-exact, truncated as
+// PostgreSQL truncates identifiers.
+type Object struct {
+	Kind Kind
+	// Schema is empty for kinds that live in none, and for a name as written
+	// without one.
+	Schema string
+	Name   string
+	// Arguments are a function's argument types as format_type prints them.
+	Arguments []string
+}
+
+// Access is one thing a statement touches.
+type Access struct {
+	Action Action
+	// Named is the object as written, Resolved as found in the catalog.
+	Named, Resolved Object
+	// Columns are the columns used under the action, sorted, without duplicates.
+	// With none and AllColumns unset, the action is needed on any one column.
+	Columns []string
+	// AllColumns asks for the action on the whole object.
+	AllColumns bool
+}
+
+// Reason is why a statement is not forwarded. The names are those of the
+// contract's enum Reason, lower case.
+type Reason string
+
+// The reasons.
+const (
+	Granted         Reason = "granted"
+	NotGranted      Reason = "not_granted"
+	ExplicitDeny    Reason = "explicit_deny"
+	UnknownObject   Reason = "unknown_object"
+	StatementKind   Reason = "statement_kind"
+	Construct       Reason = "construct"
+	FunctionDenied  Reason = "function"
+	RelationKind    Reason = "relation_kind"
+	OpaqueCode      Reason = "opaque_code"
+	SettingDenied   Reason = "setting"
+	Protocol        Reason = "protocol"
+	Syntax          Reason = "syntax"
+	GrammarUnknown  Reason = "grammar_unknown"
+	Undefined       Reason = "undefined"
+	Limit           Reason = "limit"
+	Encoding        Reason = "encoding"
+	TokenExpired    Reason = "token_expired"
+	TokenRevoked    Reason = "token_revoked"
+	TokenInvalid    Reason = "token_invalid"
+	Unavailable     Reason = "unavailable"
+	Context         Reason = "context"
+	ConditionNotMet Reason = "condition"
+)
+
+// EffectKind is a way in which a statement changes the session context.
+type EffectKind string
+
+// The effects of the statements that are analysed. Opaque stands for anything.
+const (
+	EffectBegin      EffectKind = "begin"
+	EffectCommit     EffectKind = "commit"
+	EffectRollback   EffectKind = "rollback"
+	EffectSavepoint  EffectKind = "savepoint"
+	EffectRelease    EffectKind = "release"
+	EffectRollbackTo EffectKind = "rollback_to"
+	EffectOpaque     EffectKind = "opaque"
+)
+
+// Effect is what a statement does to the session when it completes.
+type Effect struct {
+	Kind EffectKind
+	// Name is the savepoint's name.
+	Name string
+	// Chain is AND CHAIN.
+	Chain bool
+}
+
+// Error is the error PostgreSQL itself would give, with nothing in it that the
+// client did not send.
+type Error struct {
+	SQLState string
+	Message  string
+	// Position counts characters from 1; 0 is none.
+	Position int
+}
+
+// Statement is what analysis found out about one statement.
+type Statement struct {
+	// Kind is the command in lower case: "select", "insert", "rollback to".
+	Kind string
+	// Accesses are what it touches.
+	Accesses []Access
+	// Effects are what it does to the session.
+	Effects []Effect
+	// Normalised is its text with literals replaced and comments removed; empty
+	// when it could not be normalised.
+	Normalised string
+	// TextSHA256 is the digest of its text as sent.
+	TextSHA256 [32]byte
+}
+
+// Outcome is what analysis says of a whole unit.
+type Outcome int
+
+// The outcomes. The zero value denies.
+const (
+	// Denied: something in the unit is denied whatever is granted.
+	Denied Outcome = iota
+	// Judge: the accesses of every statement are known; policy decides.
+	Judge
+	// Failed: PostgreSQL would answer with Analysis.Error; nothing is forwarded.
+	Failed
+	// Hidden: PostgreSQL would answer with Analysis.Error, which the client may
+	// hear only if policy covers every access of Analysis.Requires; else Denied.
+	Hidden
+	// Refused: a limit was met; Analysis.Error says which.
+	Refused
+)
+
+// Analysis is the result for a unit.
+type Analysis struct {
+	Outcome Outcome
+	// Reason and Detail say why the outcome is not Judge. Detail is one line for
+	// audit, free of literals.
+	Reason Reason
+	Detail string
+	Error  Error
+	// Requires are the accesses that must be covered before Error may be told.
+	Requires []Access
+	// Statements are the unit's statements as far as they were understood, in
+	// order. Only under Judge are they complete.
+	Statements []Statement
+}
