@@ -1,0 +1,95 @@
+package catalog
+
+// name is a schema-qualified name as a map key. Schema and name are separate
+// fields, so that no spelling of one can run into the other.
+type name struct{ schema, name string }
+
+// index holds the look-ups. Its pointers go into the snapshot's own slices.
+type index struct {
+	schemas         map[string]bool
+	relationsByName map[name]*Relation
+	relationsByOID  map[OID]*Relation
+	typesByName     map[name]*Type
+	typesByOID      map[OID]*Type
+	functions       map[string][]*Function
+	operators       map[string][]*Operator
+	userCasts       []*Cast
+}
+
+// Index makes the look-ups ready. It is called once, by whoever filled the
+// snapshot, before anybody else sees it; from then on the slices must not be
+// changed. Every look-up of a snapshot that was not indexed finds nothing,
+// which denies.
+func (s *Snapshot) Index() {
+	x := index{
+		schemas:         make(map[string]bool, len(s.Schemas)),
+		relationsByName: make(map[name]*Relation, len(s.Relations)),
+		relationsByOID:  make(map[OID]*Relation, len(s.Relations)),
+		typesByName:     make(map[name]*Type, len(s.Types)),
+		typesByOID:      make(map[OID]*Type, len(s.Types)),
+		functions:       make(map[string][]*Function, len(s.Functions)),
+		operators:       make(map[string][]*Operator),
+	}
+	for i := range s.Schemas {
+		x.schemas[s.Schemas[i].Name] = true
+	}
+	for i := range s.Relations {
+		r := &s.Relations[i]
+		x.relationsByName[name{r.Schema, r.Name}] = r
+		x.relationsByOID[r.OID] = r
+	}
+	for i := range s.Types {
+		t := &s.Types[i]
+		x.typesByName[name{t.Schema, t.Name}] = t
+		x.typesByOID[t.OID] = t
+	}
+	for i := range s.Functions {
+		f := &s.Functions[i]
+		x.functions[f.Name] = append(x.functions[f.Name], f)
+	}
+	for i := range s.Operators {
+		o := &s.Operators[i]
+		x.operators[o.Name] = append(x.operators[o.Name], o)
+	}
+	for i := range s.Casts {
+		if s.Casts[i].OID >= FirstNormalOID {
+			x.userCasts = append(x.userCasts, &s.Casts[i])
+		}
+	}
+	s.index = x
+}
+
+// SchemaExists reports whether there is a schema of that name.
+func (s *Snapshot) SchemaExists(name string) bool { return s.index.schemas[name] }
+
+// RelationByName finds a relation of any kind, indexes and sequences included,
+// or returns nil. Names are compared as they are stored: unquoted and
+// case-exact. The relation belongs to the snapshot and must not be changed, as
+// is so for every look-up.
+func (s *Snapshot) RelationByName(schema, relation string) *Relation {
+	return s.index.relationsByName[name{schema, relation}]
+}
+
+// RelationByOID finds a relation, or returns nil.
+func (s *Snapshot) RelationByOID(oid OID) *Relation { return s.index.relationsByOID[oid] }
+
+// TypeByOID finds a type, or returns nil.
+func (s *Snapshot) TypeByOID(oid OID) *Type { return s.index.typesByOID[oid] }
+
+// TypeByName finds a type by the name pg_type gives it (int4, _int4), or
+// returns nil.
+func (s *Snapshot) TypeByName(schema, typ string) *Type {
+	return s.index.typesByName[name{schema, typ}]
+}
+
+// FunctionsNamed lists the functions, procedures, aggregates and window
+// functions of that name in every schema, in the snapshot's order.
+func (s *Snapshot) FunctionsNamed(name string) []*Function { return s.index.functions[name] }
+
+// OperatorsNamed lists the operators of that name in every schema, in the
+// snapshot's order.
+func (s *Snapshot) OperatorsNamed(name string) []*Operator { return s.index.operators[name] }
+
+// UserCasts lists the casts that did not come with the server: those that can
+// put code between two types which PostgreSQL's own rules say nothing about.
+func (s *Snapshot) UserCasts() []*Cast { return s.index.userCasts }
