@@ -2207,7 +2207,12 @@ type WatchRequest struct {
 	// The proxy's instance name. Only the first request of a stream needs it.
 	Instance string `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// The highest epoch the proxy has applied.
-	Applied       *Epoch `protobuf:"bytes,2,opt,name=applied,proto3" json:"applied,omitempty"`
+	Applied *Epoch `protobuf:"bytes,2,opt,name=applied,proto3" json:"applied,omitempty"`
+	// The request's number on this stream, from 1. Every request is answered by
+	// one response that carries it: only such a round trip can tell the proxy how
+	// old an answer is at most, since a pushed one may have been under way for any
+	// time.
+	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2256,6 +2261,13 @@ func (x *WatchRequest) GetApplied() *Epoch {
 	return nil
 }
 
+func (x *WatchRequest) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
 // WatchResponse is a heartbeat, with news when there are any.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2267,7 +2279,10 @@ type WatchResponse struct {
 	Revocations []*Revocation `protobuf:"bytes,3,rep,name=revocations,proto3" json:"revocations,omitempty"`
 	// The policy change that led to this epoch is urgent: pinned transactions
 	// are cut at once.
-	Urgent        bool `protobuf:"varint,4,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	Urgent bool `protobuf:"varint,4,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// The number of the request this answers; 0 for a push. A push may raise the
+	// epoch but confirms nothing.
+	Answers       uint64 `protobuf:"varint,5,opt,name=answers,proto3" json:"answers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2328,6 +2343,13 @@ func (x *WatchResponse) GetUrgent() bool {
 		return x.Urgent
 	}
 	return false
+}
+
+func (x *WatchResponse) GetAnswers() uint64 {
+	if x != nil {
+		return x.Answers
+	}
+	return 0
 }
 
 // Revocation ends tokens before their expiry. Every field that is set must
@@ -2947,15 +2969,17 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vProbeAnswer\x12/\n" +
 	"\x05probe\x18\x01 \x01(\v2\x19.scopewire.authz.v1.ProbeR\x05probe\x12\x16\n" +
 	"\x06exists\x18\x02 \x01(\bR\x06exists\x12 \n" +
-	"\vdescription\x18\x03 \x01(\fR\vdescription\"_\n" +
+	"\vdescription\x18\x03 \x01(\fR\vdescription\"{\n" +
 	"\fWatchRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x123\n" +
-	"\aapplied\x18\x02 \x01(\v2\x19.scopewire.authz.v1.EpochR\aapplied\"\xc7\x01\n" +
+	"\aapplied\x18\x02 \x01(\v2\x19.scopewire.authz.v1.EpochR\aapplied\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xe1\x01\n" +
 	"\rWatchResponse\x12/\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x19.scopewire.authz.v1.EpochR\x05epoch\x12+\n" +
 	"\x03age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12@\n" +
 	"\vrevocations\x18\x03 \x03(\v2\x1e.scopewire.authz.v1.RevocationR\vrevocations\x12\x16\n" +
-	"\x06urgent\x18\x04 \x01(\bR\x06urgent\"\x9b\x01\n" +
+	"\x06urgent\x18\x04 \x01(\bR\x06urgent\x12\x18\n" +
+	"\aanswers\x18\x05 \x01(\x04R\aanswers\"\x9b\x01\n" +
 	"\n" +
 	"Revocation\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x16\n" +
