@@ -1,0 +1,102 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Matrix says which roles may call which service, by the service's full name.
+// A service without a row is refused.
+type Matrix map[string][]Role
+
+// DefaultMatrix is the matrix of Scopewire's contracts: a proxy may ask and
+// append, authz may ask an external decision point, people may read and
+// administer.
+func DefaultMatrix() Matrix {
+	return Matrix{
+		"scopewire.authz.v1.AuthorizationService":      {Proxy},
+		"scopewire.authz.v1.AuthorizationAdminService": {Admin},
+		"scopewire.policy.v1.PolicyDecisionService":    {Authz},
+		"scopewire.audit.v1.AuditIngestService":        {Proxy},
+		"scopewire.audit.v1.AuditQueryService":         {Admin},
+		"scopewire.proxy.v1.CancelService":             {Proxy},
+		"grpc.health.v1.Health":                        {Proxy, Authz, Audit, Admin},
+		"grpc.reflection.v1.ServerReflection":          {Admin},
+		"grpc.reflection.v1alpha.ServerReflection":     {Admin},
+	}
+}
+
+// admits decides one call. fullMethod is "/package.Service/Method".
+func (m Matrix) admits(who Identity, fullMethod string) error {
+	service, method, ok := splitMethod(fullMethod)
+	if ok {
+		if roles, listed := m[service]; listed && who.Role != "" {
+			if who.Role == Local || slices.Contains(roles, who.Role) {
+				return nil
+			}
+		}
+	}
+	// The method is the caller's own word, but an odd one must not travel in an
+	// error message.
+	if !ok {
+		service, method = "unknown", "unknown"
+	}
+	return status.Errorf(codes.PermissionDenied, "%s may not call %s/%s", who, service, method)
+}
+
+func splitMethod(fullMethod string) (service, method string, ok bool) {
+	rest, ok := strings.CutPrefix(fullMethod, "/")
+	if !ok {
+		return "", "", false
+	}
+	service, method, ok = strings.Cut(rest, "/")
+	if !ok || !isMethodName(service) || !isMethodName(method) {
+		return "", "", false
+	}
+	return service, method, true
+}
+
+func isMethodName(s string) bool {
+	if s == "" || len(s) > 255 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// check is an error when a registered service has no row: such a service could
+// never be called, which is a bug to hear of at start.
+func (m Matrix) check(services map[string]grpc.ServiceInfo) error {
+	for name := range services {
+		if _, ok := m[name]; !ok {
+			return fmt.Errorf("service %s has no row in the caller matrix", name)
+		}
+	}
+	return nil
+}
+
+func (m Matrix) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if err := m.admits(Caller(ctx), info.FullMethod); err != nil {
+		return nil, err
+	}
+	return next(ctx, req)
+}
+
+func (m Matrix) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if err := m.admits(Caller(ss.Context()), info.FullMethod); err != nil {
+		return err
+	}
+	return next(srv, ss)
+}
