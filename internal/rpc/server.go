@@ -115,7 +115,9 @@ func NewServer(cfg ServerConfig, deps ServerDeps) (*Server, error) {
 }
 
 // RegisterService implements grpc.ServiceRegistrar.
-func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) { s.grpc.RegisterService(desc, impl) }
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.grpc.RegisterService(desc, impl)
+}
 
 // SetServing says what the health service answers. Serve turns it on and off
 // by itself; a service that cannot work turns it off in between.
