@@ -1,0 +1,192 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// Decision is the answer for a protocol unit. The zero value denies.
+type Decision struct {
+	// Allow is set when every access of every statement is covered.
+	Allow bool
+	// Refused is set when a limit was met: the client hears a refusal, which
+	// Failed describes, and no denial.
+	Refused bool
+	// Reason says why, for audit and metrics.
+	Reason access.Reason
+	// Detail is one line beside the reason, for audit. It names objects and
+	// rules, and no literal of the statement.
+	Detail string
+	// Failed is the error that PostgreSQL itself would give and that the client
+	// may hear; nil for a denial.
+	Failed *access.Error
+}
+
+// verdict is the outcome for one access.
+type verdict int
+
+const (
+	uncovered verdict = iota // No grant; the zero value.
+	covered                  // Granted.
+	denied                   // An explicit deny matches.
+)
+
+// Decide judges what analysis found out about a unit.
+func (g *Grants) Decide(a access.Analysis) Decision {
+	switch a.Outcome {
+	case access.Judge:
+		return g.judgeAll(a.Statements)
+	case access.Hidden:
+		return g.judgeHidden(a)
+	case access.Failed:
+		return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+	case access.Refused:
+		return Decision{Refused: true, Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+	case access.Denied:
+		return deny(a.Reason, a.Detail)
+	default:
+		return deny(access.Construct, "analysis gave an outcome that policy does not know")
+	}
+}
+
+// deny makes a denial. One without a reason, or with one that says the
+// opposite, still needs a row in audit.
+func deny(reason access.Reason, detail string) Decision {
+	if reason == "" || reason == access.Granted {
+		reason = access.NotGranted
+	}
+	return Decision{Reason: reason, Detail: detail}
+}
+
+func (g *Grants) judgeAll(statements []access.Statement) Decision {
+	var rules []string
+	for _, s := range statements {
+		for _, a := range s.Accesses {
+			v, rule := g.judge(a)
+			switch v {
+			case covered:
+				if !slices.Contains(rules, rule) {
+					rules = append(rules, rule)
+				}
+			case denied:
+				return deny(access.ExplicitDeny, displayAccess(a)+": "+rule)
+			default:
+				return deny(access.NotGranted, displayAccess(a))
+			}
+		}
+	}
+	return Decision{Allow: true, Reason: access.Granted, Detail: strings.Join(rules, ", ")}
+}
+
+// judgeHidden tells the error if everything it would reveal is covered. An
+// error that requires nothing would be Failed; one that comes here without a
+// requirement is a doubt, and doubt denies.
+func (g *Grants) judgeHidden(a access.Analysis) Decision {
+	for _, r := range a.Requires {
+		if v, _ := g.judge(r); v != covered {
+			return deny(access.UnknownObject, displayAccess(r))
+		}
+	}
+	if len(a.Requires) == 0 {
+		return deny(access.UnknownObject, a.Detail)
+	}
+	return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+}
+
+// Covers reports whether an access is allowed, and by which rule of the policy
+// file; or by which deny it is not, or "" when nothing covers it. An access is
+// judged by the object as resolved, or as named where it could not be resolved.
+func (g *Grants) Covers(a access.Access) (bool, string) {
+	v, rule := g.judge(a)
+	return v == covered, rule
+}
+
+// target is the object an access is judged by.
+func target(a access.Access) access.Object {
+	if a.Resolved.Name != "" {
+		return a.Resolved
+	}
+	return a.Named
+}
+
+// judge applies the rules in the order the package comment gives.
+func (g *Grants) judge(a access.Access) (verdict, string) {
+	o := target(a)
+	fine := perColumn(a.Action, o.Kind)
+	whole := a.AllColumns || !fine
+	if inSchema(o.Kind) {
+		// Without usage of its schema PostgreSQL lets nobody name an object.
+		schema := access.Object{Kind: access.Schema, Name: o.Schema}
+		for _, e := range g.deny.find(access.Usage, schema, false) {
+			return denied, e.rule
+		}
+	}
+	var deniedColumns []string
+	for _, e := range g.deny.find(a.Action, o, false) {
+		switch {
+		case e.columns == nil:
+			return denied, e.rule
+		case !fine:
+			// No column can be told apart under this action: a deny of columns
+			// says nothing about it.
+		case a.AllColumns, slices.ContainsFunc(a.Columns, func(c string) bool { return slices.Contains(e.columns, c) }):
+			return denied, e.rule
+		default:
+			deniedColumns = append(deniedColumns, e.columns...)
+		}
+	}
+	found := g.allow.find(a.Action, o, true)
+	for _, e := range found {
+		if e.columns == nil {
+			return covered, e.rule
+		}
+	}
+	switch {
+	case whole:
+	case len(a.Columns) > 0:
+		if rule, ok := coverColumns(found, a.Columns); ok {
+			return covered, rule
+		}
+	default:
+		for _, e := range found {
+			if slices.ContainsFunc(e.columns, func(c string) bool { return !slices.Contains(deniedColumns, c) }) {
+				return covered, e.rule
+			}
+		}
+	}
+	if a.Action == access.Usage && o.Kind == access.Schema {
+		if rule := g.allow.usage(o.Name); rule != "" {
+			return covered, rule
+		}
+	}
+	return uncovered, ""
+}
+
+// coverColumns reports whether the entries' columns together hold all of the
+// wanted ones, and which rules it took.
+func coverColumns(found []entry, wanted []string) (string, bool) {
+	var rules []string
+	for _, c := range wanted {
+		i := slices.IndexFunc(found, func(e entry) bool { return slices.Contains(e.columns, c) })
+		if i < 0 {
+			return "", false
+		}
+		if !slices.Contains(rules, found[i].rule) {
+			rules = append(rules, found[i].rule)
+		}
+	}
+	return strings.Join(rules, ", "), true
+}
+
+// usage returns a rule that grants something in the schema, or "".
+func (x *index) usage(schema string) string {
+	if rule := x.schemas[schema]; rule != "" {
+		return rule
+	}
+	if reservedSchema(schema) {
+		return ""
+	}
+	return x.everySchema
+}

@@ -1,0 +1,26 @@
+// Package policy reads the policy file and judges accesses by it.
+//
+// Parse checks the whole file at once and returns an immutable Policy.
+// Principal compiles what a token's scopes grant into Grants, an index that
+// answers one access with a few map look-ups; it depends on the set of scopes
+// alone, so a caller may keep it under that set. Decide applies Grants to what
+// analysis found out about a protocol unit.
+//
+// The rules, in the order in which they are applied to an access:
+//
+//  1. A deny that matches it wins; a deny of usage on a schema matches all that
+//     is in it, and a deny of columns all that touches one of them. Wildcards of
+//     a deny cover everything, system catalogs and admin included: there, too
+//     much is the safe side.
+//  2. A grant of the action on the object, without columns, covers it.
+//  3. Grants with columns add their columns together; they cover an access to
+//     columns that are all among them, and an access that needs any column.
+//  4. Usage of a schema is covered when anything in it is granted.
+//  5. Nothing else is covered.
+//
+// Wildcards of a grant never cover admin, schemas whose name begins with pg_,
+// information_schema, and the settings role and session_authorization. What is
+// to be granted there is named in full.
+//
+// The package is pure: no clock, network, file or log.
+package policy

@@ -1,0 +1,237 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// maxFile bounds the policy file. A thousand scopes with ten grants each are
+// about 1 MiB.
+const maxFile = 8 << 20
+
+// file is the policy file as written.
+type file struct {
+	Version        int                    `yaml:"version"`
+	Issuers        []issuerEntry          `yaml:"issuers"`
+	Scopes         map[string][]grantItem `yaml:"scopes"`
+	ScopeTemplates map[string][]grantItem `yaml:"scope_templates"`
+	Deny           []denyItem             `yaml:"deny"`
+	Presets        *[]string              `yaml:"presets"`
+	Logins         map[string]loginEntry  `yaml:"logins"`
+}
+
+// grantItem is one grant as written.
+type grantItem struct {
+	Actions []string  `yaml:"actions"`
+	Objects []string  `yaml:"objects"`
+	Columns *[]string `yaml:"columns"`
+	// What a later version understands is decoded, so that it is refused by its
+	// own sentence.
+	Rows    any `yaml:"rows"`
+	Trusted any `yaml:"trusted"`
+	When    any `yaml:"when"`
+}
+
+// denyItem is one deny as written.
+type denyItem struct {
+	Actions *[]string `yaml:"actions"`
+	Objects []string  `yaml:"objects"`
+	Columns *[]string `yaml:"columns"`
+	Rows    any       `yaml:"rows"`
+	When    any       `yaml:"when"`
+}
+
+// decode reads the file strictly.
+func decode(data []byte) (*file, error) {
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("the policy is over %d bytes", maxFile)
+	}
+	if err := checkTree(data); err != nil {
+		return nil, err
+	}
+	var f file
+	if err := config.Decode(data, &f); err != nil {
+		return nil, err
+	}
+	return &f, nil
+}
+
+// compile checks the file and builds the policy, or reports every problem.
+func (f *file) compile() (*Policy, error) {
+	var p config.Problems
+	pol := &Policy{scopes: make(map[string][]*rule, len(f.Scopes))}
+	if f.Version != 1 {
+		p.Addf("version", "this version reads policies of version 1")
+	}
+	pol.issuers = compileIssuers(&p, f.Issuers)
+	for _, scope := range slices.Sorted(maps.Keys(f.Scopes)) {
+		path := keyPath("scopes", scope)
+		if err := checkScope(scope); err != nil {
+			p.Addf(path, "%s", err)
+		}
+		pol.scopes[scope] = compileGrants(&p, path, f.Scopes[scope], nil)
+	}
+	for _, text := range slices.Sorted(maps.Keys(f.ScopeTemplates)) {
+		path := keyPath("scope_templates", text)
+		t, err := parseTemplate(text)
+		if err != nil {
+			p.Addf(path, "%s", err)
+			continue
+		}
+		t.rules = compileGrants(&p, path, f.ScopeTemplates[text], t.holes())
+		for _, h := range t.holes() {
+			if !slices.ContainsFunc(t.rules, func(r *rule) bool { return r.uses(h) }) {
+				p.Addf(path, "no grant uses the placeholder {%s}", h)
+			}
+		}
+		pol.templates = append(pol.templates, t)
+	}
+	for i, d := range f.Deny {
+		pol.denies = append(pol.denies, compileDeny(&p, fmt.Sprintf("deny[%d]", i), d))
+	}
+	pol.presets = compilePresets(&p, f.Presets)
+	pol.logins = compileLogins(&p, f.Logins)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	for _, name := range pol.presets {
+		pol.base = append(pol.base, presetRules(name)...)
+	}
+	return pol, nil
+}
+
+// compileGrants checks the grants of a scope or template.
+func compileGrants(p *config.Problems, path string, items []grantItem, holes []string) []*rule {
+	if len(items) == 0 {
+		p.Addf(path, "a scope without a grant grants nothing; remove it")
+	}
+	var rules []*rule
+	for i, item := range items {
+		rules = append(rules, compileGrant(p, fmt.Sprintf("%s[%d]", path, i), item, holes))
+	}
+	return rules
+}
+
+func compileGrant(p *config.Problems, path string, item grantItem, holes []string) *rule {
+	unsupported(p, path+".rows", item.Rows, "row filters")
+	unsupported(p, path+".trusted", item.Trusted, "trusted code")
+	unsupported(p, path+".when", item.When, "conditions")
+	r := &rule{name: path}
+	r.actions = compileActions(p, path+".actions", item.Actions, holes)
+	r.objects = compileObjects(p, path+".objects", item.Objects, holes)
+	r.columns = compileColumns(p, path+".columns", item.Columns, holes)
+	for _, finding := range r.problems() {
+		p.Addf(path, "%s", finding)
+	}
+	return r
+}
+
+func compileDeny(p *config.Problems, path string, item denyItem) *rule {
+	unsupported(p, path+".rows", item.Rows, "row filters")
+	unsupported(p, path+".when", item.When, "conditions")
+	r := &rule{name: path, actions: []actionItem{{action: anyAction}}}
+	if item.Actions != nil {
+		r.actions = compileActions(p, path+".actions", *item.Actions, nil)
+	}
+	r.objects = compileObjects(p, path+".objects", item.Objects, nil)
+	r.columns = compileColumns(p, path+".columns", item.Columns, nil)
+	for _, finding := range r.meaningless() {
+		p.Addf(path, "%s", finding)
+	}
+	return r
+}
+
+// unsupported refuses a key that a later version of Scopewire understands. To
+// ignore it would grant more than the policy says.
+func unsupported(p *config.Problems, path string, v any, what string) {
+	if v != nil {
+		p.Addf(path, "%s are not supported by this version", what)
+	}
+}
+
+// anyAction stands for every action; in a grant, for every one but admin.
+const anyAction access.Action = "*"
+
+func compileActions(p *config.Problems, path string, list, holes []string) []actionItem {
+	if len(list) == 0 {
+		p.Addf(path, "name at least one action")
+	}
+	var out []actionItem
+	for i, s := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if h, ok := hole(s); ok && slices.Contains(holes, h) {
+			out = append(out, actionItem{hole: h})
+			continue
+		}
+		a := access.Action(s)
+		if a != anyAction && !slices.Contains(access.Actions(), a) {
+			p.Addf(at, "there is no action %q; the actions are %s", s, join(access.Actions()))
+			continue
+		}
+		out = append(out, actionItem{action: a})
+	}
+	return out
+}
+
+func compileObjects(p *config.Problems, path string, list, holes []string) []pattern {
+	if len(list) == 0 {
+		p.Addf(path, "name at least one object")
+	}
+	var out []pattern
+	for i, s := range list {
+		pat, err := parsePattern(s, holes)
+		if err != nil {
+			p.Addf(fmt.Sprintf("%s[%d]", path, i), "%q: %s", s, err)
+			continue
+		}
+		out = append(out, pat)
+	}
+	return out
+}
+
+func compileColumns(p *config.Problems, path string, list *[]string, holes []string) []part {
+	if list == nil {
+		return nil
+	}
+	if len(*list) == 0 {
+		p.Addf(path, "name at least one column, or leave the key out for all of them")
+	}
+	out := []part{}
+	for i, s := range *list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if h, ok := hole(s); ok && slices.Contains(holes, h) {
+			out = append(out, part{hole: h})
+			continue
+		}
+		if s == "*" {
+			p.Addf(at, "leave the key columns out for all of them")
+			continue
+		}
+		id, err := parseIdentifier(s)
+		if err != nil {
+			p.Addf(at, "%q: %s", s, err)
+			continue
+		}
+		out = append(out, part{ident: id})
+	}
+	return out
+}
+
+// checkScope refuses names that no token can carry: scopes are separated by
+// spaces (RFC 6749 section 3.3).
+func checkScope(s string) error {
+	if s == "" {
+		return errors.New("a scope has a name")
+	}
+	for _, r := range s {
+		if r <= ' ' || r == 0x7f {
+			return errors.New("a scope holds no space and no control character")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/scopewire/scopewire/internal/config"
+)
+
+// Issuer is an OAuth issuer whose tokens are accepted.
+type Issuer struct {
+	// Issuer is compared with the token's iss as it stands.
+	Issuer string
+	// Audiences are the values one of which the token's aud must hold.
+	Audiences []string
+	// JWKSURI is where the issuer's keys are; empty with JWKSFile empty too:
+	// found by discovery.
+	JWKSURI string
+	// JWKSFile is a file with the issuer's keys.
+	JWKSFile string
+	// AcceptTypJWT also accepts tokens of typ JWT, which RFC 9068 access tokens
+	// are not: an issuer that needs it must not sign ID tokens for the audience.
+	AcceptTypJWT bool
+	// Algorithms are the signature algorithms accepted (RFC 7518 section 3.1 and
+	// RFC 8037), never empty.
+	Algorithms []string
+	// Skew is how far the issuer's clock may be off, at most MaxSkew.
+	Skew time.Duration
+}
+
+// MaxSkew bounds the skew of an issuer's clock.
+const MaxSkew = 30 * time.Second
+
+// algorithms are the asymmetric ones: with a symmetric algorithm, whoever
+// verifies could also sign.
+var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
+// defaultAlgorithms are accepted where the policy names none.
+var defaultAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+
+// issuerEntry is an issuer as written.
+type issuerEntry struct {
+	Issuer       string          `yaml:"issuer"`
+	Audiences    []string        `yaml:"audiences"`
+	JWKSURI      string          `yaml:"jwks_uri"`
+	JWKSFile     string          `yaml:"jwks_file"`
+	AcceptTypJWT bool            `yaml:"accept_typ_jwt"`
+	Algorithms   *[]string       `yaml:"algorithms"`
+	Skew         config.Duration `yaml:"skew"`
+}
+
+func compileIssuers(p *config.Problems, entries []issuerEntry) []Issuer {
+	if len(entries) == 0 {
+		p.Addf("issuers", "name at least one issuer")
+	}
+	var out []Issuer
+	for i, e := range entries {
+		path := fmt.Sprintf("issuers[%d]", i)
+		if slices.ContainsFunc(out, func(o Issuer) bool { return o.Issuer == e.Issuer }) {
+			p.Addf(path+".issuer", "%q stands twice", e.Issuer)
+		}
+		e.check(p, path)
+		is := Issuer{
+			Issuer: e.Issuer, Audiences: e.Audiences, JWKSURI: e.JWKSURI, JWKSFile: e.JWKSFile,
+			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: time.Duration(e.Skew),
+		}
+		if e.Algorithms != nil {
+			is.Algorithms = *e.Algorithms
+		}
+		out = append(out, is)
+	}
+	return out
+}
+
+func (e issuerEntry) check(p *config.Problems, path string) {
+	switch {
+	case e.Issuer == "":
+		p.Addf(path+".issuer", "name the issuer as its tokens do, by their claim iss")
+	case e.JWKSURI == "" && e.JWKSFile == "" && !secureURL(e.Issuer):
+		p.Addf(path+".issuer", "discovery needs an https URL; else name jwks_uri or jwks_file")
+	}
+	if len(e.Audiences) == 0 {
+		p.Addf(path+".audiences", "name at least one audience")
+	}
+	for i, a := range e.Audiences {
+		if a == "" {
+			p.Addf(fmt.Sprintf("%s.audiences[%d]", path, i), "an audience is not empty")
+		}
+	}
+	if e.JWKSURI != "" && e.JWKSFile != "" {
+		p.Addf(path, "name jwks_uri or jwks_file, not both")
+	}
+	if e.JWKSURI != "" && !secureURL(e.JWKSURI) {
+		p.Addf(path+".jwks_uri", "keys are fetched by https")
+	}
+	if e.Algorithms != nil {
+		if len(*e.Algorithms) == 0 {
+			p.Addf(path+".algorithms", "name at least one algorithm, or leave the key out for %s", join(defaultAlgorithms))
+		}
+		for i, a := range *e.Algorithms {
+			if !slices.Contains(algorithms, a) {
+				p.Addf(fmt.Sprintf("%s.algorithms[%d]", path, i), "%q is not accepted; the algorithms are %s", a, join(algorithms))
+			}
+		}
+	}
+	if e.Skew < 0 || time.Duration(e.Skew) > MaxSkew {
+		p.Addf(path+".skew", "the skew is between 0s and %s", MaxSkew)
+	}
+}
+
+// secureURL reports whether s is an absolute https URL, or an http one of this
+// machine, where nobody is between the two ends.
+func secureURL(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	switch u.Scheme {
+	case "https":
+		return true
+	case "http":
+		ip, err := netip.ParseAddr(u.Hostname())
+		return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+	default:
+		return false
+	}
+}
+
+func cloneIssuers(in []Issuer) []Issuer {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i].Audiences = slices.Clone(out[i].Audiences)
+		out[i].Algorithms = slices.Clone(out[i].Algorithms)
+	}
+	return out
+}

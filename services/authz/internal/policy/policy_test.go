@@ -1,0 +1,272 @@
+package policy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// decisions is a file of testdata/decide: a policy, and what it answers.
+type decisions struct {
+	Policy string `yaml:"policy"`
+	Cases  []struct {
+		Name   string   `yaml:"name"`
+		Scopes []string `yaml:"scopes"`
+		Action string   `yaml:"action"`
+		Object string   `yaml:"object"`
+		// Columns is a list, all or any.
+		Columns any           `yaml:"columns"`
+		Want    access.Reason `yaml:"want"`
+		// By is the rule that decided, where the case says so.
+		By string `yaml:"by"`
+	} `yaml:"cases"`
+}
+
+// object parses an object as a policy would name it.
+func object(t *testing.T, s string) access.Object {
+	t.Helper()
+	p, err := parsePattern(s, nil)
+	if err != nil && !strings.Contains(err.Error(), "scopewire") {
+		t.Fatal(err)
+	}
+	o := access.Object{Kind: p.kind, Arguments: p.arguments, Name: p.parts[len(p.parts)-1].ident}
+	switch {
+	case p.kind == access.Setting:
+		var names []string
+		for _, q := range p.parts {
+			names = append(names, q.ident)
+		}
+		o.Name = strings.Join(names, ".")
+	case len(p.parts) == 2:
+		o.Schema = p.parts[0].ident
+	}
+	return o
+}
+
+func TestDecisions(t *testing.T) {
+	files, err := filepath.Glob("testdata/decide/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no decisions to test", err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d decisions
+		if err := yaml.UnmarshalWithOptions(data, &d, yaml.Strict()); err != nil {
+			t.Fatal(name, err)
+		}
+		pol, err := Parse([]byte(d.Policy))
+		if err != nil {
+			t.Fatalf("%s: %s", name, err)
+		}
+		for _, c := range d.Cases {
+			t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml")+"/"+c.Name, func(t *testing.T) {
+				a := access.Access{Action: access.Action(c.Action), Resolved: object(t, c.Object)}
+				switch columns := c.Columns.(type) {
+				case nil:
+				case string:
+					a.AllColumns = columns == "all"
+					if columns != "all" && columns != "any" {
+						t.Fatalf("columns are a list, all or any, not %q", columns)
+					}
+				case []any:
+					for _, v := range columns {
+						id, err := parseIdentifier(v.(string))
+						if err != nil {
+							t.Fatal(err)
+						}
+						a.Columns = append(a.Columns, id)
+					}
+				}
+				grants := pol.Principal(c.Scopes)
+				got := grants.Decide(access.Analysis{
+					Outcome:    access.Judge,
+					Statements: []access.Statement{{Kind: "test", Accesses: []access.Access{a}}},
+				})
+				if got.Reason != c.Want || got.Allow != (c.Want == access.Granted) {
+					t.Errorf("got %+v, want %s", got, c.Want)
+				}
+				if _, rule := grants.Covers(a); c.By != "" && rule != c.By {
+					t.Errorf("decided by %q, want %q", rule, c.By)
+				}
+			})
+		}
+	}
+}
+
+const minimal = `version: 1
+issuers:
+  - issuer: https://idp.example.com
+    audiences: [postgres]
+`
+
+func mustParse(t *testing.T, more string) *Policy {
+	t.Helper()
+	p, err := Parse([]byte(minimal + more))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDecideOutcomes(t *testing.T) {
+	g := mustParse(t, `
+scopes:
+  s:
+    - actions: [select]
+      objects: [public.*]
+`).Principal([]string{"s"})
+	table := func(schema string) access.Access {
+		return access.Access{
+			Action: access.Select, AllColumns: true,
+			Named: access.Object{Kind: access.Table, Schema: schema, Name: "t"},
+		}
+	}
+	undefined := access.Error{SQLState: "42P01", Message: `relation "t" does not exist`, Position: 15}
+	tests := []struct {
+		name string
+		in   access.Analysis
+		want Decision
+	}{
+		{"the zero value", access.Analysis{}, Decision{Reason: access.NotGranted}},
+		{
+			"an unknown outcome",
+			access.Analysis{Outcome: 99, Statements: []access.Statement{{Accesses: []access.Access{table("public")}}}},
+			Decision{Reason: access.Construct, Detail: "analysis gave an outcome that policy does not know"},
+		},
+		{
+			"denied by analysis",
+			access.Analysis{Outcome: access.Denied, Reason: access.StatementKind, Detail: "do"},
+			Decision{Reason: access.StatementKind, Detail: "do"},
+		},
+		{
+			"denied with a reason that says granted",
+			access.Analysis{Outcome: access.Denied, Reason: access.Granted},
+			Decision{Reason: access.NotGranted},
+		},
+		{
+			"denied is not judged",
+			access.Analysis{Outcome: access.Denied, Reason: access.Construct, Statements: []access.Statement{{Accesses: []access.Access{table("public")}}}},
+			Decision{Reason: access.Construct},
+		},
+		{
+			"failed",
+			access.Analysis{Outcome: access.Failed, Reason: access.Syntax, Error: access.Error{SQLState: "42601"}},
+			Decision{Reason: access.Syntax, Failed: &access.Error{SQLState: "42601"}},
+		},
+		{
+			"refused",
+			access.Analysis{Outcome: access.Refused, Reason: access.Limit, Error: access.Error{SQLState: "54000"}},
+			Decision{Refused: true, Reason: access.Limit, Failed: &access.Error{SQLState: "54000"}},
+		},
+		{
+			"a missing name that a wildcard covers",
+			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Error: undefined, Requires: []access.Access{table("public")}},
+			Decision{Reason: access.Undefined, Failed: &undefined},
+		},
+		{
+			"a missing name that is not covered",
+			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Error: undefined, Requires: []access.Access{table("public"), table("private")}},
+			Decision{Reason: access.UnknownObject, Detail: "select on private.t"},
+		},
+		{
+			"a hidden error without a requirement",
+			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Error: undefined},
+			Decision{Reason: access.UnknownObject},
+		},
+		{
+			"nothing to run",
+			access.Analysis{Outcome: access.Judge},
+			Decision{Allow: true, Reason: access.Granted},
+		},
+		{
+			"one access of many",
+			access.Analysis{Outcome: access.Judge, Statements: []access.Statement{
+				{Accesses: []access.Access{table("public")}},
+				{Accesses: []access.Access{table("public"), table("private")}},
+			}},
+			Decision{Reason: access.NotGranted, Detail: "select on private.t"},
+		},
+		{
+			"a name without its schema",
+			access.Analysis{Outcome: access.Judge, Statements: []access.Statement{{Accesses: []access.Access{table("")}}}},
+			Decision{Reason: access.NotGranted, Detail: "select on t"},
+		},
+		{
+			"the object as resolved decides",
+			access.Analysis{Outcome: access.Judge, Statements: []access.Statement{{Accesses: []access.Access{{
+				Action:   access.Select,
+				Named:    access.Object{Kind: access.Table, Schema: "public", Name: "t"},
+				Resolved: access.Object{Kind: access.Table, Schema: "private", Name: "t"},
+			}}}}},
+			Decision{Reason: access.NotGranted, Detail: "select on private.t"},
+		},
+		{
+			"an access to nothing",
+			access.Analysis{Outcome: access.Judge, Statements: []access.Statement{{Accesses: []access.Access{{}}}}},
+			Decision{Reason: access.NotGranted, Detail: ` on :""`},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, g.Decide(tt.in)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestLogin(t *testing.T) {
+	p := mustParse(t, `
+logins:
+  app:
+    default: app_reader
+    by_scope:
+      app.write: app_writer
+`)
+	tests := []struct {
+		database, user string
+		scopes         []string
+		login          string
+		ok             bool
+	}{
+		{"app", "app_reader", nil, "app_reader", true},
+		{"app", "alice", nil, "app_reader", true},
+		{"app", "", nil, "app_reader", true},
+		{"app", "app_writer", nil, "app_reader", true},
+		{"app", "app_writer", []string{"app.read"}, "app_reader", true},
+		{"app", "app_writer", []string{"app.read", "app.write"}, "app_writer", true},
+		{"app", "alice", []string{"app.write"}, "app_reader", true},
+		{"other", "app_reader", []string{"app.write"}, "", false},
+		{"", "app_reader", nil, "", false},
+	}
+	for _, tt := range tests {
+		login, ok := p.Login(tt.database, tt.user, tt.scopes)
+		if login != tt.login || ok != tt.ok {
+			t.Errorf("Login(%q, %q, %q) = %q, %t; want %q, %t", tt.database, tt.user, tt.scopes, login, ok, tt.login, tt.ok)
+		}
+	}
+}
+
+func TestIssuersAreCopies(t *testing.T) {
+	p := mustParse(t, "")
+	p.Issuers()[0].Audiences[0] = "other"
+	if got := p.Issuers()[0].Audiences[0]; got != "postgres" {
+		t.Errorf("audience is now %q", got)
+	}
+}
+
+func TestDigestIsOfTheFile(t *testing.T) {
+	a, b := mustParse(t, ""), mustParse(t, "# a comment\n")
+	if a.Digest() == b.Digest() || a.Digest() != mustParse(t, "").Digest() {
+		t.Error("the digest does not follow the file")
+	}
+}
