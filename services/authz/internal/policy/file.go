@@ -66,7 +66,7 @@ func (f *file) compile() (*Policy, error) {
 	var p config.Problems
 	pol := &Policy{scopes: make(map[string][]*rule, len(f.Scopes))}
 	if f.Version != 1 {
-		p.Addf("version", "this version reads policies of version 1")
+		p.Addf("version", "write version: 1, the one there is")
 	}
 	pol.issuers = compileIssuers(&p, f.Issuers)
 	for _, scope := range slices.Sorted(maps.Keys(f.Scopes)) {

@@ -118,7 +118,22 @@ func walkPair(p *config.Problems, path string, n *ast.MappingValueNode, at func(
 		at("a key is a string; put it in quotes")
 		return
 	}
-	walk(p, keyPath(path, key.Value), n.Value)
+	path = keyPath(path, key.Value)
+	if _, null := n.Value.(*ast.NullNode); !null && later(path) {
+		return
+	}
+	walk(p, path, n.Value)
+}
+
+// later reports whether a key of a grant is refused by its own sentence, so
+// that what it holds need not be looked at.
+func later(path string) bool {
+	for _, suffix := range []string{"].rows", "].trusted", "].when"} {
+		if strings.HasSuffix(path, suffix) {
+			return true
+		}
+	}
+	return false
 }
 
 // keyPath extends a path by a key of the file.
