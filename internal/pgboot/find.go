@@ -50,7 +50,7 @@ func find(ctx context.Context, c Config) (binaries, error) {
 		return b, nil
 	}
 	if dir, err := cacheDir(c); err == nil {
-		dirs, _ := filepath.Glob(filepath.Join(dir, cachePrefix+"*", "bin")) //nolint:errcheck // the only error is a bad pattern
+		dirs, _ := filepath.Glob(filepath.Join(dir, cachePrefix+"*", "bin"))
 		if b, ok := newest(ctx, dirs, c.Major); ok {
 			return b, nil
 		}
@@ -79,7 +79,7 @@ func errNoServer(major int, tried error) error {
 func installed(ctx context.Context) []string {
 	var dirs []string
 	for _, pattern := range installGlobs {
-		found, _ := filepath.Glob(pattern) //nolint:errcheck // the only error is a bad pattern
+		found, _ := filepath.Glob(pattern)
 		dirs = append(dirs, found...)
 	}
 	if p, err := exec.LookPath("postgres"); err == nil {

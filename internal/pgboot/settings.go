@@ -66,7 +66,7 @@ func writeHBA(data string, c Config) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, append([]byte(strings.Join(c.HBA, "\n")+"\n"), old...), 0o600)
+	return os.WriteFile(name, append([]byte(strings.Join(c.HBA, "\n")+"\n"), old...), 0o600) //nolint:gosec // G703: a file of the server's folder
 }
 
 // copyCertificates copies the files of c.TLS into the data folder, where the
@@ -85,7 +85,7 @@ func copyCertificates(data string, c Config) error {
 		if err != nil {
 			return fmt.Errorf("copy certificate: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(data, name), pem, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(data, name), pem, 0o600); err != nil { //nolint:gosec // G703: constant names in the server's folder
 			return fmt.Errorf("copy certificate: %w", err)
 		}
 	}

@@ -100,7 +100,7 @@ func write(root *os.Root, name string, r io.Reader, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, r) //nolint:gosec // G110: the reader is limited to maxUnpacked
+	_, err = io.Copy(out, r)
 	return errors.Join(err, out.Close())
 }
 

@@ -1,0 +1,105 @@
+# The only entry point: people and CI call the same targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Every program: its name, its package, and whether it needs C (the SQL parser
+# is a C library; what does not link it is a static binary).
+BINARIES := \
+	scopewire,./cmd/scopewire,1 \
+	scopewire-proxy,./services/proxy/cmd/scopewire-proxy,0 \
+	scopewire-authz,./services/authz/cmd/scopewire-authz,1 \
+	scopewire-audit,./services/audit/cmd/scopewire-audit,0
+
+BIN := bin
+BUILDFLAGS := -trimpath -buildvcs=false -mod=readonly -ldflags='-s -w -buildid='
+
+# A tool is built once per pinned version; its module stays outside of go.work
+# so that what it needs never reaches the product.
+tool-version = $(shell awk '$$1 == "$(2)" {print $$2} $$2 == "$(2)" {print $$3}' tools/$(1)/go.mod | head -n 1)
+GOLANGCI := $(BIN)/tools/golangci-lint-$(call tool-version,golangci-lint,github.com/golangci/golangci-lint/v2)
+BUF := $(BIN)/tools/buf-$(call tool-version,buf,github.com/bufbuild/buf)
+
+FUZZTIME ?= 10m
+BENCH ?= .
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## all programs into bin/, and a check that every module builds without the workspace
+	@mkdir -p $(BIN)
+	@for b in $(BINARIES); do \
+		IFS=, read -r name package cgo <<<"$$b"; \
+		echo "build $(BIN)/$$name"; \
+		CGO_ENABLED=$$cgo go build $(BUILDFLAGS) -o $(BIN)/$$name $$package; \
+	done
+	@scripts/modules | while read -r dir; do \
+		echo "build $$dir without the workspace"; \
+		GOWORK=off go -C "$$dir" build -mod=readonly ./...; \
+	done
+
+.PHONY: generate
+generate: $(BUF) ## generated files: protobuf code and everything behind go:generate
+	@PATH="$(CURDIR)/$(BIN)/tools:$$PATH" scripts/generate $(BUF)
+
+.PHONY: check-generated
+check-generated: $(BUF) ## fails when a generated file is not what make generate would write
+	@scripts/check-generated $(abspath $(BUF))
+
+.PHONY: lint
+lint: lint-light $(GOLANGCI) $(BUF) ## gofmt, go vet, repository rules, golangci-lint, buf lint
+	@scripts/modules | grep -vx 'gen/go' | while read -r dir; do \
+		echo "golangci-lint $$dir"; \
+		(cd "$$dir" && $(abspath $(GOLANGCI)) run --config $(CURDIR)/.golangci.yml ./...); \
+	done
+	@echo "buf lint"; $(BUF) lint
+
+.PHONY: lint-light
+lint-light: ## gofmt, go vet and the repository rules alone
+	@echo "gofmt"; out=$$(git ls-files -z '*.go' | xargs -0 -r ls -d 2>/dev/null | xargs -r gofmt -l); \
+		if [ -n "$$out" ]; then echo "run gofmt -w on:"; echo "$$out"; exit 1; fi
+	@echo "go vet"; go vet work
+	@echo "repository rules"; go test ./test/rules/...
+
+.PHONY: test
+test: ## all tests of all modules; gets what they need and says so
+	@scripts/test
+
+.PHONY: test-race
+test-race: ## the same under the race detector
+	@scripts/test -race
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10m) each
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## benchmarks with allocations; BENCH=pattern picks some
+	go test -run '^$$' -bench '$(BENCH)' -benchmem work
+
+.PHONY: demo
+demo: build ## everything in one process, with a PostgreSQL, an issuer and sample data
+	@$(BIN)/scopewire demo
+
+.PHONY: tour
+tour: build ## a guided walk through the demo that checks each step and exits
+	@$(BIN)/scopewire demo --tour
+
+.PHONY: ci
+ci: build lint test ## what every change must pass
+
+.PHONY: clean
+clean: ## removes bin/
+	rm -rf $(BIN)
+
+$(GOLANGCI): tools/golangci-lint/go.mod
+	@echo "build $@ (about two minutes, once)"
+	@GOWORK=off go -C tools/golangci-lint build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BUF): tools/buf/go.mod
+	@echo "build $@ (about a minute, once)"
+	@GOWORK=off go -C tools/buf build -o $(abspath $@) github.com/bufbuild/buf/cmd/buf
