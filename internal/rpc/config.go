@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,7 +114,11 @@ func (c *ClientConfig) Validate(p *config.Problems, path string) {
 
 func validateAddress(p *config.Problems, path, address string, files TLSFiles, insecure bool) {
 	if !isUnix(address) {
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		_, port, err := net.SplitHostPort(address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
 			p.Addf(path+".address", "looks like host:port or unix:/path, not %q", address)
 			return
 		}

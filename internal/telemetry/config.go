@@ -3,6 +3,7 @@ package telemetry
 import (
 	"net"
 	"net/netip"
+	"strconv"
 
 	"github.com/scopewire/scopewire/internal/config"
 )
@@ -68,7 +69,7 @@ func (c *Config) Validate(p *config.Problems, path string) {
 		if t.Insecure || t.CAFile != "" || t.SampleRatio != nil {
 			p.Addf(path+".trace.endpoint", "must be set where another key of trace is")
 		}
-	} else if _, _, err := net.SplitHostPort(t.Endpoint); err != nil {
+	} else if !isHostPort(t.Endpoint) {
 		p.Addf(path+".trace.endpoint", "looks like host:port, not %q", t.Endpoint)
 	}
 	if t.Insecure && t.CAFile != "" {
@@ -88,12 +89,22 @@ func (c *AdminConfig) Validate(p *config.Problems, path string) {
 	if c.Address == "" {
 		return
 	}
-	host, _, err := net.SplitHostPort(c.Address)
-	if err != nil {
+	host, _, _ := net.SplitHostPort(c.Address)
+	if !isHostPort(c.Address) {
 		p.Addf(path+".address", "looks like 127.0.0.1:6482, not %q", c.Address)
 		return
 	}
 	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		p.Addf(path+".address", "must be a loopback address: the admin server has no authentication")
 	}
+}
+
+// isHostPort wants a port by number: a URL's "http://host" would split too.
+func isHostPort(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }

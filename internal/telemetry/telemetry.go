@@ -165,7 +165,7 @@ func (t *Telemetry) connect(cfg TraceConfig, deps Deps) (sdktrace.SpanExporter, 
 		return nil, err
 	}
 	t.collector = conn
-	return exporter, nil
+	return &loggedExporter{SpanExporter: exporter, log: t.log}, nil
 }
 
 // Shutdown exports what is left, within ctx, and ends every goroutine of the
