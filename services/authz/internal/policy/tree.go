@@ -45,7 +45,7 @@ func checkTree(data []byte) error {
 // of a block collection is indented further than the one around it, or begins
 // with another "- ", "? " or key on its line.
 func checkNesting(data []byte) error {
-	flow, indicators, line := 0, 0, 0
+	flow, indicators, line, marks := 0, 0, 0, 0
 	for _, t := range lexer.Tokenize(string(data)) {
 		if t.Position.Line != line {
 			line, indicators = t.Position.Line, 0
@@ -55,6 +55,12 @@ func checkNesting(data []byte) error {
 			flow++
 		case token.MappingEndType, token.SequenceEndType:
 			flow--
+		case token.AnchorType, token.AliasType, token.TagType:
+			// walk names every one of them, but a long chain would keep the parser
+			// busy for minutes.
+			if marks++; marks > maxNesting {
+				return fmt.Errorf("line %d: anchors, aliases and tags are not accepted", t.Position.Line)
+			}
 		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
 			indicators++
 		default:
