@@ -1,0 +1,145 @@
+package decide
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+)
+
+// maxTTL bounds what a decision's TTL may say, so that a garbled one cannot make
+// it immortal.
+const maxTTL = time.Hour
+
+// check holds an answer against its question and against what this proxy can
+// do. Whatever is not understood in full is an error.
+func check(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, sent time.Time) (*Decision, error) {
+	if resp.GetRequestId() != msg.GetRequestId() || !bytes.Equal(resp.GetUnitSha256(), msg.GetUnitSha256()) {
+		return nil, errors.New("authz answered another request")
+	}
+	if err := known(resp.ProtoReflect(), 0); err != nil {
+		return nil, err
+	}
+	d := &Decision{Verdict: resp.GetVerdict(), Reason: resp.GetReason(), Detail: resp.GetReasonDetail(),
+		Statements: resp.GetStatements(), Epoch: resp.GetEpoch(), Error: resp.GetError(), AsOf: sent, Expires: sent}
+	switch d.Verdict {
+	case authzv1.Verdict_VERDICT_ALLOW:
+		return d, checkAllow(msg, resp, d, sent)
+	case authzv1.Verdict_VERDICT_DENY, authzv1.Verdict_VERDICT_REFUSE:
+		return d, nil
+	case authzv1.Verdict_VERDICT_ERROR:
+		if d.Error.GetMessage() == "" || len(d.Error.GetSqlstate()) != 5 {
+			return nil, errors.New("authz answered an error without saying which")
+		}
+		return d, nil
+	case authzv1.Verdict_VERDICT_UNSPECIFIED, authzv1.Verdict_VERDICT_UNKNOWN_TOKEN, authzv1.Verdict_VERDICT_PROBE:
+		return nil, fmt.Errorf("authz answered verdict %v", d.Verdict)
+	default:
+		return nil, fmt.Errorf("authz answered verdict %d, which this version does not know", d.Verdict)
+	}
+}
+
+// checkAllow completes an allow, which has to be flawless.
+func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) error {
+	if msg.GetFunctionCall() != nil {
+		return errors.New("authz allowed a function call, which this version does not forward")
+	}
+	if d.Error != nil || len(resp.GetProbes()) > 0 {
+		return errors.New("authz answered an allow and an error at once")
+	}
+	if d.Epoch.GetPolicy() == 0 {
+		return errors.New("authz answered an allow without an epoch")
+	}
+	if len(resp.GetEdits()) > 0 {
+		return errors.New("authz asks for edits, which this version does not make")
+	}
+	ob := resp.GetObligations()
+	if ob.GetRowLimit() != 0 || ob.GetStatementTimeout() != nil || ob.GetAudit() == authzv1.AuditMode_AUDIT_MODE_COUNT {
+		return errors.New("authz asks for obligations that this version does not fulfil")
+	}
+	if resp.GetErrors() == authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN {
+		return errors.New("authz asks for open errors, which this version does not give")
+	}
+	for _, s := range d.Statements {
+		for _, e := range s.GetEffects() {
+			if !supported(e.GetKind()) {
+				return fmt.Errorf("the statement has effect %v, which this version does not follow", e.GetKind())
+			}
+		}
+	}
+	age, ttl := resp.GetAge(), resp.GetTtl()
+	if !age.IsValid() || age.AsDuration() < 0 || !ttl.IsValid() || ttl.AsDuration() < 0 {
+		return errors.New("authz answered an allow without age and ttl")
+	}
+	d.AsOf = sent.Add(-age.AsDuration())
+	d.Expires = sent.Add(min(ttl.AsDuration(), maxTTL))
+	d.Cacheable = resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT ||
+		resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT
+	return nil
+}
+
+// supported lists the effects after which the session context is known without
+// asking the server.
+func supported(k authzv1.EffectKind) bool {
+	switch k {
+	case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_COMMIT,
+		authzv1.EffectKind_EFFECT_KIND_ROLLBACK, authzv1.EffectKind_EFFECT_KIND_SAVEPOINT,
+		authzv1.EffectKind_EFFECT_KIND_RELEASE, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
+		return true
+	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_SET,
+		authzv1.EffectKind_EFFECT_KIND_RESET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL,
+		authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
+		authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE,
+		authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_DDL,
+		authzv1.EffectKind_EFFECT_KIND_REFRESH, authzv1.EffectKind_EFFECT_KIND_OPAQUE:
+		return false
+	default:
+		return false
+	}
+}
+
+// maxDepth bounds the nesting of an answer.
+const maxDepth = 16
+
+// known returns an error if m, or anything in it, holds a field or an enum value
+// that this version's contract does not have.
+func known(m protoreflect.Message, depth int) error {
+	if depth > maxDepth {
+		return errors.New("authz answered a message that is nested too deep")
+	}
+	if len(m.GetUnknown()) > 0 {
+		return fmt.Errorf("authz answered a %s with fields that this version does not know", m.Descriptor().Name())
+	}
+	var err error
+	value := func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.Message() != nil:
+			err = known(v.Message(), depth+1)
+		case fd.Enum() != nil:
+			if fd.Enum().Values().ByNumber(v.Enum()) == nil {
+				err = fmt.Errorf("authz answered %s %d, which this version does not know", fd.Enum().Name(), v.Enum())
+			}
+		}
+		return err == nil
+	}
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.IsMap():
+			v.Map().Range(func(_ protoreflect.MapKey, e protoreflect.Value) bool { return value(fd.MapValue(), e) })
+		case fd.IsList():
+			for i := range v.List().Len() {
+				if !value(fd, v.List().Get(i)) {
+					break
+				}
+			}
+		default:
+			value(fd, v)
+		}
+		return err == nil
+	})
+	return err
+}

@@ -1,0 +1,93 @@
+// Package decide obtains decisions and says how long they hold.
+//
+// An Authorizer judges one protocol unit. Remote asks authz over one stream that
+// all sessions share. Watcher keeps a Fence up to date: the highest epoch seen
+// from any source, and the last moment at which it is known to have been the
+// newest. A decision may be used again while Fence.Holds says so, and never
+// otherwise: its epoch must be the highest seen in every component, its TTL must
+// not have run out, and either the decision itself or a later round trip of the
+// watch must be younger than the staleness bound. Ages are counted from the
+// moment a request was SENT, on the proxy's monotonic clock; counting from
+// receipt would let a delayed answer look fresh.
+//
+// What can fail: no stream, no answer in time, an answer for something else, an
+// answer with anything in it that this version does not know. All of them are
+// errors, and an error refuses the statement.
+package decide
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/secret"
+)
+
+// Authorizer judges protocol units. Implementations are safe for concurrent
+// use, block no longer than ctx allows, keep no reference to the request's
+// bytes after they return, and return an error whenever there is any doubt.
+type Authorizer interface {
+	Authorize(ctx context.Context, req *Request) (*Decision, error)
+}
+
+// TokenHash is the SHA-256 of a token: the token's name outside authz.
+type TokenHash [sha256.Size]byte
+
+// UnitKind is the protocol message a unit came in.
+type UnitKind int
+
+// The kinds of unit.
+const (
+	// UnitQuery is the text of a Query message.
+	UnitQuery UnitKind = iota + 1
+	// UnitParse is a Parse message.
+	UnitParse
+	// UnitFunctionCall is a FunctionCall message.
+	UnitFunctionCall
+)
+
+// Request is one unit and the session it would run in. It belongs to the caller
+// and is not changed.
+type Request struct {
+	SessionID   id.ID
+	StatementID id.ID
+	Token       secret.Bytes
+	TokenHash   TokenHash
+	// Context is shared by a session's requests and never modified in place.
+	Context *authzv1.SessionContext
+	Kind    UnitKind
+	// Text is the SQL, or the body of a FunctionCall.
+	Text []byte
+	// ParameterTypes are the OIDs of a Parse.
+	ParameterTypes []uint32
+	// FunctionOID and Arguments describe a FunctionCall.
+	FunctionOID uint32
+	Arguments   uint32
+}
+
+// Decision is the judgement of a unit. It is immutable.
+type Decision struct {
+	// Verdict is one of ALLOW, DENY, REFUSE and ERROR; never anything else.
+	Verdict authzv1.Verdict
+	// Reason and Detail say why, for audit alone.
+	Reason authzv1.Reason
+	Detail string
+	// Statements are what authz found in the unit, for audit and effects.
+	Statements []*authzv1.Statement
+	// Error is set under ERROR, and may be under REFUSE.
+	Error *authzv1.StatementError
+	// Epoch is what the decision was made from.
+	Epoch *authzv1.Epoch
+	// AsOf is the moment up to which the facts are known to be fresh at least.
+	AsOf time.Time
+	// Expires is when the TTL runs out.
+	Expires time.Time
+	// Cacheable says that the decision may be used for another unit with the
+	// same text.
+	Cacheable bool
+}
+
+// Allowed reports whether the unit may be forwarded.
+func (d *Decision) Allowed() bool { return d != nil && d.Verdict == authzv1.Verdict_VERDICT_ALLOW }

@@ -1,0 +1,142 @@
+package decide
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/sys"
+)
+
+// Reconnects of the watch and of the decision stream wait between these bounds,
+// so that a flapping authz is not hammered.
+const (
+	minReconnect = 100 * time.Millisecond
+	maxReconnect = time.Second
+)
+
+// Watcher keeps a Fence up to date from authz's Watch. One per authz address.
+type Watcher struct {
+	client   authzv1.AuthorizationServiceClient
+	fence    *Fence
+	instance string
+	interval time.Duration
+	clock    sys.Clock
+	log      *slog.Logger
+}
+
+// NewWatcher returns a watcher that asks once per interval, which should be at
+// most half the staleness bound.
+func NewWatcher(client authzv1.AuthorizationServiceClient, fence *Fence, instance string,
+	interval time.Duration, clock sys.Clock, log *slog.Logger,
+) *Watcher {
+	return &Watcher{client: client, fence: fence, instance: instance, interval: interval, clock: clock, log: log}
+}
+
+// Run watches until ctx ends, reconnecting as needed. It returns nil.
+func (w *Watcher) Run(ctx context.Context) error {
+	b := backoff{clock: w.clock}
+	for ctx.Err() == nil {
+		err := w.once(ctx, &b)
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.log.Warn("watch of authz ended", "error", err)
+		b.wait(ctx)
+	}
+	return nil
+}
+
+// once runs one watch until it fails.
+func (w *Watcher) once(ctx context.Context, b *backoff) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := w.client.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("open watch: %w", err)
+	}
+	sent := &sentTimes{at: make(map[uint64]time.Time)}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		defer cancel()
+		w.ask(ctx, stream, sent)
+	})
+	for {
+		resp, err := stream.Recv()
+		if err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		b.reset()
+		if at, ok := sent.take(resp.GetAnswers()); ok && resp.GetAge().IsValid() && resp.GetAge().AsDuration() >= 0 {
+			w.fence.Confirm(resp.GetEpoch(), at.Add(-resp.GetAge().AsDuration()))
+			continue
+		}
+		w.fence.Observe(resp.GetEpoch())
+	}
+}
+
+// ask sends a numbered request per interval until ctx ends.
+func (w *Watcher) ask(ctx context.Context, stream authzv1.AuthorizationService_WatchClient, sent *sentTimes) {
+	timer := w.clock.NewTimer(0)
+	defer timer.Stop()
+	for seq := uint64(1); ; seq++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C():
+		}
+		sent.put(seq, w.clock.Now())
+		if err := stream.Send(&authzv1.WatchRequest{Instance: w.instance, Sequence: seq}); err != nil {
+			return
+		}
+		timer.Reset(w.interval)
+	}
+}
+
+// sentTimes remembers when unanswered requests were sent.
+type sentTimes struct {
+	mu sync.Mutex
+	at map[uint64]time.Time
+}
+
+// maxUnanswered bounds sentTimes: with more requests than that unanswered, the
+// oldest ones confirm nothing any more.
+const maxUnanswered = 64
+
+func (s *sentTimes) put(seq uint64, t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at[seq] = t
+	delete(s.at, seq-maxUnanswered)
+}
+
+func (s *sentTimes) take(seq uint64) (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.at[seq]
+	delete(s.at, seq)
+	return t, ok
+}
+
+// backoff doubles the wait between attempts.
+type backoff struct {
+	clock sys.Clock
+	next  time.Duration
+}
+
+func (b *backoff) reset() { b.next = 0 }
+
+func (b *backoff) wait(ctx context.Context) {
+	b.next = min(max(minReconnect, b.next*2), maxReconnect)
+	timer := b.clock.NewTimer(b.next)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C():
+	}
+}

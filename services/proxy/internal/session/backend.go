@@ -1,0 +1,213 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
+	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
+
+// wantWhole lists the backend messages that are looked into. All others are
+// forwarded without being held.
+func wantWhole(typ byte) bool {
+	switch typ {
+	case wire.ErrorResponse, wire.NoticeResponse, wire.ReadyForQuery, wire.ParameterStatus:
+		return true
+	default:
+		return false
+	}
+}
+
+var errServerClosed = errors.New("the server closed the session")
+
+// backend reads the server until the session ends.
+func (s *Session) backend() End {
+	for {
+		it, err := s.scanner.Next()
+		if err != nil {
+			return s.serverFailed(err)
+		}
+		if err := s.answerItem(it); err != nil {
+			return s.serverFailed(err)
+		}
+	}
+}
+
+// serverFailed says how the session ends when the server side does.
+func (s *Session) serverFailed(err error) End {
+	_ = s.flushClient()
+	switch {
+	case s.isLeaving():
+		return EndClosed
+	case errors.Is(err, errClientGone):
+		return EndClientGone
+	case errors.Is(err, errServerClosed):
+		s.told = true
+		return EndBackendGone
+	case errors.Is(err, stmt.ErrDesync), errors.Is(err, wire.ErrMalformed):
+		s.Logger.Error("the server's answers are not understood", "error", err)
+		return EndInternal
+	default:
+		return EndBackendGone
+	}
+}
+
+var errClientGone = errors.New("the client is gone")
+
+// toClientBytes forwards bytes to the client. A client that has said goodbye may
+// be gone; what is left for it is dropped.
+func (s *Session) toClientBytes(b []byte) error {
+	if _, err := s.toClient.Write(b); err != nil && !s.isLeaving() {
+		return errClientGone
+	}
+	return nil
+}
+
+func (s *Session) flushClient() error {
+	if err := s.toClient.Flush(); err != nil && !s.isLeaving() {
+		return errClientGone
+	}
+	return nil
+}
+
+// answerItem handles one message, or a part of one, from the server.
+func (s *Session) answerItem(it wire.Item) error {
+	switch it.Type {
+	case 0:
+		return s.toClientBytes(it.Bytes)
+	case wire.ErrorResponse:
+		return s.errorResponse(it)
+	case wire.NoticeResponse:
+		f, ok := pgerr.Decode(it.Body)
+		if !ok {
+			return fmt.Errorf("%w: notice", wire.ErrMalformed)
+		}
+		n := pgproto3.NoticeResponse(*pgerr.Closed(f))
+		return s.send(&n)
+	case wire.ParameterStatus:
+		return s.parameterStatus(it)
+	case wire.ReadyForQuery:
+		return s.readyForQuery(it)
+	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.NoData, wire.RowDescription,
+		wire.ParameterDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
+		o, done, err := s.names.Answer(it.Type, 0)
+		if err != nil {
+			return err
+		}
+		if done {
+			s.answered(o, "")
+		}
+		return s.toClientBytes(it.Bytes)
+	default:
+		// COPY, function results, notifications and authentication come from
+		// nothing that was let through.
+		return fmt.Errorf("%w: message %q", stmt.ErrDesync, it.Type)
+	}
+}
+
+func (s *Session) send(m pgproto3.BackendMessage) error {
+	b, err := m.Encode(nil)
+	if err != nil {
+		return fmt.Errorf("encode message to the client: %w", err)
+	}
+	return s.toClientBytes(b)
+}
+
+// answered ends the spans of a message that has been answered or skipped.
+func (s *Session) answered(o *op, sqlstate string) {
+	att, ok := o.Attachment.(*attachment)
+	if !ok {
+		return
+	}
+	if att.backend != nil {
+		if sqlstate != "" {
+			att.backend.SetAttributes(telemetry.AttrDBStatus.String(sqlstate))
+		}
+		att.backend.End()
+	}
+	if att.statement != nil {
+		att.statement.End()
+	}
+}
+
+// errorResponse answers with the denial where the error is ours, and with the
+// closed form of the server's otherwise.
+func (s *Session) errorResponse(it wire.Item) error {
+	f, ok := pgerr.Decode(it.Body)
+	if !ok {
+		return fmt.Errorf("%w: error response", wire.ErrMalformed)
+	}
+	if f.Severity == "FATAL" || f.Severity == "PANIC" {
+		if err := s.send(pgerr.Closed(f)); err != nil {
+			return err
+		}
+		return errServerClosed
+	}
+	failed := s.names.Failed()
+	o, done, err := s.names.Answer(wire.ErrorResponse, 0)
+	if err != nil {
+		return err
+	}
+	resp := pgerr.Closed(f)
+	if att, ok := o.Attachment.(*attachment); ok && att.answer != nil &&
+		f.SQLState == pgerr.SyntaxError && strings.Contains(f.Message, att.answer.text) {
+		resp = att.answer.response
+		if failed && att.answer.afterAbort {
+			resp = pgerr.Aborted()
+		}
+	}
+	if done {
+		s.answered(o, f.SQLState)
+	}
+	return s.send(resp)
+}
+
+// parameterStatus watches the settings on which reading SQL depends.
+func (s *Session) parameterStatus(it wire.Item) error {
+	var m pgproto3.ParameterStatus
+	if err := m.Decode(it.Body); err != nil {
+		return fmt.Errorf("%w: parameter status", wire.ErrMalformed)
+	}
+	switch m.Name {
+	case "standard_conforming_strings":
+		if m.Value != "on" {
+			return fmt.Errorf("%w: standard_conforming_strings was turned off", stmt.ErrDesync)
+		}
+	case "client_encoding":
+		if m.Value != "UTF8" && m.Value != "SQL_ASCII" {
+			return fmt.Errorf("%w: client_encoding was changed", stmt.ErrDesync)
+		}
+	case "server_encoding":
+		if m.Value != "UTF8" {
+			return fmt.Errorf("%w: server_encoding is not UTF8", stmt.ErrDesync)
+		}
+	case "search_path", "session_authorization", "is_superuser":
+		// search_path is reported from PostgreSQL 18 on. Nothing that was let
+		// through can change any of the three.
+		return fmt.Errorf("%w: %s was changed", stmt.ErrDesync, m.Name)
+	default:
+		// The others change how values look, not what statements mean.
+	}
+	return s.toClientBytes(it.Bytes)
+}
+
+func (s *Session) readyForQuery(it wire.Item) error {
+	if len(it.Body) != 1 {
+		return fmt.Errorf("%w: ReadyForQuery", wire.ErrMalformed)
+	}
+	o, _, err := s.names.Answer(wire.ReadyForQuery, it.Body[0])
+	if err != nil {
+		return err
+	}
+	s.answered(o, "")
+	if s.names.InFlight() == 0 {
+		s.tx.ready(it.Body[0])
+	}
+	return s.toClientBytes(it.Bytes)
+}

@@ -1,0 +1,385 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"go.opentelemetry.io/otel/trace"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
+	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
+
+// reservedName is the statement name that a denial's Parse uses where the
+// client's message has none. The server never gets as far as using it.
+const reservedName = "_scopewire"
+
+func digest(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
+
+type (
+	op = stmt.Op[*prepared]
+	// attachment hangs on an op until its answer has come.
+	attachment struct {
+		answer *answer
+		// statement and backend are the spans that end with the answer.
+		statement, backend trace.Span
+	}
+)
+
+// frontend reads the client until the session ends.
+func (s *Session) frontend(ctx context.Context) End {
+	for {
+		msg, err := s.reader.Next()
+		if err != nil {
+			return s.readFailed(err)
+		}
+		if msg.Type == wire.Terminate {
+			return s.terminate(msg)
+		}
+		if err := s.message(ctx, msg); err != nil {
+			return s.messageFailed(err)
+		}
+	}
+}
+
+func (s *Session) readFailed(err error) End {
+	var long *wire.TooLongError
+	switch {
+	case errors.As(err, &long):
+		s.violation(err)
+		return EndLimit
+	case errors.Is(err, wire.ErrMalformed):
+		s.violation(err)
+		return EndProtocolViolation
+	case errors.Is(err, errServerGone):
+		return EndBackendGone
+	default:
+		return EndClientGone
+	}
+}
+
+func (s *Session) messageFailed(err error) End {
+	switch {
+	case errors.Is(err, wire.ErrMalformed):
+		s.violation(err)
+		return EndProtocolViolation
+	case errors.Is(err, stmt.ErrEnded):
+		return ""
+	default:
+		return EndBackendGone
+	}
+}
+
+// violation records a message that ends the session.
+func (s *Session) violation(err error) {
+	ev := s.p.Record.Event(auditv1.EventType_EVENT_TYPE_PROTOCOL_VIOLATION, trace.SpanContext{})
+	ev.Message, ev.Sqlstate = auditv1.MessageKind_MESSAGE_KIND_OTHER, pgerr.ProtocolViolation
+	ev.ReasonDetail = err.Error()
+	if err := s.Spool.Append(ev); err != nil {
+		s.Logger.Error("protocol violation not recorded", "error", err)
+	}
+}
+
+// terminate passes the client's goodbye on. What was sent before it is still
+// worked off: the backend goroutine goes on until the server closes.
+func (s *Session) terminate(msg wire.Message) End {
+	s.mu.Lock()
+	s.leaving = true
+	s.mu.Unlock()
+	if _, err := s.toServer.Write(msg.Raw); err != nil {
+		return EndClosed
+	}
+	if err := s.toServer.Flush(); err != nil {
+		return EndClosed
+	}
+	return ""
+}
+
+func (s *Session) isLeaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving
+}
+
+// message handles one message. An error ends the session.
+func (s *Session) message(ctx context.Context, msg wire.Message) error {
+	if s.skipping && msg.Type != wire.Sync {
+		return nil
+	}
+	switch msg.Type {
+	case wire.Query:
+		return s.query(ctx, msg)
+	case wire.FunctionCall:
+		return s.functionCall(ctx, msg)
+	case wire.Parse:
+		return s.parse(ctx, msg)
+	case wire.Bind:
+		return s.bind(ctx, msg)
+	case wire.Describe:
+		return s.describe(ctx, msg)
+	case wire.Execute:
+		return s.execute(ctx, msg)
+	case wire.Close:
+		return s.close(msg)
+	case wire.Sync:
+		s.skipping = false
+		return s.forward(&op{Kind: stmt.Sync}, msg.Raw)
+	case wire.Flush:
+		_, err := s.toServer.Write(msg.Raw)
+		return err
+	case wire.CopyData, wire.CopyDone, wire.CopyFail:
+		// Outside of COPY the server ignores these (tcop/postgres.c,
+		// PostgresMain), and no COPY is let through.
+		return nil
+	default:
+		return fmt.Errorf("%w: type %q", wire.ErrMalformed, msg.Type)
+	}
+}
+
+// forward records the message with the tracker, then writes it: an answer can
+// never come before its message is known.
+func (s *Session) forward(o *op, raw []byte) error {
+	if err := s.names.Push(o); err != nil {
+		return err
+	}
+	_, err := s.toServer.Write(raw)
+	return err
+}
+
+// errServerGone is a server that takes no bytes any more.
+var errServerGone = errors.New("the server is gone")
+
+func (s *Session) flushServer() error {
+	if err := s.toServer.Flush(); err != nil {
+		return errServerGone
+	}
+	return nil
+}
+
+// track returns the attachment of a message that is forwarded under a unit.
+func (s *Session) track(u *unit) *attachment {
+	_, backend := s.Observer.Start(u.ctx, telemetry.SpanBackend, telemetry.AttrStatement.String(u.id.String()))
+	return &attachment{statement: u.span, backend: backend}
+}
+
+// substituteQuery sends a Query that stands for an answer.
+func (s *Session) substituteQuery(u *unit, a *answer) error {
+	return s.forward(&op{Kind: stmt.Query, Substituted: true, Attachment: &attachment{answer: a, statement: u.span}},
+		wire.AppendQuery(nil, a.text))
+}
+
+// substituteParse sends a Parse that stands for an answer, and skips to Sync as
+// the server will.
+func (s *Session) substituteParse(u *unit, name string, a *answer) error {
+	att := &attachment{answer: a}
+	if u != nil {
+		att.statement = u.span
+	}
+	s.skipping = true
+	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Substituted: true, Attachment: att},
+		wire.AppendParse(nil, name, a.text))
+}
+
+func (s *Session) query(ctx context.Context, msg wire.Message) error {
+	text, err := wire.DecodeQuery(msg.Body)
+	if err != nil {
+		return err
+	}
+	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_QUERY, decide.UnitQuery, text)
+	d, a := s.judge(u)
+	if a == nil {
+		a = s.intend(u, d)
+	}
+	if a != nil {
+		return s.substituteQuery(u, a)
+	}
+	return s.forward(&op{Kind: stmt.Query, Attachment: s.track(u)}, msg.Raw)
+}
+
+func (s *Session) functionCall(ctx context.Context, msg wire.Message) error {
+	oid, args, err := wire.DecodeFunctionCall(msg.Body)
+	if err != nil {
+		return err
+	}
+	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_FUNCTION_CALL, decide.UnitFunctionCall, msg.Body)
+	u.oid, u.args = oid, uint32(args) //nolint:gosec // G115: an Int16.
+	d, a := s.judge(u)
+	if a == nil {
+		a = s.deny(u, d)
+	}
+	return s.substituteQuery(u, a)
+}
+
+func (s *Session) parse(ctx context.Context, msg wire.Message) error {
+	f, err := wire.DecodeParse(msg.Body)
+	if err != nil {
+		return err
+	}
+	// The text outlives the message: it is judged again when its decision no
+	// longer holds.
+	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters}
+	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_PARSE, decide.UnitParse, p.text)
+	u.types = p.types
+	name := string(f.Name)
+	if s.full(len(p.text)) {
+		return s.substituteParse(u, name, s.tooMany(u))
+	}
+	d, a := s.judge(u)
+	if a != nil {
+		return s.substituteParse(u, name, a)
+	}
+	p.decision = d
+	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: len(p.text),
+		Attachment: s.track(u)}, msg.Raw)
+}
+
+// lookup finds what a name stands for, after sending what is held back if that
+// is what the server waits for.
+func (s *Session) lookup(space stmt.Space, name string) (*prepared, bool, error) {
+	if s.names.MustWait(space, name) {
+		if err := s.flushServer(); err != nil {
+			return nil, false, err
+		}
+	}
+	return s.names.Lookup(space, name)
+}
+
+// holds reports whether a statement may be used under the decision it has.
+func (s *Session) holds(p *prepared) bool {
+	return s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase())
+}
+
+// renew judges a statement again, unless its decision still holds.
+func (s *Session) renew(u *unit, p *prepared) *answer {
+	if s.holds(p) {
+		return nil
+	}
+	d, a := s.judge(u)
+	if a == nil {
+		p.decision = d
+	}
+	return a
+}
+
+func (s *Session) bind(ctx context.Context, msg wire.Message) error {
+	portal, name, err := wire.DecodeBind(msg.Body)
+	if err != nil {
+		return err
+	}
+	p, ok, err := s.lookup(stmt.Statements, string(name))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.substituteParse(nil, reservedName, s.missingStatement(string(name)))
+	}
+	if s.full(0) {
+		u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_BIND, p)
+		return s.substituteParse(u, reservedName, s.tooMany(u))
+	}
+	if !s.holds(p) {
+		u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_BIND, p)
+		if a := s.renew(u, p); a != nil {
+			return s.substituteParse(u, reservedName, a)
+		}
+		u.span.End()
+	}
+	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: p}, msg.Raw)
+}
+
+func (s *Session) describe(ctx context.Context, msg wire.Message) error {
+	kind, name, err := wire.DecodeTarget(msg.Body)
+	if err != nil {
+		return err
+	}
+	p, ok, err := s.lookup(stmt.Space(kind), string(name))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.substituteParse(nil, reservedName, s.missingTarget(kind, string(name)))
+	}
+	if !s.holds(p) {
+		u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_DESCRIBE, p)
+		if a := s.renew(u, p); a != nil {
+			return s.substituteParse(u, reservedName, a)
+		}
+		u.span.End()
+	}
+	return s.forward(&op{Kind: stmt.Describe, Space: stmt.Space(kind)}, msg.Raw)
+}
+
+func (s *Session) execute(ctx context.Context, msg wire.Message) error {
+	portal, _, err := wire.DecodeExecute(msg.Body)
+	if err != nil {
+		return err
+	}
+	p, ok, err := s.lookup(stmt.Portals, string(portal))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.substituteParse(nil, reservedName, s.missingTarget(byte(stmt.Portals), string(portal)))
+	}
+	u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_EXECUTE, p)
+	a := s.renew(u, p)
+	if a == nil {
+		a = s.intend(u, p.decision)
+	}
+	if a != nil {
+		return s.substituteParse(u, reservedName, a)
+	}
+	return s.forward(&op{Kind: stmt.Execute, Attachment: s.track(u)}, msg.Raw)
+}
+
+func (s *Session) close(msg wire.Message) error {
+	kind, name, err := wire.DecodeTarget(msg.Body)
+	if err != nil {
+		return err
+	}
+	return s.forward(&op{Kind: stmt.Close, Space: stmt.Space(kind), Name: string(name)}, msg.Raw)
+}
+
+// again opens a unit for a message about a statement that was parsed before.
+func (s *Session) again(ctx context.Context, message auditv1.MessageKind, p *prepared) *unit {
+	u := s.begin(ctx, message, decide.UnitParse, p.text)
+	u.types = p.types
+	return u
+}
+
+// full reports whether the session may hold no further name, or none with a text
+// of that many bytes.
+func (s *Session) full(text int) bool {
+	names, weight := s.names.Held()
+	return names >= s.Limits.Prepared || weight+text > s.Limits.PreparedText
+}
+
+// tooMany refuses a name beyond the session's limit.
+func (s *Session) tooMany(u *unit) *answer {
+	return s.refuse(u, nil, pgerr.RefusalResources, "limit", authzv1.Reason_REASON_LIMIT, "too many prepared statements and portals")
+}
+
+// missingStatement is what the server says of a statement that does not exist
+// (commands/prepare.c, FetchPreparedStatement; exec_bind_message).
+func (s *Session) missingStatement(name string) *answer {
+	if name == "" {
+		return s.missing("26000", "unnamed prepared statement does not exist")
+	}
+	return s.missing("26000", "prepared statement \""+name+"\" does not exist")
+}
+
+// missingTarget is the same for Describe, and for portals
+// (exec_describe_portal_message, exec_execute_message).
+func (s *Session) missingTarget(kind byte, name string) *answer {
+	if stmt.Space(kind) == stmt.Statements {
+		return s.missingStatement(name)
+	}
+	return s.missing("34000", "portal \""+name+"\" does not exist")
+}

@@ -1,0 +1,230 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"go.opentelemetry.io/otel/trace"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
+	"github.com/scopewire/scopewire/services/proxy/internal/spool"
+)
+
+// answer is what the client gets in place of a message's own answer.
+type answer struct {
+	// text is what the server is sent: one identifier that it cannot parse.
+	text string
+	// response is what the client is told.
+	response *pgproto3.ErrorResponse
+	// afterAbort says that the server would look at the transaction's state
+	// before it came to this answer: in a failed transaction it is 25P02.
+	afterAbort bool
+}
+
+// unit is a message under judgement.
+type unit struct {
+	message auditv1.MessageKind
+	kind    decide.UnitKind
+	text    []byte
+	types   []uint32
+	oid     uint32
+	args    uint32
+	// span is the statement's.
+	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
+	span trace.Span
+	id   id.ID
+}
+
+// begin opens a unit and its span.
+func (s *Session) begin(ctx context.Context, message auditv1.MessageKind, kind decide.UnitKind, text []byte) *unit {
+	u := &unit{message: message, kind: kind, text: text, id: id.New(s.System.Clock, s.System.Rand)}
+	u.ctx, u.span = s.Observer.Start(ctx, telemetry.SpanStatement,
+		telemetry.AttrDBSystem.String("postgresql"), telemetry.AttrDBNamespace.String(s.p.Context.GetDatabase()),
+		telemetry.AttrSession.String(s.p.Record.ID.String()), telemetry.AttrStatement.String(u.id.String()))
+	return u
+}
+
+// judge asks for the decision on a unit. With a nil answer the unit may be
+// forwarded, under the decision that is returned.
+func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
+	if !s.System.Clock.Now().Before(s.p.Expires) {
+		return nil, s.refuse(u, nil, pgerr.RefusalTokenExpired, "token_expired", authzv1.Reason_REASON_TOKEN_EXPIRED, "")
+	}
+	if len(u.text) > s.Limits.Statement {
+		return nil, s.refuse(u, nil, pgerr.RefusalTooLong, "limit", authzv1.Reason_REASON_LIMIT, "statement text over the limit")
+	}
+	if !utf8.Valid(u.text) && u.kind != decide.UnitFunctionCall {
+		return nil, s.refuse(u, nil, pgerr.RefusalEncoding, "encoding", authzv1.Reason_REASON_ENCODING, "statement text is not UTF-8")
+	}
+	if err := s.flushServer(); err != nil {
+		// The session is ending; whatever is answered is not heard.
+		return nil, s.refuse(u, nil, pgerr.RefusalUnavailable, "backend", authzv1.Reason_REASON_UNAVAILABLE, "")
+	}
+	d, err := s.decide(u)
+	if err != nil {
+		s.Logger.Warn("no decision", "error", err, "statement", u.id.String())
+		class := "authz_unavailable"
+		if errors.Is(err, context.DeadlineExceeded) {
+			class = "authz_timeout"
+		}
+		return nil, s.refuse(u, nil, pgerr.RefusalUnavailable, class, authzv1.Reason_REASON_UNAVAILABLE, "no decision")
+	}
+	switch d.Verdict {
+	case authzv1.Verdict_VERDICT_ALLOW:
+		return d, nil
+	case authzv1.Verdict_VERDICT_REFUSE:
+		kind, class := refusalOf(d)
+		return nil, s.refuse(u, d, kind, class, d.Reason, d.Detail)
+	case authzv1.Verdict_VERDICT_ERROR:
+		return nil, s.fail(u, d)
+	default:
+		return nil, s.deny(u, d)
+	}
+}
+
+// decide asks the authorizer within the deadline.
+func (s *Session) decide(u *unit) (*decide.Decision, error) {
+	ctx, span := s.Observer.Start(u.ctx, telemetry.SpanDecide)
+	defer span.End()
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Decision)
+	defer cancel()
+	began := s.System.Clock.Now()
+	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
+		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Context: s.p.Context,
+		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
+	})
+	verdict, reason := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE
+	if err == nil {
+		verdict, reason = d.Verdict, d.Reason
+	}
+	s.observe(u, verdict, reason, s.System.Clock.Now().Sub(began))
+	return d, err
+}
+
+func (s *Session) observe(u *unit, verdict authzv1.Verdict, reason authzv1.Reason, took time.Duration) {
+	u.span.SetAttributes(telemetry.AttrVerdict.String(telemetry.VerdictLabel(verdict)),
+		telemetry.AttrReason.String(telemetry.ReasonLabel(reason)))
+	s.Observer.Judged(verdict, reason, took)
+}
+
+// refusalOf says which refusal a verdict REFUSE is.
+func refusalOf(d *decide.Decision) (pgerr.Refusal, string) {
+	switch d.Reason {
+	case authzv1.Reason_REASON_LIMIT:
+		if d.Error.GetSqlstate() == pgerr.ProgramLimitExceeded {
+			return pgerr.RefusalTooLong, "limit"
+		}
+		return pgerr.RefusalTooComplex, "limit"
+	case authzv1.Reason_REASON_ENCODING:
+		return pgerr.RefusalEncoding, "encoding"
+	case authzv1.Reason_REASON_TOKEN_EXPIRED:
+		return pgerr.RefusalTokenExpired, "token_expired"
+	case authzv1.Reason_REASON_TOKEN_REVOKED:
+		return pgerr.RefusalTokenRevoked, "token_revoked"
+	case authzv1.Reason_REASON_TOKEN_INVALID:
+		return pgerr.RefusalTokenRevoked, "token_invalid"
+	default:
+		return pgerr.RefusalUnavailable, "authz_unavailable"
+	}
+}
+
+// deny records a denial and returns its answer. A denial that cannot be recorded
+// is answered as a refusal, which names no reference.
+func (s *Session) deny(u *unit, d *decide.Decision) *answer {
+	ev := s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_DENIED, u, d)
+	ev.Sqlstate = pgerr.InsufficientPrivilege
+	ref, err := id.FromBytes(ev.GetEventId())
+	if err == nil {
+		err = s.Spool.Append(ev)
+	}
+	if err != nil {
+		return s.unrecorded(u, err)
+	}
+	return s.answer(u, pgerr.Denied(ref.String()), ref, true)
+}
+
+// refuse records a refusal and returns its answer.
+func (s *Session) refuse(u *unit, d *decide.Decision, kind pgerr.Refusal, class string, reason authzv1.Reason, detail string) *answer {
+	s.Observer.Refused(class)
+	resp := pgerr.Refused(kind)
+	ev := s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_REFUSED, u, d)
+	ev.Verdict, ev.Reason, ev.ReasonDetail, ev.Sqlstate = authzv1.Verdict_VERDICT_REFUSE, reason, detail, resp.Code
+	if err := s.Spool.Append(ev); err != nil {
+		return s.unrecorded(u, err)
+	}
+	return s.answer(u, resp, id.New(s.System.Clock, s.System.Rand), false)
+}
+
+// fail records a statement that is in error and returns the error. A syntax
+// error comes before the server looks at the transaction, any other after.
+func (s *Session) fail(u *unit, d *decide.Decision) *answer {
+	ev := s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_ERROR, u, d)
+	ev.Sqlstate = d.Error.GetSqlstate()
+	if err := s.Spool.Append(ev); err != nil {
+		return s.unrecorded(u, err)
+	}
+	resp := pgerr.Statement(d.Error.GetSqlstate(), d.Error.GetMessage(), d.Error.GetPosition())
+	return s.answer(u, resp, id.New(s.System.Clock, s.System.Rand), d.Error.GetSqlstate() != pgerr.SyntaxError)
+}
+
+// unrecorded is the answer to what could not be recorded.
+func (s *Session) unrecorded(u *unit, err error) *answer {
+	class := "spool_failed"
+	if errors.Is(err, spool.ErrFull) {
+		class = "spool_full"
+	}
+	s.Observer.Refused(class)
+	s.Logger.Error("audit event not recorded", "error", err, "statement", u.id.String())
+	return s.answer(u, pgerr.Refused(pgerr.RefusalSpoolFull), id.New(s.System.Clock, s.System.Rand), false)
+}
+
+// missing is the server's own answer to a name that nothing stands for. It is
+// not about data and is not recorded.
+func (s *Session) missing(sqlstate, message string) *answer {
+	return s.answer(nil, pgerr.Statement(sqlstate, message, 0), id.New(s.System.Clock, s.System.Rand), false)
+}
+
+// answer makes the text that stands for ref: at most 63 bytes, the longest
+// identifier that the server does not complain about (NAMEDATALEN - 1).
+func (s *Session) answer(u *unit, resp *pgproto3.ErrorResponse, ref id.ID, afterAbort bool) *answer {
+	if u != nil {
+		u.span.SetAttributes(telemetry.AttrDBStatus.String(resp.Code))
+	}
+	const digits = "0123456789abcdef"
+	text := append(make([]byte, 0, 63), s.marker...)
+	text = append(text, '_')
+	for _, b := range ref {
+		text = append(text, digits[b>>4], digits[b&15])
+	}
+	return &answer{text: string(text), response: resp, afterAbort: afterAbort}
+}
+
+// intend records that a unit is about to be forwarded.
+func (s *Session) intend(u *unit, d *decide.Decision) *answer {
+	s.tx.apply(d.Statements)
+	if err := s.Spool.Append(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
+		return s.unrecorded(u, err)
+	}
+	return nil
+}
+
+// event builds the event of a unit. Its text is never in it, only what authz
+// made of it and its digest.
+func (s *Session) event(typ auditv1.EventType, u *unit, d *decide.Decision) *auditv1.Event {
+	ev := s.p.Record.Event(typ, u.span.SpanContext())
+	ev.StatementId, ev.Message, ev.Transaction = u.id[:], u.message, s.tx.current()
+	sum := digest(u.text)
+	ev.UnitSha256 = sum[:]
+	if d != nil {
+		ev.Statements, ev.Verdict, ev.Reason, ev.ReasonDetail, ev.Epoch = d.Statements, d.Verdict, d.Reason, d.Detail, d.Epoch
+	}
+	return ev
+}

@@ -1,0 +1,308 @@
+// Package session runs one client session between login and end: every message
+// that the server could execute is judged before it is forwarded, and what is
+// denied is replaced by something the server cannot parse.
+//
+// # Who does what
+//
+// The frontend goroutine reads the client, judges and writes to the server. The
+// backend goroutine reads the server and alone writes to the client, so nothing
+// the proxy says can fall into the middle of a message. They share a
+// stmt.Tracker, which knows what each answer belongs to. A third goroutine sends
+// cancels. Run owns all of them, and waits.
+//
+// # A denial
+//
+// The denied message is replaced: a Query by a Query, a Parse by a Parse under
+// the client's own name, a Bind, Describe or Execute by a Parse under a reserved
+// name, a FunctionCall by a Query. The text is one identifier, made of a marker
+// that is random for the session and of the denial's reference. The server
+// rejects it as a syntax error, with everything that follows from one: the
+// transaction is aborted, the pipeline skipped to its Sync. When an error with
+// SQLSTATE 42601 that quotes the marker answers the replaced message, the client
+// gets the denial instead. Errors are never matched by counting.
+//
+// After the replacement of a message of the extended protocol the frontend
+// goroutine drops everything up to the next Sync, as the server would.
+//
+// # What can fail
+//
+// No decision, or no room in the audit spool: the statement is refused, by
+// substitution as well. Anything that does not fit (a message type, an answer, a
+// length) ends the session. A session that ends while the server still works for
+// it sends a cancel, and closes.
+package session
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/secret"
+	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/record"
+	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
+
+// Limits bound a session.
+type Limits struct {
+	// Statement is the longest statement text, in bytes.
+	Statement int
+	// Prepared is the most statements and portals that may exist at once, and
+	// PreparedText the most bytes that the texts of the statements may have
+	// together.
+	Prepared     int
+	PreparedText int
+	// Decision is how long a decision may take.
+	Decision time.Duration
+}
+
+const (
+	// maxMessage is the longest message but for a statement's (16 MiB).
+	maxMessage = 16 << 20
+	// closing bounds what is still done for a session that has ended: its cancel
+	// and its farewell.
+	closing = time.Second
+)
+
+// Backend is the server side of a session.
+type Backend interface {
+	net.Conn
+	// Cancel stops what the server runs for the session. It is called once at a
+	// time.
+	Cancel(ctx context.Context) error
+}
+
+// Observer counts what sessions do. Methods must not block.
+type Observer interface {
+	// Judged counts a unit's verdict and how long it took.
+	Judged(verdict authzv1.Verdict, reason authzv1.Reason, took time.Duration)
+	// Refused counts a refusal by its class.
+	Refused(class string)
+	// Start begins a span.
+	Start(ctx context.Context, name telemetry.SpanName, attrs ...attribute.KeyValue) (context.Context, trace.Span)
+}
+
+// Deps are what a session works with.
+type Deps struct {
+	System     sys.System
+	Logger     *slog.Logger
+	Authorizer decide.Authorizer
+	Fence      *decide.Fence
+	Spool      record.Spool
+	Observer   Observer
+	Limits     Limits
+}
+
+// Params describe an open session.
+type Params struct {
+	// Client is ready for the protocol after login; the session closes it.
+	Client net.Conn
+	// Server is an idle backend; the session closes it.
+	Server Backend
+	// Record makes the session's audit events.
+	Record *record.Session
+	// Context is the session context the server started with.
+	Context *authzv1.SessionContext
+	// Token is the session's token; Expires is when its life ends, on the
+	// monotonic clock.
+	Token   secret.Bytes
+	Expires time.Time
+}
+
+// prepared is a statement at the server and the decision it was let through by.
+// The frontend goroutine alone changes it.
+type prepared struct {
+	text     []byte
+	types    []uint32
+	decision *decide.Decision
+}
+
+// Session is one client session.
+type Session struct {
+	Deps
+	p         Params
+	tokenHash decide.TokenHash
+	marker    string
+
+	reader   *wire.Reader
+	toServer *bufio.Writer
+	scanner  *wire.Scanner
+	toClient *bufio.Writer
+	names    *stmt.Tracker[*prepared]
+	// skipping says that the server skips to the next Sync. The frontend
+	// goroutine's alone.
+	skipping bool
+	// cancels holds one token for a cancel that is wanted.
+	cancels chan struct{}
+	tx      transaction
+
+	mu  sync.Mutex
+	end End
+	// leaving says that the client has said Terminate: answers may still come, and
+	// go nowhere if the client has closed.
+	leaving bool
+	// told says that the server has told the client of the end. The backend
+	// goroutine's alone.
+	told bool
+	stop context.CancelFunc
+}
+
+// New returns a session that Run runs.
+func New(p Params, deps Deps) *Session {
+	var random [12]byte
+	deps.System.Rand.Read(random[:])
+	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
+		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
+		names: stmt.NewTracker[*prepared](), stop: func() {}}
+	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
+	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
+	s.scanner = wire.NewScanner(p.Server, wantWhole, s.flushClient)
+	s.toClient = bufio.NewWriterSize(p.Client, 16<<10)
+	s.names.Skipped = func(o *op) { s.answered(o, "") }
+	return s
+}
+
+// frontendLimit is the length limit of each message a client may send after
+// login; 0 for types that it may not.
+func frontendLimit(typ byte) uint32 {
+	switch typ {
+	case wire.Query, wire.Parse, wire.Bind, wire.FunctionCall, wire.CopyData, wire.CopyFail:
+		return maxMessage
+	case wire.Describe, wire.Execute, wire.Close:
+		return 64 << 10
+	case wire.Flush, wire.Sync, wire.Terminate, wire.CopyDone:
+		return 4
+	default:
+		return 0
+	}
+}
+
+// Cancel asks for what the session runs to be stopped. It does not block.
+func (s *Session) Cancel() {
+	select {
+	case s.cancels <- struct{}{}:
+	default:
+	}
+}
+
+// Run serves the session until it ends, and returns how it did. Both connections
+// are closed then.
+func (s *Session) Run(ctx context.Context) End {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s.mu.Lock()
+	s.stop = stop
+	s.mu.Unlock()
+
+	expiry := s.System.Clock.AfterFunc(s.p.Expires.Sub(s.System.Clock.Now()), func() { s.expire() })
+	defer expiry.Stop()
+	unwatch := context.AfterFunc(ctx, func() { s.finish(EndShutdown) })
+	defer unwatch()
+
+	var wg sync.WaitGroup
+	wg.Go(func() { s.guard(s.backend) })
+	wg.Go(func() { s.guard(func() End { return s.canceller(ctx) }) })
+	s.guard(func() End { return s.frontend(ctx) })
+	wg.Wait()
+
+	end := s.ended()
+	s.farewell(end)
+	return end
+}
+
+// guard runs one of the session's goroutines. A panic ends this session and no
+// other.
+func (s *Session) guard(run func() End) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.Logger.Error("session goroutine failed", "panic", v, "stack", string(debug.Stack()))
+			s.finish(EndInternal)
+		}
+	}()
+	if end := run(); end != "" {
+		s.finish(end)
+	}
+}
+
+// finish ends the session. The first cause counts; every goroutine is woken.
+func (s *Session) finish(end End) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != "" {
+		return
+	}
+	s.end = end
+	s.stop()
+	s.names.End()
+	now := s.System.Clock.Now()
+	_ = s.p.Client.SetReadDeadline(now)
+	_ = s.p.Server.SetDeadline(now)
+	// Whoever writes to the client may finish its message.
+	_ = s.p.Client.SetWriteDeadline(now.Add(closing))
+}
+
+func (s *Session) ended() End {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
+// expire ends the session because its token has.
+func (s *Session) expire() {
+	if s.ended() != "" {
+		return
+	}
+	if err := s.Spool.Append(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED, trace.SpanContext{})); err != nil {
+		s.Logger.Error("expiry not recorded", "error", err)
+	}
+	s.finish(EndTokenExpired)
+}
+
+// canceller sends cancels to the server, one at a time.
+func (s *Session) canceller(ctx context.Context) End {
+	for {
+		select {
+		case <-ctx.Done():
+			return ""
+		case <-s.cancels:
+			s.cancelServer(ctx)
+		}
+	}
+}
+
+func (s *Session) cancelServer(ctx context.Context) {
+	ctx, done := context.WithTimeout(ctx, closing)
+	defer done()
+	if err := s.p.Server.Cancel(ctx); err != nil {
+		s.Logger.Warn("cancel not delivered", "error", err)
+	}
+}
+
+// farewell stops the server's work, tells the client, and closes. No other
+// goroutine of the session runs any more.
+func (s *Session) farewell(end End) {
+	if s.names.InFlight() > 0 && end != EndBackendGone && end != EndClosed {
+		s.cancelServer(context.Background())
+	}
+	_ = s.p.Server.Close()
+	if resp := end.farewell(); resp != nil && !s.told && s.scanner.AtBoundary() {
+		if b, err := resp.Encode(nil); err == nil {
+			_, _ = s.toClient.Write(b)
+			_ = s.toClient.Flush()
+		}
+	}
+	_ = s.p.Client.Close()
+}

@@ -1,0 +1,272 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+)
+
+const (
+	// Batches end at whichever comes first.
+	batchRecords = 512
+	batchBytes   = 1 << 20
+	// Reconnects to the audit service wait between these bounds.
+	minReconnect = 100 * time.Millisecond
+	maxReconnect = 2 * time.Second
+	// ackTimeout is how long the audit service may take to make a batch durable
+	// before the stream is given up and opened again.
+	ackTimeout = 10 * time.Second
+)
+
+// Run syncs the current segment and ships to client until ctx ends. It returns
+// nil; failures are logged and tried again.
+func (s *Spool) Run(ctx context.Context, client auditv1.AuditIngestServiceClient) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { s.syncLoop(ctx) })
+	s.shipLoop(ctx, client)
+	return nil
+}
+
+// syncLoop puts written records on disk, as many at a time as have come
+// together.
+func (s *Spool) syncLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.dirty:
+		}
+		s.mu.Lock()
+		file, upTo := s.file, s.written
+		s.mu.Unlock()
+		if file == nil {
+			continue
+		}
+		err := file.Sync()
+		s.mu.Lock()
+		switch {
+		case err == nil:
+			s.advance(upTo)
+		case s.file == file:
+			s.seal(fmt.Errorf("sync spool segment: %w", err))
+		}
+		s.mu.Unlock()
+	}
+}
+
+// shipLoop opens a stream to the audit service whenever there is something to
+// ship.
+func (s *Spool) shipLoop(ctx context.Context, client auditv1.AuditIngestServiceClient) {
+	wait := time.Duration(0)
+	for ctx.Err() == nil {
+		err := s.ship(ctx, client, func() { wait = 0 })
+		if ctx.Err() != nil {
+			return
+		}
+		s.log.Warn("audit service not reached; events stay in the spool", "error", err, "bytes", s.Bytes())
+		wait = min(max(minReconnect, wait*2), maxReconnect)
+		timer := s.sys.Clock.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C():
+		}
+		timer.Stop()
+	}
+}
+
+// ship sends batches over one stream until it fails.
+func (s *Spool) ship(ctx context.Context, client auditv1.AuditIngestServiceClient, progress func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := client.Append(ctx)
+	if err != nil {
+		return fmt.Errorf("open audit stream: %w", err)
+	}
+	for id := uint64(1); ; {
+		seg, size, sealed := s.head()
+		sent, err := s.shipSegment(ctx, stream, cancel, seg, size, &id)
+		if err != nil {
+			return err
+		}
+		if sent {
+			progress()
+		}
+		if sealed {
+			if err := s.drop(seg); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.more:
+		}
+	}
+}
+
+// head is the oldest segment.
+func (s *Spool) head() (seg *segment, size int64, sealed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg = s.segments[0]
+	// The last segment is kept even when sealed, until the next one is begun: its
+	// file may still be needed to number the next record.
+	return seg, seg.size, seg.sealed && len(s.segments) > 1
+}
+
+// drop deletes a segment that has been shipped in full.
+func (s *Spool) drop(seg *segment) error {
+	if err := s.sys.FS.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove shipped spool segment: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments = s.segments[1:]
+	s.bytes -= seg.size
+	return nil
+}
+
+// appendStream is what shipSegment needs of a stream.
+type appendStream interface {
+	Send(*auditv1.AppendRequest) error
+	Recv() (*auditv1.AppendResponse, error)
+}
+
+// shipSegment sends what a segment holds beyond what was acknowledged before,
+// and waits for each batch to be durable. It reports whether anything was sent.
+func (s *Spool) shipSegment(ctx context.Context, stream appendStream, cancel func(), seg *segment, size int64, id *uint64) (bool, error) {
+	r, err := s.openReader(seg, size)
+	if err != nil {
+		return false, err
+	}
+	sent := false
+	for ctx.Err() == nil {
+		batch := r.batch()
+		if batch == nil {
+			return sent, nil
+		}
+		batch.BatchId, batch.Instance, batch.SpoolEpoch = *id, s.cfg.Instance, seg.epoch[:]
+		*id++
+		if err := s.deliver(stream, cancel, batch); err != nil {
+			return sent, err
+		}
+		sent = true
+		s.mu.Lock()
+		seg.shipped, seg.shippedRecords, seg.damaged = r.offset, r.next-seg.first, r.damaged
+		s.mu.Unlock()
+	}
+	return sent, ctx.Err()
+}
+
+// deliver sends one batch and waits for its acknowledgement.
+func (s *Spool) deliver(stream appendStream, cancel func(), batch *auditv1.AppendRequest) error {
+	guard := s.sys.Clock.AfterFunc(ackTimeout, cancel)
+	defer guard.Stop()
+	if err := stream.Send(batch); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("send audit batch: %w", err)
+	}
+	for {
+		resp, err := stream.Recv()
+		if err != nil {
+			return fmt.Errorf("await audit acknowledgement: %w", err)
+		}
+		if resp.GetBatchId() == batch.GetBatchId() {
+			return nil
+		}
+	}
+}
+
+// reader cuts a segment's records into batches. shipSegment alone uses it.
+type reader struct {
+	// lastLost is the number of the last record that the segment may have held
+	// beyond a damaged one; 0 when that cannot be known.
+	lastLost uint64
+	data     []byte
+	// offset and next say where in the segment data begins.
+	offset  int64
+	next    uint64
+	damaged bool
+}
+
+// openReader reads what the segment holds beyond its shipped part.
+func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
+	s.mu.Lock()
+	r := &reader{offset: seg.shipped, next: seg.first + seg.shippedRecords, damaged: seg.damaged}
+	for i, have := range s.segments[:len(s.segments)-1] {
+		if next := s.segments[i+1]; have == seg && next.epoch == seg.epoch {
+			r.lastLost = next.first - 1
+		}
+	}
+	s.mu.Unlock()
+	if size <= r.offset || r.damaged {
+		return r, nil
+	}
+	f, err := s.sys.FS.OpenFile(seg.path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read spool segment: %w", err)
+	}
+	r.data = make([]byte, size-r.offset)
+	n, err := f.ReadAt(r.data, r.offset)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	r.data = r.data[:n]
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("read spool segment: %w", err)
+	}
+	return r, nil
+}
+
+// batch takes the next records, in one batch's bounds, and returns nil at the
+// end. A damaged record ends the segment: nothing behind it can be numbered, so
+// all of it is reported as lost.
+func (r *reader) batch() *auditv1.AppendRequest {
+	b := &auditv1.AppendRequest{FirstSequence: r.next}
+	for total := 0; len(b.GetRecords()) < batchRecords && total < batchBytes; {
+		payload, ok := takeRecord(r.data)
+		if !ok {
+			break
+		}
+		b.Records = append(b.Records, payload)
+		n := recordHeader + len(payload)
+		r.data = r.data[n:]
+		r.offset += int64(n)
+		r.next++
+		total += n
+	}
+	if len(b.GetRecords()) > 0 {
+		return b
+	}
+	if len(r.data) == 0 {
+		return nil
+	}
+	lost := &auditv1.SequenceRange{First: r.next, Last: max(r.next, r.lastLost)}
+	r.data, r.damaged, r.next = nil, true, lost.GetLast()+1
+	return &auditv1.AppendRequest{FirstSequence: r.next, Lost: []*auditv1.SequenceRange{lost}}
+}
+
+// takeRecord returns the payload of the record at the start of data.
+func takeRecord(data []byte) ([]byte, bool) {
+	if len(data) < recordHeader {
+		return nil, false
+	}
+	n := binary.BigEndian.Uint32(data)
+	if n == 0 || n > maxRecord || int(n) > len(data)-recordHeader {
+		return nil, false
+	}
+	payload := data[recordHeader : recordHeader+int(n)]
+	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(data[4:]) {
+		return nil, false
+	}
+	return payload, true
+}

@@ -1,0 +1,392 @@
+// Package stmt follows one session's messages through the server: which message
+// an answer belongs to, which statements and portals exist, and what an error
+// skips.
+//
+// The frontend side pushes an Op for every message it forwards, before it
+// forwards it; the backend side takes Ops off again as answers arrive. An answer
+// that the oldest Op cannot have is a desync, and ends the session.
+//
+// # Names
+//
+// Statements and portals exist at the server once ParseComplete and BindComplete
+// say so; those are `confirmed`. Ahead of the answers the frontend side looks
+// through an overlay of what it has pushed since the last Sync, and may take all
+// of it as done: had any of it failed, the server would skip everything up to the
+// Sync, and so whatever the look-up is for. What was pushed before that Sync and
+// is still unanswered may have failed on its own, so a look-up of such a name
+// waits for the answer. A Parse under a name that exists never reaches
+// `confirmed`, because it never gets a ParseComplete. (PostgreSQL documentation,
+// "Message Flow", Extended Query and Pipelining; tcop/postgres.c,
+// ignore_till_sync.)
+//
+// Portals are dropped when ReadyForQuery says idle. Between transactions' ends
+// and that message `confirmed` may hold portals that are gone already; naming
+// one of those is an error at the server, never another statement.
+package stmt
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
+
+// maxInFlight bounds the unanswered messages of a session. Each is answered by
+// five bytes at least, of which the server holds back at most its send buffer of
+// 8 KiB (libpq/pqcomm.c, PQ_SEND_BUFFER_SIZE), so a session that waits here is
+// never waited for in turn.
+const maxInFlight = 16384
+
+var (
+	// ErrDesync means that the server's answers do not fit what was sent.
+	ErrDesync = errors.New("the server's answers do not fit the messages sent")
+	// ErrEnded means that the session has ended.
+	ErrEnded = errors.New("the session has ended")
+)
+
+// Kind is a forwarded message that is answered.
+type Kind int
+
+// The kinds of Op.
+const (
+	// Query: answered by anything, ended by ReadyForQuery.
+	Query Kind = iota + 1
+	// Parse: ParseComplete.
+	Parse
+	// Bind: BindComplete.
+	Bind
+	// Describe: ParameterDescription (of a statement), then RowDescription or
+	// NoData.
+	Describe
+	// Execute: rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
+	Execute
+	// Close: CloseComplete.
+	Close
+	// Sync: ReadyForQuery.
+	Sync
+)
+
+// Space is the namespace of a name, as Describe and Close spell it.
+type Space byte
+
+// The two namespaces.
+const (
+	Statements Space = 'S'
+	Portals    Space = 'P'
+)
+
+// Op is one message on its way through the server. P is what a statement or
+// portal stands for.
+type Op[P any] struct {
+	Kind Kind
+	// Space and Name are what Parse, Bind and Close make or drop.
+	Space Space
+	Name  string
+	// Value is what Parse and Bind make, Weight how much of the session's memory
+	// it counts for.
+	Value  P
+	Weight int
+	// Substituted means that the server was sent something it cannot parse: only
+	// an error may answer.
+	Substituted bool
+	// Attachment is the session's own.
+	Attachment any
+}
+
+type key struct {
+	space Space
+	name  string
+}
+
+func (o *Op[P]) key() (key, bool) {
+	switch o.Kind {
+	case Parse, Bind, Close:
+		return key{o.Space, o.Name}, true
+	case Query:
+		// A simple query drops the unnamed statement.
+		return key{Statements, ""}, true
+	default:
+		return key{}, false
+	}
+}
+
+type entry[P any] struct {
+	value  P
+	exists bool
+	weight int
+}
+
+// Tracker follows one session. The methods of the frontend side (Push, Lookup,
+// Named) are for one goroutine, those of the backend side (Answer) for another.
+type Tracker[P any] struct {
+	// Skipped, if set before the first Push, is called with each message that the
+	// server skips after an error. It must not call the tracker.
+	Skipped func(*Op[P])
+
+	// overlay is the frontend side's alone.
+	overlay map[key]entry[P]
+
+	mu        sync.Mutex
+	moved     *sync.Cond
+	queue     []*Op[P]
+	confirmed map[key]entry[P]
+	touched   map[key]int
+	// weight is that of the confirmed names and of the messages in the queue.
+	weight int
+	status byte
+	// completed says that a command has completed since the last ReadyForQuery.
+	completed bool
+	ended     bool
+}
+
+// NewTracker returns a tracker of a session that is ready for a query.
+func NewTracker[P any]() *Tracker[P] {
+	t := &Tracker[P]{overlay: make(map[key]entry[P]), confirmed: make(map[key]entry[P]), touched: make(map[key]int),
+		status: wire.StatusIdle}
+	t.moved = sync.NewCond(&t.mu)
+	return t
+}
+
+// Push records a message that is about to be forwarded. It waits while too many
+// are unanswered.
+func (t *Tracker[P]) Push(op *Op[P]) error {
+	k, named := op.key()
+	t.mu.Lock()
+	for len(t.queue) >= maxInFlight && !t.ended {
+		t.moved.Wait()
+	}
+	if t.ended {
+		t.mu.Unlock()
+		return ErrEnded
+	}
+	t.queue = append(t.queue, op)
+	t.weight += op.Weight
+	if named {
+		t.touched[k]++
+	}
+	t.mu.Unlock()
+	switch {
+	case op.Kind == Sync:
+		clear(t.overlay)
+	case op.Substituted:
+		// Nothing of it comes to be, and the rest of the pipeline is skipped.
+	case op.Kind == Parse || op.Kind == Bind:
+		t.overlay[k] = entry[P]{value: op.Value, exists: true}
+	case named:
+		t.overlay[k] = entry[P]{}
+	}
+	return nil
+}
+
+// Lookup returns what a name will stand for when the next message reaches the
+// server. It may wait for answers to messages before the last Sync.
+func (t *Tracker[P]) Lookup(space Space, name string) (P, bool, error) {
+	k := key{space, name}
+	if e, ok := t.overlay[k]; ok {
+		return e.value, e.exists, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.touched[k] > 0 && !t.ended {
+		t.moved.Wait()
+	}
+	e := t.confirmed[k]
+	if t.ended {
+		return e.value, false, ErrEnded
+	}
+	return e.value, e.exists, nil
+}
+
+// MustWait reports whether Lookup of a name would wait for the server, so that
+// the caller can first send what it holds back.
+func (t *Tracker[P]) MustWait(space Space, name string) bool {
+	k := key{space, name}
+	if _, ok := t.overlay[k]; ok {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.touched[k] > 0
+}
+
+// Held is how many names exist or are about to, and their weight. A name that is
+// being replaced counts twice.
+func (t *Tracker[P]) Held() (names, weight int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.confirmed) + len(t.touched), t.weight
+}
+
+// InFlight is how many messages are unanswered.
+func (t *Tracker[P]) InFlight() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.queue)
+}
+
+// Status is the transaction state of the last ReadyForQuery.
+func (t *Tracker[P]) Status() byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status
+}
+
+// Failed reports whether the transaction is in the failed state, as seen by the
+// message whose answer is being handled: it was at the last ReadyForQuery, and
+// nothing has completed since. In that state only the end of the transaction, or
+// of the failed part of it, completes.
+func (t *Tracker[P]) Failed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status == wire.StatusFailed && !t.completed
+}
+
+// Answer takes a backend message (but for notices and statuses, which answer
+// nothing) and returns the message it answers. status is ReadyForQuery's byte.
+// done says that this was the last of its answers.
+func (t *Tracker[P]) Answer(typ, status byte) (op *Op[P], done bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.queue) == 0 {
+		return nil, false, fmt.Errorf("%w: message %q answers nothing", ErrDesync, typ)
+	}
+	op = t.queue[0]
+	done, ok := fits(op.Kind, op.Space, typ)
+	if !ok || op.Substituted && typ != wire.ErrorResponse && typ != wire.ReadyForQuery {
+		return op, false, fmt.Errorf("%w: message %q answers kind %d", ErrDesync, typ, op.Kind)
+	}
+	switch typ {
+	case wire.ErrorResponse:
+		t.fail(op)
+	case wire.ReadyForQuery:
+		if status != wire.StatusIdle && status != wire.StatusActive && status != wire.StatusFailed {
+			return op, false, fmt.Errorf("%w: transaction state %q", ErrDesync, status)
+		}
+		t.ready(op, status)
+	case wire.CommandComplete:
+		t.completed = true
+		fallthrough
+	default:
+		if done {
+			t.succeed(op)
+		}
+	}
+	t.moved.Broadcast()
+	return op, done, nil
+}
+
+// fits says whether a message can answer a kind, and whether it is the last.
+func fits(k Kind, space Space, typ byte) (done, ok bool) {
+	if typ == wire.ErrorResponse {
+		return k != Query && k != Sync, true
+	}
+	switch k {
+	case Query:
+		switch typ {
+		case wire.RowDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse:
+			return false, true
+		default:
+			return true, typ == wire.ReadyForQuery
+		}
+	case Parse:
+		return true, typ == wire.ParseComplete
+	case Bind:
+		return true, typ == wire.BindComplete
+	case Close:
+		return true, typ == wire.CloseComplete
+	case Sync:
+		return true, typ == wire.ReadyForQuery
+	case Describe:
+		if typ == wire.ParameterDescription {
+			return false, space == Statements
+		}
+		return true, typ == wire.RowDescription || typ == wire.NoData
+	case Execute:
+		if typ == wire.DataRow {
+			return false, true
+		}
+		return true, typ == wire.CommandComplete || typ == wire.EmptyQueryResponse || typ == wire.PortalSuspended
+	default:
+		return false, false
+	}
+}
+
+// pop takes the oldest message off.
+func (t *Tracker[P]) pop() {
+	op := t.queue[0]
+	t.queue[0] = nil
+	t.queue = t.queue[1:]
+	t.weight -= op.Weight
+	if k, named := op.key(); named {
+		if t.touched[k]--; t.touched[k] == 0 {
+			delete(t.touched, k)
+		}
+	}
+}
+
+// succeed applies what a message has done.
+func (t *Tracker[P]) succeed(op *Op[P]) {
+	k, _ := op.key()
+	switch op.Kind {
+	case Parse, Bind:
+		t.drop(k)
+		t.confirmed[k] = entry[P]{value: op.Value, exists: true, weight: op.Weight}
+		t.weight += op.Weight
+	case Close:
+		t.drop(k)
+	default:
+		// Describe and Execute change no name.
+	}
+	t.pop()
+}
+
+// drop forgets a name.
+func (t *Tracker[P]) drop(k key) {
+	t.weight -= t.confirmed[k].weight
+	delete(t.confirmed, k)
+}
+
+// fail applies an error: after one in the extended protocol everything up to the
+// next Sync is skipped, simple queries included.
+func (t *Tracker[P]) fail(op *Op[P]) {
+	if op.Kind == Query || op.Kind == Sync {
+		return
+	}
+	if op.Kind == Parse && op.Name == "" {
+		// The server drops the unnamed statement before it parses the new one
+		// (exec_parse_message).
+		t.drop(key{Statements, ""})
+	}
+	t.pop()
+	for len(t.queue) > 0 && t.queue[0].Kind != Sync {
+		if t.Skipped != nil {
+			t.Skipped(t.queue[0])
+		}
+		t.pop()
+	}
+}
+
+// ready applies ReadyForQuery.
+func (t *Tracker[P]) ready(op *Op[P], status byte) {
+	t.status, t.completed = status, false
+	if op.Kind == Query {
+		t.drop(key{Statements, ""})
+	}
+	t.pop()
+	if status == wire.StatusIdle {
+		for k := range t.confirmed {
+			if k.space == Portals {
+				t.drop(k)
+			}
+		}
+	}
+}
+
+// End wakes whoever waits; nothing can be pushed any more.
+func (t *Tracker[P]) End() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	t.moved.Broadcast()
+}
