@@ -1,0 +1,68 @@
+package rules
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// maxLines is the longest source file: one role each, about 400 lines.
+const maxLines = 450
+
+func TestFilesAreShort(t *testing.T) {
+	for _, name := range files(t) {
+		if path.Ext(name) != ".go" || strings.HasPrefix(name, "gen/") {
+			continue
+		}
+		text := read(t, name)
+		if strings.HasPrefix(text, "// Code generated ") {
+			continue
+		}
+		if n := strings.Count(text, "\n"); n > maxLines {
+			t.Errorf("%s has %d lines, more than %d: give its roles a file each", name, n, maxLines)
+		}
+	}
+}
+
+// The patterns are split where whole they would match this file.
+var (
+	machinePaths = regexp.MustCompile(`(^|[\s"'=(:` + "`" + `])/(ro` + `ot|wo` + `rk|ho` + `me|Us` + `ers)/[A-Za-z0-9._-]+`)
+	hosts        = regexp.MustCompile(`(regis` + `try\.npmjs|npmjs\.(com|org)|proxy\.go` + `lang\.org|sum\.go` + `lang\.org|pypi\.(org|python)|deb\.debi` + `an\.org|security\.debi` + `an\.org|ftp\.[a-z]+\.debi` + `an\.org|crates\.io|repo1?\.maven|dock` + `er\.io|gh` + `cr\.io|quay\.io)`)
+)
+
+// allowedPaths are places on other machines than the one at hand.
+var allowedPaths = []string{
+	"/ho" + "me/linuxbrew", // where Homebrew installs on Linux
+	"/ho" + "me/nonroot",   // the account of distroless images
+}
+
+func TestNoMachinePathsAndNoHosts(t *testing.T) {
+	for _, name := range files(t) {
+		text := read(t, name)
+		if strings.ContainsRune(text, 0) {
+			continue // binary: a corpus or an image
+		}
+		line := 0
+		for l := range strings.SplitSeq(text, "\n") {
+			line++
+			for _, m := range machinePaths.FindAllString(l, -1) {
+				if !slices.ContainsFunc(allowedPaths, func(a string) bool { return strings.Contains(m, a) }) {
+					t.Errorf("%s:%d: %q is a path of one machine", name, line, strings.TrimSpace(m))
+				}
+			}
+			if m := hosts.FindString(l); m != "" {
+				t.Errorf("%s:%d: %q: clients know their registries, files do not name them", name, line, m)
+			}
+		}
+	}
+}
+
+func TestLocksNameNoSource(t *testing.T) {
+	for _, name := range files(t) {
+		if path.Base(name) == "package-lock.json" && strings.Contains(read(t, name), `"resolved"`) {
+			t.Errorf("%s names where packages came from: write it with npm install --omit-lockfile-registry-resolved", name)
+		}
+	}
+}
