@@ -5,3 +5,5 @@
 // Each rule says why it exists in the message of its failure. An exception is a
 // line in a table here, with its reason.
 package rules
+
+//go:generate go test . -count=1 -run TestThreatsAndTestsAgree -update
