@@ -107,6 +107,10 @@ type Relation struct {
 	Definition string
 	// SecurityInvoker is the view's option of that name.
 	SecurityInvoker bool
+	// Details identifies what no other field holds and a statement's meaning may
+	// still depend on: the bodies of triggers, rules and policies, and the whole
+	// rows of columns, constraints, indexes and options.
+	Details [sha256.Size]byte
 }
 
 // Column is a row of pg_attribute.
@@ -155,6 +159,9 @@ type Type struct {
 	// Checks are a domain's check expressions; Default its default expression.
 	Checks  []string
 	Default string
+	// Details identifies what no other field holds: labels of an enum, what a
+	// range is over, input and output functions.
+	Details [sha256.Size]byte
 }
 
 // Function is a row of pg_proc.
@@ -180,6 +187,9 @@ type Function struct {
 	Owner           string
 	// Extension is the extension that owns it, else empty.
 	Extension string
+	// Details identifies what no other field holds: the body, the library and
+	// symbol, the settings it runs under, names and defaults of its parameters.
+	Details [sha256.Size]byte
 }
 
 // Operator is a row of pg_operator.

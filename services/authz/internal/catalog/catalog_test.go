@@ -1,0 +1,169 @@
+package catalog
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+func sample() *Snapshot {
+	key := ForeignKey{
+		Name: "fk", From: 20001, To: 20002, OnDelete: 'c', OnUpdate: 'a',
+		FromColumns: []int16{1}, ToColumns: []int16{2},
+	}
+	return &Snapshot{
+		Database: "app", ServerVersionNum: 150018, ServerEncoding: "UTF8",
+		Schemas: []Schema{{OID: 11, Name: "pg_catalog"}, {OID: 2200, Name: "public"}},
+		Relations: []Relation{
+			{
+				OID: 20001, Schema: "public", Name: "orders", Kind: KindTable, Owner: "app",
+				Columns:  []Column{{Number: 1, Name: "id", Type: 23, Default: "1", Generated: 's', Identity: 'a'}},
+				Triggers: []string{"t"}, Rules: []string{"r"}, Checks: []string{"c"}, IndexExpressions: []string{"e"},
+				ForeignOperatorClasses: []OID{1}, PartitionKey: "k", Children: []OID{2}, Parents: []OID{3},
+				ForeignKeys: []ForeignKey{key}, ReferencedBy: []ForeignKey{key}, Definition: "d",
+			},
+			{OID: 20002, Schema: "pub", Name: "licorders", Kind: KindView},
+		},
+		Types:     []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []string{"c"}}, {OID: 20003, Schema: "public", Name: "orders"}},
+		Functions: []Function{{OID: 20004, Schema: "public", Name: "f", Arguments: []OID{23}}, {OID: 20005, Schema: "hr", Name: "f"}},
+		Operators: []Operator{{OID: 20006, Schema: "public", Name: "+", Left: 23}, {OID: 551, Schema: "pg_catalog", Name: "+"}},
+		Casts:     []Cast{{OID: 10001, Source: 23, Target: 20}, {OID: 20007, Source: 25, Target: 23, Context: 'i'}},
+		Settings:  []Setting{{Name: "work_mem", Context: "user"}},
+	}
+}
+
+func TestLookups(t *testing.T) {
+	s := sample()
+	if s.SchemaExists("public") || s.RelationByOID(20001) != nil || s.UserCasts() != nil {
+		t.Error("a snapshot without index answers")
+	}
+	s.Index()
+	if !s.SchemaExists("public") || s.SchemaExists("Public") || s.SchemaExists("") {
+		t.Error("SchemaExists")
+	}
+	if r := s.RelationByName("public", "orders"); r != &s.Relations[0] || s.RelationByOID(20001) != r {
+		t.Error("relation not found")
+	}
+	for _, name := range [][2]string{{"publico", "rders"}, {"public", "Orders"}, {"", "orders"}, {"hr", "orders"}} {
+		if s.RelationByName(name[0], name[1]) != nil {
+			t.Errorf("%q found", name)
+		}
+	}
+	if s.RelationByName("pub", "licorders") != &s.Relations[1] {
+		t.Error("second relation not found")
+	}
+	if s.TypeByName("pg_catalog", "int4") != &s.Types[0] || s.TypeByOID(20003) != &s.Types[1] || s.TypeByName("public", "int4") != nil || s.TypeByOID(1) != nil {
+		t.Error("types")
+	}
+	if f := s.FunctionsNamed("f"); len(f) != 2 || f[0] != &s.Functions[0] || f[1] != &s.Functions[1] || s.FunctionsNamed("g") != nil {
+		t.Error("functions")
+	}
+	if o := s.OperatorsNamed("+"); len(o) != 2 || s.OperatorsNamed("-") != nil {
+		t.Error("operators")
+	}
+	if c := s.UserCasts(); len(c) != 1 || c[0] != &s.Casts[1] {
+		t.Error("casts")
+	}
+}
+
+func TestDigestFollowsContent(t *testing.T) {
+	want := sample().ComputeDigest()
+	s := sample()
+	s.Index()
+	s.Digest, s.Version = [32]byte{1}, 7
+	if s.ComputeDigest() != want {
+		t.Error("index, digest or version changes the digest")
+	}
+	s = sample()
+	slices.Reverse(s.Relations)
+	slices.Reverse(s.Types)
+	slices.Reverse(s.Functions)
+	slices.Reverse(s.Operators)
+	slices.Reverse(s.Casts)
+	slices.Reverse(s.Schemas)
+	if s.ComputeDigest() != want {
+		t.Error("the order of rows changes the digest")
+	}
+	if s.Relations[0].OID != 20002 {
+		t.Error("computing the digest sorted the snapshot")
+	}
+	// Text must not run from one field into the next.
+	a, b := sample(), sample()
+	a.Relations[0].Schema, a.Relations[0].Name = "ab", "c"
+	b.Relations[0].Schema, b.Relations[0].Name = "a", "bc"
+	if a.ComputeDigest() == b.ComputeDigest() {
+		t.Error("fields run together")
+	}
+	a, b = sample(), sample()
+	a.Relations[0].Triggers, a.Relations[0].Rules = []string{"x", "y"}, nil
+	b.Relations[0].Triggers, b.Relations[0].Rules = []string{"x"}, []string{"y"}
+	if a.ComputeDigest() == b.ComputeDigest() {
+		t.Error("lists run together")
+	}
+}
+
+// TestDigestHoldsEveryField changes every field of the model, one at a time.
+func TestDigestHoldsEveryField(t *testing.T) {
+	want := sample().ComputeDigest()
+	changed := 0
+	var visit func(path string, at func(*Snapshot) reflect.Value)
+	visit = func(path string, at func(*Snapshot) reflect.Value) {
+		v := at(sample())
+		change := func(name string, f func(reflect.Value)) {
+			s := sample()
+			f(at(s))
+			changed++
+			if s.ComputeDigest() == want {
+				t.Errorf("%s%s does not change the digest", path, name)
+			}
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				f := v.Type().Field(i)
+				if !f.IsExported() || path == "" && (f.Name == "Digest" || f.Name == "Version") {
+					continue
+				}
+				visit(path+"."+f.Name, func(s *Snapshot) reflect.Value { return at(s).Field(i) })
+			}
+		case reflect.Slice:
+			if v.Len() == 0 {
+				t.Errorf("%s: the sample is empty there", path)
+				return
+			}
+			change(" shortened", func(v reflect.Value) { v.Set(v.Slice(0, v.Len()-1)) })
+			visit(path+"[0]", func(s *Snapshot) reflect.Value { return at(s).Index(0) })
+		case reflect.Array:
+			last := v.Len() - 1
+			visit(fmt.Sprintf("%s[%d]", path, last), func(s *Snapshot) reflect.Value { return at(s).Index(last) })
+		case reflect.String:
+			change("", func(v reflect.Value) { v.SetString(v.String() + "x") })
+		case reflect.Bool:
+			change("", func(v reflect.Value) { v.SetBool(!v.Bool()) })
+		case reflect.Int, reflect.Int16:
+			change("", func(v reflect.Value) { v.SetInt(v.Int() + 1) })
+		case reflect.Uint8, reflect.Uint32:
+			change("", func(v reflect.Value) { v.SetUint(v.Uint() + 1) })
+		default:
+			t.Errorf("%s: kind %s is not tested", path, v.Kind())
+		}
+	}
+	visit("", func(s *Snapshot) reflect.Value { return reflect.ValueOf(s).Elem() })
+	if changed < 80 {
+		t.Errorf("only %d fields changed", changed)
+	}
+}
+
+func BenchmarkComputeDigest(b *testing.B) {
+	s := sample()
+	for i := range 3000 {
+		f := s.Functions[0]
+		f.OID = OID(30000 + i)
+		s.Functions = append(s.Functions, f)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.ComputeDigest()
+	}
+}
