@@ -11,6 +11,7 @@ import (
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/internal/telemetry"
 )
 
 // maxQueued bounds the requests that wait to be sent; beyond it a caller waits,
@@ -137,6 +138,8 @@ func (r *Remote) Authorize(ctx context.Context, req *Request) (*Decision, error)
 		// still be reading the last one.
 		msg := message(req)
 		msg.RequestId = id
+		msg.Trace = &authzv1.TraceContext{}
+		msg.Trace.Traceparent, msg.Trace.Tracestate = telemetry.Inject(ctx)
 		msg.LeastEpoch = r.fence.Least(req.Context.GetDatabase())
 		if withToken {
 			msg.Token = req.Token.Expose()

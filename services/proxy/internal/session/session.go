@@ -278,6 +278,9 @@ func (s *Session) canceller(ctx context.Context) End {
 		case <-ctx.Done():
 			return ""
 		case <-s.cancels:
+			if err := s.Spool.Append(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_CANCEL, trace.SpanContext{})); err != nil {
+				s.Logger.Error("cancel not recorded", "error", err)
+			}
 			s.cancelServer(ctx)
 		}
 	}

@@ -163,6 +163,9 @@ func (s *Spool) shipSegment(ctx context.Context, stream appendStream, cancel fun
 		sent = true
 		s.mu.Lock()
 		seg.shipped, seg.shippedRecords, seg.damaged = r.offset, r.next-seg.first, r.damaged
+		if seg.epoch == s.epoch {
+			s.delivered = r.next - 1
+		}
 		s.mu.Unlock()
 	}
 	return sent, ctx.Err()

@@ -99,8 +99,11 @@ type Spool struct {
 	file     sys.File
 	segments []*segment
 	bytes    int64
-	closed   bool
-	buf      []byte
+	// delivered is the last of this process's records that is durable at the
+	// audit service.
+	delivered uint64
+	closed    bool
+	buf       []byte
 	// written counts records written, synced those on disk; oldest is when the
 	// first record after synced was written. cond is signalled when synced or
 	// failed moves.
@@ -336,6 +339,14 @@ func (s *Spool) Bytes() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
+}
+
+// Lag is how many of this process's records the audit service has not made
+// durable yet.
+func (s *Spool) Lag() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq - s.delivered
 }
 
 // Epoch identifies this process's part of the spool.

@@ -28,8 +28,11 @@ const minServer = 140000
 
 // Target is a database and the credential to open it with.
 type Target struct {
-	Host     string
-	Port     uint16
+	Host string
+	Port uint16
+	// Name is what the configuration calls the database, Database its name at the
+	// server.
+	Name     string
 	Database string
 	User     string
 	Password secret.Bytes
@@ -134,7 +137,7 @@ func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 	return &Conn{
 		Conn: h.Conn, PID: h.PID, Parameters: h.ParameterStatuses, hijacked: h,
 		Context: &authzv1.SessionContext{
-			Generation: 1, Database: t.Database, ServerVersionNum: uint32(num), Login: t.Login, Role: role, SearchPath: path,
+			Generation: 1, Database: t.Name, ServerVersionNum: uint32(num), Login: t.Login, Role: role, SearchPath: path,
 			Settings: map[string]string{"standard_conforming_strings": conforming, "transform_null_equals": nullEquals},
 		},
 	}, nil

@@ -1,0 +1,245 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/proxy/internal/cancel"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/session"
+	"github.com/scopewire/scopewire/services/proxy/internal/spool"
+	"github.com/scopewire/scopewire/services/proxy/internal/startup"
+	"github.com/scopewire/scopewire/services/proxy/internal/upstream"
+)
+
+// Deps are what a proxy works with.
+type Deps struct {
+	System sys.System
+	// Telemetry makes logs, metrics and spans.
+	Telemetry *telemetry.Telemetry
+	// Authz and Audit are connections to the two services. The caller closes them
+	// after Run.
+	Authz, Audit grpc.ClientConnInterface
+}
+
+// Proxy is the service. New makes it, Listen opens its sockets, Run serves.
+type Proxy struct {
+	cfg     Config
+	system  sys.System
+	log     *slog.Logger
+	metrics *metrics
+
+	listeners []listener
+	targets   map[string]map[string]upstream.Target
+	limits    session.Limits
+	login     time.Duration
+	sessions  int64
+
+	authz   authzv1.AuthorizationServiceClient
+	audit   auditv1.AuditIngestServiceClient
+	fence   *decide.Fence
+	remote  *decide.Remote
+	watcher *decide.Watcher
+	cancels *cancel.Registry
+	spool   *spool.Spool
+
+	open atomic.Int64
+}
+
+type listener struct {
+	cfg   ListenerConfig
+	start startup.Config
+	l     net.Listener
+}
+
+// New checks the configuration, loads certificates and secrets and opens the
+// spool. Close releases the spool when Run is not called.
+func New(cfg Config, deps Deps) (*Proxy, error) {
+	log := deps.Telemetry.Log().With("service", "proxy")
+	p := &Proxy{
+		cfg: cfg, system: deps.System, log: log,
+		authz: authzv1.NewAuthorizationServiceClient(deps.Authz), audit: auditv1.NewAuditIngestServiceClient(deps.Audit),
+		targets: make(map[string]map[string]upstream.Target),
+		limits: session.Limits{
+			Statement: or(cfg.Limits.StatementBytes, maxStatementBytes), Prepared: or(cfg.Limits.Prepared, defaultPrepared),
+			PreparedText: or(cfg.Limits.PreparedBytes, defaultPreparedBytes), Decision: cfg.Limits.Decision.Or(defaultDecision),
+		},
+		login:    cfg.Limits.Login.Or(defaultLogin),
+		sessions: int64(or(cfg.Limits.Sessions, defaultSessions)),
+		cancels:  cancel.New(deps.System.Clock, deps.System.Rand),
+	}
+	if err := p.prepare(); err != nil {
+		return nil, err
+	}
+	staleness := cfg.Limits.Staleness.Or(defaultStaleness)
+	p.fence = decide.NewFence(deps.System.Clock, staleness)
+	p.remote = decide.NewRemote(p.authz, p.fence, deps.System.Clock, log)
+	p.watcher = decide.NewWatcher(p.authz, p.fence, cfg.Instance, staleness/watchPerStaleness, deps.System.Clock, log)
+	var err error
+	p.spool, err = spool.Open(spool.Config{Dir: cfg.Spool.Dir, Instance: cfg.Instance,
+		MaxBytes: or(cfg.Spool.MaxBytes, defaultSpoolBytes), Mode: or(cfg.Spool.Mode, spool.ModeGroup)},
+		spool.Deps{System: deps.System, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	p.metrics = newMetrics(deps.Telemetry, p.spool)
+	return p, nil
+}
+
+// prepare loads what listeners and databases need.
+func (p *Proxy) prepare() error {
+	for _, l := range p.cfg.Listeners {
+		start := startup.Config{AllowPlaintext: l.InsecureLoopback}
+		if l.TLS.CertFile != "" {
+			var err error
+			if start.TLS, err = serverTLS(l.TLS, p.system, p.log); err != nil {
+				return fmt.Errorf("listener %s: %w", l.Address, err)
+			}
+		}
+		p.listeners = append(p.listeners, listener{cfg: l, start: start})
+	}
+	for _, d := range p.cfg.Databases {
+		tlsConfig, err := clientTLS(d, p.system)
+		if err != nil {
+			return err
+		}
+		logins, err := p.logins(d, tlsConfig)
+		if err != nil {
+			return err
+		}
+		p.targets[d.Name] = logins
+	}
+	return nil
+}
+
+func (p *Proxy) logins(d DatabaseConfig, tlsConfig *tls.Config) (map[string]upstream.Target, error) {
+	logins := make(map[string]upstream.Target, len(d.Logins))
+	for _, l := range d.Logins {
+		password, err := l.Password.Read(p.system.FS)
+		if err != nil {
+			return nil, fmt.Errorf("login %s of database %s: %w", l.Name, d.Name, err)
+		}
+		logins[l.Name] = upstream.Target{Host: d.Host, Port: or(d.Port, defaultPort), Name: d.Name,
+			Database: or(d.Database, d.Name), User: or(l.User, l.Name), Password: password, TLS: tlsConfig, Login: l.Name}
+	}
+	return logins, nil
+}
+
+// Listen opens the sockets, so that the caller knows the addresses before Run.
+func (p *Proxy) Listen(ctx context.Context) error {
+	for i := range p.listeners {
+		l, err := p.system.Net.Listen(ctx, "tcp", p.listeners[i].cfg.Address)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen for clients: %w", err), p.closeListeners())
+		}
+		p.listeners[i].l = l
+	}
+	return nil
+}
+
+// Addresses are where clients can connect after Listen, in the configuration's
+// order.
+func (p *Proxy) Addresses() []net.Addr {
+	var out []net.Addr
+	for _, l := range p.listeners {
+		out = append(out, l.l.Addr())
+	}
+	return out
+}
+
+// Ready says why the proxy should get no new client: authz has not been heard
+// of within the staleness bound.
+func (p *Proxy) Ready(context.Context) error {
+	if !p.fence.Fresh() {
+		return errors.New("authz has not been heard of within the staleness bound")
+	}
+	return nil
+}
+
+// Run serves until ctx ends, then ends every session and returns when all of
+// them have. Listen must have been called.
+func (p *Proxy) Run(ctx context.Context) error {
+	// The spool outlives the sessions: their last events go into it.
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var support errgroup.Group
+	support.Go(func() error { return p.remote.Run(background) })
+	support.Go(func() error { return p.watcher.Run(background) })
+	support.Go(func() error { return p.spool.Run(background, p.audit) })
+
+	var accepting errgroup.Group
+	stopListening := context.AfterFunc(ctx, func() {
+		if err := p.closeListeners(); err != nil {
+			p.log.Warn("close listeners", "error", err)
+		}
+	})
+	defer stopListening()
+	for i := range p.listeners {
+		accepting.Go(func() error { return p.accept(ctx, &p.listeners[i]) })
+	}
+	err := accepting.Wait()
+	stopBackground()
+	return errors.Join(err, support.Wait(), p.Close())
+}
+
+// Close releases the spool. Run calls it.
+func (p *Proxy) Close() error {
+	p.metrics.stop()
+	return p.spool.Close()
+}
+
+func (p *Proxy) closeListeners() error {
+	var errs []error
+	for _, l := range p.listeners {
+		if l.l != nil {
+			if err := l.l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// acceptPause is how long accepting waits after an error such as running out of
+// descriptors.
+const acceptPause = 50 * time.Millisecond
+
+// accept serves one listener's connections and waits for them.
+func (p *Proxy) accept(ctx context.Context, l *listener) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		conn, err := l.l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("accept on %s: %w", l.cfg.Address, err)
+			}
+			p.log.Error("connection not accepted", "error", err)
+			timer := p.system.Clock.NewTimer(acceptPause)
+			select {
+			case <-ctx.Done():
+			case <-timer.C():
+			}
+			timer.Stop()
+			continue
+		}
+		wg.Go(func() { p.serve(ctx, conn, l.start) })
+	}
+}

@@ -1,0 +1,105 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/scopewire/scopewire/internal/sys"
+)
+
+// reloadAfter is how old the last look at certificate files may be.
+const reloadAfter = 10 * time.Second
+
+// certificate is a server certificate that is read again when its files change.
+type certificate struct {
+	files ServerTLS
+	fs    sys.FS
+	clock sys.Clock
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	cert   *tls.Certificate
+	looked time.Time
+}
+
+// serverTLS returns the configuration for clients. The files must load now;
+// later, one that does not load leaves the last good certificate in use.
+func serverTLS(files ServerTLS, system sys.System, log *slog.Logger) (*tls.Config, error) {
+	c := &certificate{files: files, fs: system.FS, clock: system.Clock, log: log}
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		// Drivers of today's distributions all speak 1.2.
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil },
+		Time:           system.Clock.Now,
+	}, nil
+}
+
+func (c *certificate) get() *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.clock.Now(); now.Sub(c.looked) > reloadAfter {
+		if err := c.load(); err != nil {
+			c.looked = now
+			c.log.Error("certificate not reloaded; the last one stays in use", "error", err)
+		}
+	}
+	return c.cert
+}
+
+func (c *certificate) load() error {
+	certPEM, err := c.fs.ReadFile(c.files.CertFile)
+	if err != nil {
+		return fmt.Errorf("read certificate: %w", err)
+	}
+	keyPEM, err := c.fs.ReadFile(c.files.KeyFile)
+	if err != nil {
+		return fmt.Errorf("read certificate key: %w", err)
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return fmt.Errorf("load certificate %s: %w", c.files.CertFile, err)
+	}
+	c.cert, c.looked = &cert, c.clock.Now()
+	return nil
+}
+
+// clientTLS returns the configuration towards a database, nil for plaintext.
+func clientTLS(d DatabaseConfig, system sys.System) (*tls.Config, error) {
+	if d.TLS.Mode == tlsModeDisable {
+		return nil, nil //nolint:nilnil // Plaintext is a valid configuration.
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: or(d.TLS.ServerName, d.Host), Time: system.Clock.Now}
+	if d.TLS.CAFile != "" {
+		pem, err := system.FS.ReadFile(d.TLS.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read authorities of database %s: %w", d.Name, err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read authorities of database %s: %s holds no certificate", d.Name, d.TLS.CAFile)
+		}
+	}
+	if d.TLS.CertFile != "" {
+		certPEM, err := system.FS.ReadFile(d.TLS.CertFile)
+		if err != nil {
+			return nil, fmt.Errorf("read client certificate of database %s: %w", d.Name, err)
+		}
+		keyPEM, err := system.FS.ReadFile(d.TLS.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read client key of database %s: %w", d.Name, err)
+		}
+		cert, err := tls.X509KeyPair(certPEM, keyPEM)
+		if err != nil {
+			return nil, fmt.Errorf("load client certificate of database %s: %w", d.Name, err)
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	}
+	return cfg, nil
+}
