@@ -90,7 +90,7 @@ tour: build ## a guided walk through the demo that checks each step and exits
 	@$(BIN)/scopewire demo --tour
 
 .PHONY: ci
-ci: build lint test ## what every change must pass
+ci: build lint check-generated test ## what every change must pass
 
 .PHONY: clean
 clean: ## removes bin/
