@@ -1,0 +1,206 @@
+package analyze
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// Input is one protocol unit and the context its text is read in.
+type Input struct {
+	// Text is the text of a Query or Parse message, without the terminating NUL.
+	// Analyze does not keep it.
+	Text []byte
+	// Parse marks a Parse message: at most one statement, and parameters allowed.
+	Parse bool
+	// ParameterTypes are the types a Parse message gives its parameters; 0 leaves
+	// one to the server.
+	ParameterTypes []catalog.OID
+	Context        Context
+	// Limits bound the work; zero fields take their defaults.
+	Limits Limits
+}
+
+// Context is the part of the session that changes what a text means.
+type Context struct {
+	// SearchPath is search_path as SHOW prints it.
+	SearchPath string
+	// Role is the current role's name, which "$user" stands for.
+	Role string
+	// ServerVersionNum is server_version_num; 0 takes the snapshot's.
+	ServerVersionNum int
+	// Settings are further settings by name, as the server last reported them.
+	Settings map[string]string
+}
+
+// Analyze binds a unit's statements against a snapshot. It does the same work
+// whatever is granted. Safe for concurrent use; the result shares nothing with
+// the input.
+func Analyze(in Input, snap *catalog.Snapshot) access.Analysis {
+	a := analyzer{in: in, snap: snap, limits: in.Limits.withDefaults(), version: in.Context.ServerVersionNum}
+	err := a.run()
+	if err == nil {
+		return access.Analysis{Outcome: access.Judge, Reason: access.Granted, Statements: a.statements}
+	}
+	var v *verdict
+	if !errors.As(err, &v) {
+		v = &verdict{outcome: access.Denied, reason: access.Construct, detail: "analysis failed"}
+	}
+	requires := v.requires
+	if v.hidesUnit {
+		requires = append(a.touched(), requires...)
+	}
+	return access.Analysis{Outcome: v.outcome, Reason: v.reason, Detail: v.detail, Error: v.err,
+		Requires: requires, Statements: a.statements}
+}
+
+// analyzer is the analysis of one unit.
+type analyzer struct {
+	in      Input
+	snap    *catalog.Snapshot
+	limits  Limits
+	version int
+
+	text string
+	path searchPath
+	reference
+	// casts is the verdict on the snapshot's user casts, for statements that
+	// compute anything.
+	casts error
+	// readable and writable memoise the verdicts on relations, stored those on
+	// expressions of the catalog, domains those on domains.
+	readable, writable map[catalog.OID]error
+	stored             map[storedKey]error
+	domains            map[catalog.OID]error
+
+	// work is what is left of Limits.Work.
+	work int
+	// catalogText marks the judgement of a text of the catalog: no subqueries.
+	catalogText bool
+	// sublinkNames are the names of scalar subqueries already bound.
+	sublinkNames map[*pg_query.SubLink]string
+	// current collects the accesses of the statement at hand.
+	current    *recorder
+	statements []access.Statement
+}
+
+func (a *analyzer) run() error {
+	if a.snap == nil {
+		return refuse(access.Unavailable, "57P03", "the catalog of the database is not available")
+	}
+	if a.version == 0 {
+		a.version = a.snap.ServerVersionNum
+	}
+	seen, err := precheck(a.in.Text, a.limits)
+	if err != nil {
+		return err
+	}
+	if err := a.prepare(); err != nil {
+		return err
+	}
+	tree, err := parse(a.text, a.version/10000)
+	if err != nil {
+		return err
+	}
+	if seen.faulty {
+		return deny(access.Construct, "a token that the server may reject")
+	}
+	if seen.newNumerals && a.version < 160000 {
+		return deny(access.Construct, "a number that the server reads otherwise")
+	}
+	if a.in.Parse && len(tree.Stmts) > 1 {
+		return fail(access.Syntax, stateSyntax, "cannot insert multiple commands into a prepared statement", 0)
+	}
+	for _, raw := range tree.Stmts {
+		if err := a.statement(raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare checks the context and fills the tables.
+func (a *analyzer) prepare() error {
+	if scs, known := a.in.Context.Settings["standard_conforming_strings"]; known && scs != "on" {
+		return deny(access.Context, "standard_conforming_strings is not on")
+	}
+	if a.snap.ServerEncoding != "UTF8" {
+		return deny(access.Context, "the database's encoding is not UTF8")
+	}
+	path, err := newSearchPath(a.in.Context.SearchPath, a.in.Context.Role, a.snap)
+	if err != nil {
+		return err
+	}
+	a.text, a.path, a.work = string(a.in.Text), path, a.limits.Work
+	a.reference = tables()
+	a.readable, a.writable = map[catalog.OID]error{}, map[catalog.OID]error{}
+	a.stored, a.domains = map[storedKey]error{}, map[catalog.OID]error{}
+	a.casts = a.judgeCasts()
+	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {
+		return deny(access.Protocol, "parameter types of a text that has no parameters")
+	}
+	for i, oid := range a.in.ParameterTypes {
+		if oid == 0 {
+			continue
+		}
+		if err := a.judgeType(oid); err != nil {
+			return deny(access.Construct, fmt.Sprintf("type of parameter %d", i+1))
+		}
+	}
+	return nil
+}
+
+// statement analyses one statement of the unit and appends the result.
+func (a *analyzer) statement(raw *pg_query.RawStmt) error {
+	a.current = &recorder{}
+	if err := a.checkShape(raw.ProtoReflect()); err != nil {
+		return err
+	}
+	found, err := a.dispatch(raw.Stmt)
+	if err != nil {
+		return err
+	}
+	start, end := int(raw.StmtLocation), len(a.text)
+	if raw.StmtLen > 0 {
+		end = start + int(raw.StmtLen)
+	}
+	if start < 0 || end > len(a.text) || start > end {
+		return deny(access.Construct, "a statement without a place in the text")
+	}
+	own := strings.Trim(a.text[start:end], " \t\n\r\f\v")
+	found.TextSHA256 = sha256.Sum256([]byte(own))
+	found.Normalised, _ = Normalise([]byte(own))
+	found.Accesses = a.current.accesses()
+	a.statements = append(a.statements, found)
+	a.current = nil
+	return nil
+}
+
+// touched lists every access found so far, each on the whole object.
+func (a *analyzer) touched() []access.Access {
+	var all []access.Access
+	for _, s := range a.statements {
+		all = append(all, s.Accesses...)
+	}
+	if a.current != nil {
+		all = append(all, a.current.accesses()...)
+	}
+	for i := range all {
+		all[i].Columns, all[i].AllColumns = nil, true
+	}
+	return all
+}
+
+// spend charges name look-ups.
+func (a *analyzer) spend(n int) error {
+	if a.work -= n + 1; a.work < 0 {
+		return refuse(access.Limit, stateTooComplex, limitWork)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+// Package analyze says what a unit of SQL would touch, without running it.
+//
+// Analyze takes the text of one Query or Parse message and a catalog snapshot
+// and answers with an access.Analysis: the accesses each statement needs, or why
+// the unit is not forwarded. It knows no policy; what is granted is judged
+// afterwards, on the same analysis whether the answer is yes or no.
+//
+// # Stages
+//
+//  1. lexer.go, precheck.go: one linear pass in Go that bounds length, nesting,
+//     chains and tokens. The C parser recurses, so nothing unbounded reaches it.
+//  2. parse_cgo.go: PostgreSQL's own grammar, through pg_query_go. This is the only
+//     package that imports it: a crash in C cannot be recovered, and the proxy must
+//     stay a static binary. shape.go then refuses every node type and every field
+//     that the walker does not account for; skew.go refuses what an older server
+//     reads differently.
+//  3. The walker binds names as PostgreSQL's parse analysis does, in its order:
+//     from.go and scope.go (range table, visibility, CTEs), column.go (column
+//     references), select.go, insert.go, update.go, truncate.go, utility.go
+//     (statements), expr.go, function.go, operator.go, typename.go (expressions).
+//  4. table.go, write.go and stored.go judge what a relation runs by itself: row
+//     security, triggers, rules, defaults, checks, index expressions, foreign keys.
+//
+// # What it promises
+//
+// Unless a comment says otherwise the model is PostgreSQL 14 to 18:
+// parse_relation.c, parse_clause.c, parse_target.c, parse_cte.c, analyze.c and the
+// checks of ExecCheckPermissions. Whatever is not handled is denied: each switch
+// has a default branch that says no. The access a statement needs is that which
+// PostgreSQL would check, column by column; where that cannot be told (an arbiter
+// constraint named by name) the whole relation is asked for.
+//
+// The package is pure: no context, clock, log, network or mutable state. A call
+// costs time linear in the text and in the catalog rows it names, but for name
+// look-ups, which are bounded by Limits.Work.
+package analyze

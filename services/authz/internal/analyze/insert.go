@@ -1,0 +1,191 @@
+package analyze
+
+import (
+	"fmt"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// insertStmt binds INSERT in PostgreSQL's order: WITH, target, columns, source, ON
+// CONFLICT, RETURNING.
+func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]string, error) {
+	if err := a.with(s, ins.WithClause); err != nil {
+		return nil, err
+	}
+	it, err := a.target(s, ins.Relation, access.Insert)
+	if err != nil {
+		return nil, err
+	}
+	columns, err := a.insertColumns(s, it, ins.Cols)
+	if err != nil {
+		return nil, err
+	}
+	width, defaulted, err := a.insertSource(s, ins)
+	if err != nil {
+		return nil, err
+	}
+	if len(ins.Cols) == 0 {
+		columns = columns[:min(width, len(columns))]
+	}
+	if err := a.inserted(it, ins, columns, defaulted); err != nil {
+		return nil, err
+	}
+	// From here on the target can be named.
+	s.namespace = []*item{it}
+	if ins.OnConflictClause != nil {
+		if err := a.onConflict(s, it, ins.OnConflictClause); err != nil {
+			return nil, err
+		}
+		s.namespace = []*item{it}
+	}
+	return a.returning(s, ins.ReturningList)
+}
+
+// insertColumns resolves the column list, or takes all columns (checkInsertTargets).
+func (a *analyzer) insertColumns(s *scope, it *item, nodes []*pg_query.Node) ([]*catalog.Column, error) {
+	var columns []*catalog.Column
+	if len(nodes) == 0 {
+		for i := range it.entry.relation.Columns {
+			columns = append(columns, &it.entry.relation.Columns[i])
+		}
+		return columns, nil
+	}
+	for _, node := range nodes {
+		target := node.GetResTarget()
+		if target == nil {
+			return nil, deny(access.Construct, "a column list")
+		}
+		c, err := a.targetColumn(it, target, fmt.Sprintf("column \"%s\" of relation \"%s\" does not exist", target.Name, it.entry.relation.Name))
+		if err != nil {
+			return nil, err
+		}
+		if err := a.subscripts(s, target.Indirection); err != nil {
+			return nil, err
+		}
+		columns = append(columns, c)
+	}
+	return columns, nil
+}
+
+// insertSource binds the rows to insert. It returns how many columns they have, and
+// which of them hold DEFAULT in some row.
+func (a *analyzer) insertSource(s *scope, ins *pg_query.InsertStmt) (int, map[int]bool, error) {
+	defaulted := map[int]bool{}
+	if ins.SelectStmt == nil {
+		return 0, defaulted, nil
+	}
+	q := ins.SelectStmt.GetSelectStmt()
+	if q == nil {
+		return 0, nil, deny(access.Construct, "the source of an INSERT")
+	}
+	plainValues := len(q.ValuesLists) > 0 && q.WithClause == nil && len(q.SortClause) == 0 && q.LimitOffset == nil &&
+		q.LimitCount == nil && len(q.LockingClause) == 0 && q.Op == pg_query.SetOperation_SETOP_NONE
+	if !plainValues {
+		_, names, err := a.subquery(s, ins.SelectStmt, nil)
+		return len(names), defaulted, err
+	}
+	width := 0
+	for _, row := range q.ValuesLists {
+		items := row.GetList().GetItems()
+		for i, value := range items {
+			if value.GetSetToDefault() != nil {
+				defaulted[i] = true
+			}
+		}
+		n, err := a.exprList(s, items, true)
+		if err != nil {
+			return 0, nil, err
+		}
+		width = max(width, n)
+	}
+	return width, defaulted, nil
+}
+
+// inserted records the columns and judges the defaults that will be computed: those
+// of columns that are not given, and of those given as DEFAULT.
+func (a *analyzer) inserted(it *item, ins *pg_query.InsertStmt, columns []*catalog.Column, defaulted map[int]bool) error {
+	rel := it.entry.relation
+	given := map[string]bool{}
+	for i, c := range columns {
+		a.current.column(access.Insert, it.entry.named, rel, c.Name)
+		if !defaulted[i] {
+			given[c.Name] = true
+		}
+	}
+	for i := range rel.Columns {
+		c := &rel.Columns[i]
+		// OVERRIDING USER VALUE computes identity columns that are given.
+		if given[c.Name] && (c.Identity == 0 || ins.Override != pg_query.OverridingKind_OVERRIDING_USER_VALUE) {
+			continue
+		}
+		if err := a.judgeDefault(rel, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onConflict binds ON CONFLICT: the arbiter is read, `excluded` stands for the
+// target's columns and asks for select on them, DO UPDATE updates
+// (transformOnConflictClause).
+func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictClause) error {
+	rel, named := it.entry.relation, it.entry.named
+	if infer := clause.Infer; infer != nil {
+		if infer.Conname != "" {
+			// The constraint's columns are not in the snapshot.
+			a.current.whole(access.Select, named, rel)
+		}
+		if err := a.arbiter(s, infer); err != nil {
+			return err
+		}
+	}
+	switch clause.Action {
+	case pg_query.OnConflictAction_ONCONFLICT_NOTHING:
+		return nil
+	case pg_query.OnConflictAction_ONCONFLICT_UPDATE:
+	default:
+		return deny(access.Construct, "ON CONFLICT")
+	}
+	if err := a.judgeWrite(rel, access.Update); err != nil {
+		return err
+	}
+	a.current.need(access.Update, named, rel)
+	excluded, err := a.relationItem(rel, named, &pg_query.Alias{Aliasname: "excluded"})
+	if err != nil {
+		return err
+	}
+	excluded.system = false
+	s.ranges = append(s.ranges, excluded.entry)
+	s.namespace = []*item{it, excluded}
+	if err := a.assignments(s, it, clause.TargetList); err != nil {
+		return err
+	}
+	return a.optional(s, clause.WhereClause)
+}
+
+// arbiter binds the columns and expressions by which a unique index is inferred.
+func (a *analyzer) arbiter(s *scope, infer *pg_query.InferClause) error {
+	for _, node := range infer.IndexElems {
+		element := node.GetIndexElem()
+		if element == nil || len(element.Opclass) > 0 || len(element.Opclassopts) > 0 {
+			return deny(access.Construct, "a conflict target")
+		}
+		if len(element.Collation) > 0 {
+			if err := a.collation(element.Collation); err != nil {
+				return err
+			}
+		}
+		expression := element.Expr
+		if element.Name != "" {
+			expression = &pg_query.Node{Node: &pg_query.Node_ColumnRef{ColumnRef: &pg_query.ColumnRef{Location: infer.Location,
+				Fields: []*pg_query.Node{{Node: &pg_query.Node_String_{String_: &pg_query.String{Sval: element.Name}}}}}}}
+		}
+		if _, err := a.expr(s, expression); err != nil {
+			return err
+		}
+	}
+	return a.optional(s, infer.WhereClause)
+}

@@ -1,0 +1,153 @@
+package analyze
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// nameBytes is NAMEDATALEN-1: longer identifiers are cut at a character boundary.
+const nameBytes = 63
+
+// The schemas that name resolution knows by name.
+const (
+	schemaCatalog     = "pg_catalog"
+	schemaTemp        = "pg_temp"
+	schemaInformation = "information_schema"
+)
+
+// searchPath is the effective list of schemas, as recomputeNamespacePath
+// (namespace.c) makes it: existing schemas without repetition, pg_catalog in front
+// unless listed. pg_temp is left out: functions, operators and casts never come
+// from it, and no temporary object is in a snapshot.
+type searchPath []string
+
+// newSearchPath reads search_path as SHOW prints it.
+func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, error) {
+	names, ok := splitIdentifiers(setting)
+	if !ok {
+		return nil, deny(access.Context, "search_path cannot be read")
+	}
+	var path searchPath
+	add := func(name string) {
+		for _, have := range path {
+			if have == name {
+				return
+			}
+		}
+		path = append(path, name)
+	}
+	for _, name := range names {
+		if name == "$user" {
+			name = role
+		}
+		if name == schemaTemp || name == "" {
+			continue
+		}
+		if name == schemaCatalog || snap.SchemaExists(name) {
+			add(name)
+		}
+	}
+	for _, name := range path {
+		if name == schemaCatalog {
+			return path, nil
+		}
+	}
+	return append(searchPath{schemaCatalog}, path...), nil
+}
+
+// splitIdentifiers is SplitIdentifierString (varlena.c) with a comma: unquoted
+// names are folded, all are truncated. It reports false on bad syntax.
+func splitIdentifiers(s string) ([]string, bool) {
+	s = strings.Trim(s, " \t\n\r\f\v")
+	if s == "" {
+		return nil, true
+	}
+	var names []string
+	for {
+		var name string
+		if s != "" && s[0] == '"' {
+			var quoted strings.Builder
+			s = s[1:]
+			for {
+				end := strings.IndexByte(s, '"')
+				if end < 0 {
+					return nil, false
+				}
+				quoted.WriteString(s[:end])
+				s = s[end+1:]
+				if s == "" || s[0] != '"' {
+					break
+				}
+				quoted.WriteByte('"')
+				s = s[1:]
+			}
+			name = quoted.String()
+		} else {
+			end := strings.IndexAny(s, ", \t\n\r\f\v")
+			if end < 0 {
+				end = len(s)
+			}
+			if end == 0 {
+				return nil, false
+			}
+			name = lowerASCII(s[:end])
+			s = s[end:]
+		}
+		names = append(names, truncateName(name))
+		s = strings.TrimLeft(s, " \t\n\r\f\v")
+		if s == "" {
+			return names, true
+		}
+		if s[0] != ',' {
+			return nil, false
+		}
+		s = strings.TrimLeft(s[1:], " \t\n\r\f\v")
+	}
+}
+
+// lowerASCII folds as downcase_truncate_identifier does in a UTF-8 database: ASCII
+// only.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// truncateName cuts an identifier to nameBytes at a character boundary.
+func truncateName(name string) string {
+	if len(name) <= nameBytes {
+		return name
+	}
+	end := nameBytes
+	for end > 0 && !utf8.RuneStart(name[end]) {
+		end--
+	}
+	return name[:end]
+}
+
+// foreign returns the path without pg_catalog.
+func (p searchPath) foreign() []string {
+	var names []string
+	for _, name := range p {
+		if name != schemaCatalog {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// includes reports whether an unqualified name can come from a schema.
+func (p searchPath) includes(schema string) bool {
+	for _, name := range p {
+		if name == schema {
+			return true
+		}
+	}
+	return false
+}

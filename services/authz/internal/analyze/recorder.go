@@ -1,0 +1,69 @@
+package analyze
+
+import (
+	"sort"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// recorder collects the accesses of a statement, one per action and relation, in
+// the order of their first mention. Merging is exact: PostgreSQL asks for each
+// column, and where it asks for "any column" a named one implies it.
+type recorder struct {
+	entries []*entry
+	index   map[entryKey]*entry
+}
+
+type entryKey struct {
+	action access.Action
+	oid    catalog.OID
+}
+
+type entry struct {
+	access  access.Access
+	columns map[string]bool
+}
+
+// need notes that an action is needed on a relation, on columns not yet said.
+func (r *recorder) need(action access.Action, named access.Object, rel *catalog.Relation) {
+	r.entry(action, named, rel)
+}
+
+// column notes that an action is needed on a column.
+func (r *recorder) column(action access.Action, named access.Object, rel *catalog.Relation, column string) {
+	r.entry(action, named, rel).columns[column] = true
+}
+
+// whole notes that an action is needed on all of a relation.
+func (r *recorder) whole(action access.Action, named access.Object, rel *catalog.Relation) {
+	r.entry(action, named, rel).access.AllColumns = true
+}
+
+func (r *recorder) entry(action access.Action, named access.Object, rel *catalog.Relation) *entry {
+	key := entryKey{action, rel.OID}
+	if e := r.index[key]; e != nil {
+		return e
+	}
+	e := &entry{columns: map[string]bool{}, access: access.Access{Action: action, Named: named,
+		Resolved: access.Object{Kind: access.Table, Schema: rel.Schema, Name: rel.Name}}}
+	if r.index == nil {
+		r.index = map[entryKey]*entry{}
+	}
+	r.index[key] = e
+	r.entries = append(r.entries, e)
+	return e
+}
+
+func (r *recorder) accesses() []access.Access {
+	var all []access.Access
+	for _, e := range r.entries {
+		found := e.access
+		for column := range e.columns {
+			found.Columns = append(found.Columns, column)
+		}
+		sort.Strings(found.Columns)
+		all = append(all, found)
+	}
+	return all
+}

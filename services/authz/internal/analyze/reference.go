@@ -1,0 +1,34 @@
+package analyze
+
+import "sync"
+
+// reference is what analysis knows of PostgreSQL by itself. It is never written
+// after it is made, and shared by all calls.
+type reference struct {
+	types         typeTable
+	shape         shape
+	functions     map[string]bool
+	records       map[string][]string
+	operatorNames map[string]bool
+	settings      map[string]bool
+}
+
+// tables makes the reference on first use.
+var tables = sync.OnceValue(func() reference {
+	return reference{
+		types:         newTypeTable(),
+		shape:         newShape(),
+		functions:     set(harmlessFunctions()),
+		records:       recordFunctions(),
+		operatorNames: set(builtinOperators()),
+		settings:      set(shownSettings()),
+	}
+})
+
+func set(names []string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, name := range names {
+		m[name] = true
+	}
+	return m
+}

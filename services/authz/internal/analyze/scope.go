@@ -1,0 +1,197 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// scope is a ParseState: one query level.
+type scope struct {
+	parent *scope
+	// namespace is what names can refer to now; ranges every range table entry of
+	// the level, visible or not.
+	namespace []*item
+	ranges    []*rangeEntry
+	ctes      []*cte
+	// lateral is p_lateral_active: lateral-only items can be seen.
+	lateral bool
+}
+
+// rangeEntry is a range table entry.
+type rangeEntry struct {
+	// name is the name it goes by (eref).
+	name string
+	// named and relation are set for relations.
+	named    access.Object
+	relation *catalog.Relation
+	// subquery is the level of a subquery in FROM, cte what a CTE reference names.
+	subquery *scope
+	cte      *cte
+	// inFrom is inFromCl: FOR UPDATE sees it.
+	inFrom bool
+}
+
+// item is a ParseNamespaceItem: names that a range table entry or a join brings
+// into view.
+type item struct {
+	name string
+	// relation is set for a relation without an alias: only such can be named with
+	// its schema.
+	relation *catalog.Relation
+	columns  []column
+	// sides are the range table entries a whole-row reference reads.
+	sides []*rangeEntry
+	// system says that system columns can be named, of entry.
+	system bool
+	entry  *rangeEntry
+	// nameVisible and columnsVisible are p_rel_visible and p_cols_visible.
+	nameVisible, columnsVisible bool
+	// lateralOnly and lateralOK are p_lateral_only and p_lateral_ok.
+	lateralOnly, lateralOK bool
+	// unsure marks a function whose output columns depend on the types of its
+	// arguments.
+	unsure bool
+}
+
+// column is a name in an item and what reading it reads.
+type column struct {
+	name string
+	// entry and source are the relation's column; entry is nil for what was
+	// computed, and was charged where it was computed.
+	entry  *rangeEntry
+	source string
+	// typ is the column's type, 0 where it is not known.
+	typ catalog.OID
+}
+
+// cte is a WITH entry.
+type cte struct {
+	name    string
+	node    *pg_query.CommonTableExpr
+	columns []string
+	// bound says that the query has been bound; busy that it is being bound.
+	bound, busy bool
+	// scope is where the WITH clause stands.
+	scope *scope
+	// silent says that it returns nothing.
+	silent bool
+}
+
+// systemColumns are the names that heap.c reserves.
+func isSystemColumn(name string) bool {
+	switch name {
+	case "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax":
+		return true
+	}
+	return false
+}
+
+// read marks a column as read under select.
+func (a *analyzer) read(c *column) {
+	if c.entry != nil {
+		a.current.column(access.Select, c.entry.named, c.entry.relation, c.source)
+	}
+}
+
+// readWhole marks a whole-row reference: every column of every relation in it.
+func (a *analyzer) readWhole(it *item) error {
+	for _, side := range it.sides {
+		if side.relation == nil {
+			continue
+		}
+		if err := a.spend(len(side.relation.Columns)); err != nil {
+			return err
+		}
+		for _, c := range side.relation.Columns {
+			a.current.column(access.Select, side.named, side.relation, c.Name)
+		}
+		if len(side.relation.Columns) == 0 {
+			a.current.whole(access.Select, side.named, side.relation)
+		}
+	}
+	return nil
+}
+
+// relationItem makes the item and entry of a relation.
+func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alias *pg_query.Alias) (*item, error) {
+	if err := a.spend(len(rel.Columns)); err != nil {
+		return nil, err
+	}
+	entry := &rangeEntry{name: rel.Name, named: named, relation: rel}
+	it := &item{name: rel.Name, relation: rel, entry: entry, sides: []*rangeEntry{entry}, system: true,
+		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(rel.Columns))}
+	for _, c := range rel.Columns {
+		it.columns = append(it.columns, column{name: c.Name, entry: entry, source: c.Name, typ: c.Type})
+	}
+	if alias != nil {
+		entry.name, it.name, it.relation = alias.Aliasname, alias.Aliasname, nil
+		if err := renameColumns(it, alias); err != nil {
+			return nil, err
+		}
+	}
+	return it, nil
+}
+
+// computedItem makes the item of a subquery, CTE or function.
+func (a *analyzer) computedItem(entry *rangeEntry, names []string, alias *pg_query.Alias) (*item, error) {
+	if err := a.spend(len(names)); err != nil {
+		return nil, err
+	}
+	it := &item{name: entry.name, entry: entry, sides: []*rangeEntry{entry},
+		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(names))}
+	for _, name := range names {
+		it.columns = append(it.columns, column{name: name})
+	}
+	if alias != nil {
+		entry.name, it.name = alias.Aliasname, alias.Aliasname
+		if err := renameColumns(it, alias); err != nil {
+			return nil, err
+		}
+	}
+	return it, nil
+}
+
+// renameColumns applies an alias's column list to the first columns.
+func renameColumns(it *item, alias *pg_query.Alias) error {
+	if len(alias.Colnames) > len(it.columns) {
+		return deny(access.Construct, "more column aliases than columns")
+	}
+	for i, node := range alias.Colnames {
+		name, ok := stringNode(node)
+		if !ok {
+			return deny(access.Construct, "a column alias")
+		}
+		it.columns[i].name = name
+	}
+	return nil
+}
+
+// stringNode reads a String node.
+func stringNode(node *pg_query.Node) (string, bool) {
+	if s, ok := node.GetNode().(*pg_query.Node_String_); ok {
+		return s.String_.GetSval(), true
+	}
+	return "", false
+}
+
+// stringNodes reads a list of String nodes.
+func stringNodes(nodes []*pg_query.Node) ([]string, bool) {
+	var names []string
+	for _, node := range nodes {
+		name, ok := stringNode(node)
+		if !ok {
+			return nil, false
+		}
+		names = append(names, name)
+	}
+	return names, true
+}
+
+// setLateral is setNamespaceLateralState.
+func setLateral(items []*item, only, ok bool) {
+	for _, it := range items {
+		it.lateralOnly, it.lateralOK = only, ok
+	}
+}

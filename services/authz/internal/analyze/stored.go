@@ -1,0 +1,128 @@
+package analyze
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// storedKey is an expression and the relation whose columns it names.
+type storedKey struct {
+	relation catalog.OID
+	text     string
+}
+
+// judgeStored judges an expression of the catalog, as pg_get_expr prints it under an
+// empty search_path: built-in functions, operators and types over constants and the
+// relation's columns, nothing else. rel is nil for a domain, whose only name is
+// VALUE.
+func (a *analyzer) judgeStored(text string, rel *catalog.Relation) error {
+	key := storedKey{text: text}
+	if rel != nil {
+		key.relation = rel.OID
+	}
+	if err, ok := a.stored[key]; ok {
+		return err
+	}
+	err := a.storedExpression(text, rel)
+	a.stored[key] = err
+	return err
+}
+
+func (a *analyzer) storedExpression(text string, rel *catalog.Relation) error {
+	opaque := deny(access.OpaqueCode, "an expression of the catalog")
+	if _, err := precheck([]byte(text), a.limits); err != nil {
+		return opaque
+	}
+	tree, err := parse("SELECT ("+text+")", a.version/10000)
+	if err != nil || len(tree.Stmts) != 1 {
+		return opaque
+	}
+	query := tree.Stmts[0].Stmt.GetSelectStmt()
+	if query == nil || len(query.TargetList) != 1 || len(query.FromClause) > 0 || query.WhereClause != nil ||
+		query.WithClause != nil || query.Op != pg_query.SetOperation_SETOP_NONE || query.IntoClause != nil {
+		return opaque
+	}
+	if a.storedNode(query.TargetList[0].GetResTarget().GetVal(), rel) != nil {
+		return opaque
+	}
+	return nil
+}
+
+// storedNode judges a parsed expression of the catalog.
+func (a *analyzer) storedNode(node *pg_query.Node, rel *catalog.Relation) error {
+	inner := a.storedAnalyzer()
+	if err := inner.checkShape(node.ProtoReflect()); err != nil {
+		return err
+	}
+	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}}
+	if rel == nil {
+		it.columns = []column{{name: "value"}}
+	} else {
+		for _, c := range rel.Columns {
+			it.columns = append(it.columns, column{name: c.Name, typ: c.Type})
+		}
+	}
+	return inner.only(&scope{namespace: []*item{it}}, node)
+}
+
+// storedAnalyzer is an analyzer for the catalog's own texts: pg_catalog alone on
+// the path, no parameters, and accesses that go nowhere.
+func (a *analyzer) storedAnalyzer() *analyzer {
+	inner := *a
+	inner.in = Input{}
+	inner.catalogText = true
+	inner.path = searchPath{schemaCatalog}
+	inner.current = &recorder{}
+	inner.sublinkNames = nil
+	return &inner
+}
+
+// judgeIndexExpression judges a text that may be an operator instead of an expression,
+// as index definitions have them.
+func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) error {
+	if bare := strings.TrimSpace(text); bare != "" && strings.Trim(bare, "~!@#^&|`?+-*/%<>=") == "" {
+		if a.operatorNames[bare] {
+			return nil
+		}
+		return deny(access.OpaqueCode, "an operator of an index")
+	}
+	return a.judgeStored(text, rel)
+}
+
+// judgePartitionKey judges pg_get_partkeydef's text: columns and expressions with
+// built-in operator classes and collations.
+func (a *analyzer) judgePartitionKey(text string, rel *catalog.Relation) error {
+	opaque := deny(access.OpaqueCode, "a partition key")
+	if _, err := precheck([]byte(text), a.limits); err != nil {
+		return opaque
+	}
+	tree, err := parse("CREATE TABLE t (c int) PARTITION BY "+text, a.version/10000)
+	if err != nil || len(tree.Stmts) != 1 {
+		return opaque
+	}
+	spec := tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec()
+	if spec == nil {
+		return opaque
+	}
+	for _, node := range spec.PartParams {
+		element := node.GetPartitionElem()
+		if element == nil {
+			return opaque
+		}
+		// An operator class with a schema is none of pg_catalog's.
+		if len(element.Opclass) > 1 {
+			return opaque
+		}
+		if element.Expr == nil {
+			continue
+		}
+		if err := a.storedNode(element.Expr, rel); err != nil {
+			return opaque
+		}
+	}
+	return nil
+}

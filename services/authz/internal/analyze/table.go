@@ -1,0 +1,211 @@
+package analyze
+
+import (
+	"fmt"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+func namedObject(rv *pg_query.RangeVar) access.Object {
+	return access.Object{Kind: access.Table, Schema: rv.Schemaname, Name: rv.Relname}
+}
+
+// lookUp finds an unqualified relation over the path, or returns nil.
+func (a *analyzer) lookUp(name string) *catalog.Relation {
+	for _, schema := range a.path {
+		if rel := a.snap.RelationByName(schema, name); rel != nil {
+			return rel
+		}
+	}
+	return nil
+}
+
+// openRelation resolves a relation's name and allows those that can be judged:
+// tables and partitioned tables, and the catalogs of the preset `session` for
+// reading. Position is where PostgreSQL points when there is none; -1 for nowhere.
+func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, position int32) (*catalog.Relation, error) {
+	if rv.Catalogname != "" && rv.Catalogname != a.snap.Database {
+		return nil, deny(access.Construct, "a relation of another database")
+	}
+	var rel *catalog.Relation
+	switch rv.Schemaname {
+	case "":
+		rel = a.lookUp(rv.Relname)
+		if a.shadowedByCatalog(rv.Relname, rel) {
+			return nil, deny(access.RelationKind, "catalog "+rv.Relname)
+		}
+	case schemaTemp:
+		return nil, deny(access.UnknownObject, "a temporary relation")
+	default:
+		rel = a.snap.RelationByName(rv.Schemaname, rv.Relname)
+	}
+	if rel == nil {
+		return nil, a.missingRelation(rv, action, position)
+	}
+	if rel.Schema == schemaCatalog && action == access.Select && readableCatalog(rel.Name) {
+		return rel, nil
+	}
+	if strings.HasPrefix(rel.Schema, "pg_") || rel.Schema == schemaInformation || rel.OID < catalog.FirstNormalOID {
+		return nil, deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+	}
+	if !isTable(rel) {
+		return nil, deny(access.RelationKind, "relation "+rel.Schema+"."+rel.Name+" is no table")
+	}
+	return rel, nil
+}
+
+// shadowedByCatalog guards against a snapshot without pg_catalog's relations: all
+// of their names start with pg_, and would come first.
+func (a *analyzer) shadowedByCatalog(name string, found *catalog.Relation) bool {
+	if !strings.HasPrefix(name, "pg_") || found != nil && found.Schema == schemaCatalog {
+		return false
+	}
+	if a.snap.RelationByName(schemaCatalog, "pg_class") != nil {
+		return false
+	}
+	for _, schema := range a.path {
+		if schema == schemaCatalog {
+			return true
+		}
+		if found != nil && found.Schema == schema {
+			return false
+		}
+	}
+	return true
+}
+
+// readableCatalog names the catalogs that drivers read at connect.
+func readableCatalog(name string) bool {
+	return name == "pg_type" || name == "pg_range" || name == "pg_enum"
+}
+
+func isTable(rel *catalog.Relation) bool {
+	return rel.Kind == catalog.KindTable || rel.Kind == catalog.KindPartitionedTable
+}
+
+// missingRelation is PostgreSQL's 42P01, to be told to whom every relation of that
+// name would be granted.
+func (a *analyzer) missingRelation(rv *pg_query.RangeVar, action access.Action, position int32) error {
+	if rv.Schemaname == schemaInformation || strings.HasPrefix(rv.Schemaname, "pg_") {
+		return deny(access.UnknownObject, "relation "+rv.Schemaname+"."+rv.Relname)
+	}
+	shown := rv.Relname
+	schemas := a.path.foreign()
+	if rv.Schemaname != "" {
+		shown = rv.Schemaname + "." + rv.Relname
+		schemas = []string{rv.Schemaname}
+	}
+	var requires []access.Access
+	for _, schema := range schemas {
+		requires = append(requires, access.Access{Action: action, Named: namedObject(rv), AllColumns: true,
+			Resolved: access.Object{Kind: access.Table, Schema: schema, Name: rv.Relname}})
+	}
+	return hide(stateUndefinedTable, fmt.Sprintf("relation \"%s\" does not exist", shown), errorPosition(a.text, position), requires...)
+}
+
+// descendants lists a relation's children, grandchildren and so on.
+func (a *analyzer) descendants(rel *catalog.Relation) ([]*catalog.Relation, error) {
+	seen := map[catalog.OID]bool{rel.OID: true}
+	var all []*catalog.Relation
+	for queue := []*catalog.Relation{rel}; len(queue) > 0; queue = queue[1:] {
+		for _, oid := range queue[0].Children {
+			if seen[oid] {
+				continue
+			}
+			seen[oid] = true
+			child := a.snap.RelationByOID(oid)
+			if child == nil {
+				return nil, deny(access.OpaqueCode, "a child of relation "+rel.Schema+"."+rel.Name+" that is not known")
+			}
+			all = append(all, child)
+			queue = append(queue, child)
+		}
+	}
+	return all, nil
+}
+
+// ancestors lists a relation's parents, grandparents and so on.
+func (a *analyzer) ancestors(rel *catalog.Relation) []*catalog.Relation {
+	seen := map[catalog.OID]bool{rel.OID: true}
+	var all []*catalog.Relation
+	for queue := []*catalog.Relation{rel}; len(queue) > 0; queue = queue[1:] {
+		for _, oid := range queue[0].Parents {
+			if parent := a.snap.RelationByOID(oid); parent != nil && !seen[oid] {
+				seen[oid] = true
+				all = append(all, parent)
+				queue = append(queue, parent)
+			}
+		}
+	}
+	return all
+}
+
+// judgeRead allows reading a relation, and its descendants unless ONLY, if that
+// runs no code but built-in code.
+func (a *analyzer) judgeRead(rel *catalog.Relation, descend bool) error {
+	if rel.Schema == schemaCatalog {
+		return nil
+	}
+	all := []*catalog.Relation{rel}
+	if descend {
+		children, err := a.descendants(rel)
+		if err != nil {
+			return err
+		}
+		all = append(all, children...)
+	}
+	for _, r := range all {
+		if err := a.judgeReadOne(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *analyzer) judgeReadOne(rel *catalog.Relation) error {
+	if err, ok := a.readable[rel.OID]; ok {
+		return err
+	}
+	err := a.whyUnreadable(rel)
+	a.readable[rel.OID] = err
+	return err
+}
+
+// whyUnreadable looks for code that planning or running a query over a relation can
+// run. That includes check constraints and index expressions: the planner folds
+// their constant parts (get_relation_constraints, RelationGetIndexExpressions).
+func (a *analyzer) whyUnreadable(rel *catalog.Relation) error {
+	name := rel.Schema + "." + rel.Name
+	if !isTable(rel) {
+		return deny(access.RelationKind, "relation "+name+" is no table")
+	}
+	if rel.RowSecurity {
+		return deny(access.OpaqueCode, "row security of "+name)
+	}
+	for _, c := range rel.Columns {
+		if err := a.judgeType(c.Type); err != nil {
+			return deny(access.OpaqueCode, "type of column "+c.Name+" of "+name)
+		}
+		if c.Generated != 0 && c.Generated != 's' && a.judgeStored(c.Default, rel) != nil {
+			return deny(access.OpaqueCode, "generated column "+c.Name+" of "+name)
+		}
+	}
+	for _, check := range rel.Checks {
+		if a.judgeStored(check, rel) != nil {
+			return deny(access.OpaqueCode, "a check of "+name)
+		}
+	}
+	for _, expression := range rel.IndexExpressions {
+		if a.judgeIndexExpression(expression, rel) != nil {
+			return deny(access.OpaqueCode, "an index of "+name)
+		}
+	}
+	if rel.PartitionKey != "" && a.judgePartitionKey(rel.PartitionKey, rel) != nil {
+		return deny(access.OpaqueCode, "the partition key of "+name)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// truncateStmt asks for truncate on each relation named, and under CASCADE on each
+// relation that refers to one of those truncated (ExecuteTruncate,
+// heap_truncate_find_FKs). Children go by their parent's right.
+func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
+	if t.RestartSeqs {
+		return deny(access.Construct, "RESTART IDENTITY")
+	}
+	gone := map[catalog.OID]bool{}
+	var queue []*catalog.Relation
+	add := func(rel *catalog.Relation) {
+		if !gone[rel.OID] {
+			gone[rel.OID] = true
+			queue = append(queue, rel)
+		}
+	}
+	for _, node := range t.Relations {
+		rv := node.GetRangeVar()
+		if rv == nil {
+			return deny(access.Construct, "a TRUNCATE list")
+		}
+		rel, err := a.openRelation(rv, access.Truncate, -1)
+		if err != nil {
+			return err
+		}
+		if err := a.judgeWrite(rel, access.Truncate); err != nil {
+			return err
+		}
+		a.current.need(access.Truncate, namedObject(rv), rel)
+		add(rel)
+		if rv.Inh {
+			children, err := a.descendants(rel)
+			if err != nil {
+				return err
+			}
+			for _, child := range children {
+				add(child)
+			}
+		}
+	}
+	if t.Behavior != pg_query.DropBehavior_DROP_CASCADE {
+		return nil
+	}
+	for ; len(queue) > 0; queue = queue[1:] {
+		for _, rel := range append(a.ancestors(queue[0]), queue[0]) {
+			for _, key := range rel.ReferencedBy {
+				if err := a.cascadeTruncate(key, gone, add); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// cascadeTruncate adds the relation that holds a foreign key. Each partition of a
+// partitioned one holds the key as well, and is checked for itself.
+func (a *analyzer) cascadeTruncate(key catalog.ForeignKey, gone map[catalog.OID]bool, add func(*catalog.Relation)) error {
+	from := a.snap.RelationByOID(key.From)
+	if from == nil {
+		return deny(access.OpaqueCode, "foreign key "+key.Name)
+	}
+	if err := a.judgeWrite(from, access.Truncate); err != nil {
+		return err
+	}
+	all := []*catalog.Relation{from}
+	if from.Kind == catalog.KindPartitionedTable {
+		partitions, err := a.descendants(from)
+		if err != nil {
+			return err
+		}
+		all = append(all, partitions...)
+	}
+	for _, rel := range all {
+		if gone[rel.OID] {
+			continue
+		}
+		object := access.Object{Kind: access.Table, Schema: rel.Schema, Name: rel.Name}
+		a.current.need(access.Truncate, object, rel)
+		add(rel)
+	}
+	return nil
+}
