@@ -119,3 +119,52 @@ func TestCachedServerIsFoundWithoutFetching(t *testing.T) {
 		t.Errorf("got %v, %v", b, err)
 	}
 }
+
+func TestProgramsOutOfReachAreCopied(t *testing.T) {
+	bin := fakeServer(t, "17.1")
+	tree := filepath.Dir(bin)
+	if err := os.MkdirAll(filepath.Join(tree, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tree, "lib", "libpq.so.5.17"), []byte("library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("libpq.so.5.17", filepath.Join(tree, "lib", "libpq.so")); err != nil {
+		t.Fatal(err)
+	}
+	b := binaries{dir: bin, version: "17.1", major: 17}
+	for _, id := range []identity{asSelf, inNamespace, asJanitor} {
+		if got, err := b.within(t.TempDir(), id); err != nil || got != b {
+			t.Errorf("%d: got %v, %v", id, got, err)
+		}
+	}
+	if err := os.Chmod(tree, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	got, err := b.within(dir, asNobody)
+	if err != nil || got.dir != filepath.Join(dir, "pg", "bin") {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if got, err := probe(t.Context(), got.dir); err != nil || got.version != "17.1" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "pg", "lib", "libpq.so")); err != nil || string(text) != "library" {
+		t.Errorf("the link is %q, %v", text, err)
+	}
+}
+
+func TestNobodyReachesOpenFoldersAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for d, want := range map[string]bool{"/": true, "/usr/bin": true, dir: false, "/no/such/folder": false} {
+		if got := asNobody.reaches(d); got != want {
+			t.Errorf("%s: got %v", d, got)
+		}
+	}
+	if !asSelf.reaches(dir) {
+		t.Error("a user reaches his own folder")
+	}
+}

@@ -20,10 +20,6 @@ import (
 	"github.com/scopewire/scopewire/internal/secret"
 )
 
-// maxSocketPath is the longest path of a unix socket, without the final zero
-// byte (Linux; unix(7)).
-const maxSocketPath = 107
-
 // Server is a running PostgreSQL. Its fields never change. Safe for concurrent
 // use.
 type Server struct {
@@ -84,7 +80,7 @@ var errIdentity = errors.New("run server programs as another user")
 const attempts = 5
 
 func start(ctx context.Context, c Config, bin binaries, id identity) (_ *Server, err error) {
-	dir, err := shortDir()
+	dir, err := shortDir(id)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +93,9 @@ func start(ctx context.Context, c Config, bin binaries, id identity) (_ *Server,
 			err = errors.Join(err, j.finish())
 		}
 	}()
+	if bin, err = bin.within(dir, id); err != nil {
+		return nil, err
+	}
 	s := &Server{
 		SocketDir: filepath.Join(dir, "s"),
 		Superuser: c.Superuser,
@@ -143,23 +142,6 @@ func start(ctx context.Context, c Config, bin binaries, id identity) (_ *Server,
 		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	}
 	return s, nil
-}
-
-// shortDir makes a folder whose sockets have short enough paths.
-func shortDir() (string, error) {
-	for _, base := range []string{os.TempDir(), "/tmp"} {
-		// MkdirTemp adds at most ten digits.
-		longest := filepath.Join(base, "swpg0123456789", "s", ".s.PGSQL.32767")
-		if len(longest) > maxSocketPath {
-			continue
-		}
-		dir, err := os.MkdirTemp(base, "swpg")
-		if err != nil {
-			return "", fmt.Errorf("make the server's folder: %w", err)
-		}
-		return dir, nil
-	}
-	return "", errors.New("make the server's folder: no temporary folder has a path short enough for a unix socket")
 }
 
 // initdb makes the database cluster in data and returns the superuser's
