@@ -1,0 +1,149 @@
+package snapshotter
+
+// The queries run under an empty search_path, so that the operators in them are
+// those of pg_catalog, where nobody but a superuser can put others. Relations,
+// functions and types are qualified as well: a session's pg_temp comes before
+// pg_catalog for relations and types.
+//
+// Rows come in an order that depends on the catalog alone, since digests are
+// compared across replicas. Whole rows of catalog tables are taken as text
+// where only a change matters: that needs no lock, unlike pg_get_triggerdef and
+// its kin.
+
+const queryServer = `
+SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+	pg_catalog.current_setting('server_encoding'), pg_catalog.current_database()::pg_catalog.text`
+
+const querySchemas = `
+SELECT oid, nspname::pg_catalog.text FROM pg_catalog.pg_namespace
+WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY oid`
+
+// relpages, reltuples and their like are statistics, relfilenode and
+// relfrozenxid are storage; relhasindex and its like are hints that change in
+// place. None of them is read.
+const queryRelations = `
+SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
+	pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
+	c.relrowsecurity OR c.relforcerowsecurity,
+	CASE WHEN c.relkind = 'p' THEN COALESCE(pg_catalog.pg_get_partkeydef(c.oid), '') ELSE '' END,
+	CASE WHEN c.relkind IN ('v', 'm') THEN COALESCE(pg_catalog.pg_get_viewdef(c.oid), '') ELSE '' END,
+	COALESCE((SELECT pg_catalog.bool_or(pg_catalog.split_part(o, '=', 2)::pg_catalog.bool)
+		FROM pg_catalog.unnest(c.reloptions) AS o WHERE o LIKE 'security_invoker=%'), false),
+	ARRAY(SELECT o FROM pg_catalog.unnest(p.partclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
+	ROW(c.relpersistence, c.relam, c.reloftype, c.reloptions, c.relispartition, c.relpartbound::pg_catalog.text,
+		c.relrowsecurity, c.relforcerowsecurity, p::pg_catalog.text, f::pg_catalog.text)::pg_catalog.text
+FROM pg_catalog.pg_class AS c
+	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+	LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = c.oid
+	LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = c.oid
+WHERE c.relkind <> 't' AND c.relpersistence <> 't'
+	AND n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_'
+ORDER BY c.oid`
+
+// A plain default has no variable, so it needs no relation to print it for, and
+// no lock.
+const queryColumns = `
+SELECT a.attrelid, a.attnum, a.attname::pg_catalog.text, a.atttypid, a.attnotnull,
+	COALESCE(pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE a.attrelid END), ''),
+	a.attgenerated::pg_catalog.text, a.attidentity::pg_catalog.text,
+	ROW(a.atttypmod, a.attcollation, a.attislocal, a.attinhcount, a.attoptions, a.attfdwoptions)::pg_catalog.text
+FROM pg_catalog.pg_attribute AS a
+	JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+	LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attnum > 0 AND NOT a.attisdropped
+	AND c.relkind NOT IN ('t', 'i', 'I') AND c.relpersistence <> 't'
+ORDER BY a.attrelid, a.attnum`
+
+const queryConstraints = `
+SELECT c.oid, c.conrelid, c.contypid, c.conname::pg_catalog.text, c.contype::pg_catalog.text, c.confrelid,
+	COALESCE(c.conkey, '{}'), COALESCE(c.confkey, '{}'), c.confdeltype::pg_catalog.text, c.confupdtype::pg_catalog.text,
+	CASE WHEN c.contype = 'c' THEN COALESCE(pg_catalog.pg_get_expr(c.conbin, c.conrelid), '') ELSE '' END,
+	c::pg_catalog.text
+FROM pg_catalog.pg_constraint AS c
+	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.connamespace
+WHERE n.nspname !~ '^pg_(toast_)?temp_'
+ORDER BY c.oid`
+
+const queryIndexes = `
+SELECT i.indrelid, i.indexrelid,
+	ARRAY(SELECT e FROM pg_catalog.unnest(ARRAY[
+		pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)]) AS e
+		WHERE e IS NOT NULL)
+	|| ARRAY(SELECT x::pg_catalog.regoperator::pg_catalog.text
+		FROM pg_catalog.pg_constraint AS k, pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS u(x, n)
+		WHERE k.conindid = i.indexrelid AND k.contype = 'x' ORDER BY n),
+	ARRAY(SELECT o FROM pg_catalog.unnest(i.indclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
+	i::pg_catalog.text
+FROM pg_catalog.pg_index AS i
+	JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+WHERE c.relkind <> 't' AND c.relpersistence <> 't'
+ORDER BY i.indrelid, i.indexrelid`
+
+const queryTriggers = `
+SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN '' ELSE t.tgname::pg_catalog.text END, t::pg_catalog.text
+FROM pg_catalog.pg_trigger AS t ORDER BY t.tgrelid, t.oid`
+
+const queryRules = `
+SELECT r.ev_class, CASE WHEN r.rulename = '_RETURN' AND c.relkind IN ('v', 'm') THEN '' ELSE r.rulename::pg_catalog.text END,
+	r::pg_catalog.text
+FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class
+ORDER BY r.ev_class, r.oid`
+
+const queryPolicies = `
+SELECT p.polrelid, '', p::pg_catalog.text FROM pg_catalog.pg_policy AS p ORDER BY p.polrelid, p.oid`
+
+const queryInheritance = `
+SELECT i.inhrelid, i.inhparent, i::pg_catalog.text FROM pg_catalog.pg_inherits AS i ORDER BY i.inhrelid, i.inhseqno`
+
+// An array type is true, as IsTrueArrayType of pg_type.h has it, if its
+// subscripting is that of arrays; name and point, say, have elements as well.
+const queryTypes = `
+SELECT t.oid, n.nspname::pg_catalog.text, t.typname::pg_catalog.text, t.typtype::pg_catalog.text,
+	t.typcategory::pg_catalog.text, t.typispreferred,
+	CASE WHEN t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc THEN t.typelem ELSE 0 END,
+	t.typbasetype, t.typrelid,
+	COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0), t.typdefault, ''),
+	ROW(t::pg_catalog.text, r::pg_catalog.text,
+		ARRAY(SELECT ROW(e.enumsortorder, e.enumlabel)::pg_catalog.text FROM pg_catalog.pg_enum AS e
+			WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder))::pg_catalog.text
+FROM pg_catalog.pg_type AS t
+	JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+	LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid = t.oid
+WHERE n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_'
+ORDER BY t.oid`
+
+// Bodies can be long and many; the server hashes them.
+const queryFunctions = `
+SELECT p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind::pg_catalog.text,
+	p.proargtypes::pg_catalog.oid[], p.provariadic, p.pronargdefaults, p.prorettype, p.proretset,
+	p.prosecdef, l.lanname::pg_catalog.text, p.provolatile::pg_catalog.text, p.proleakproof,
+	pg_catalog.pg_get_userbyid(p.proowner)::pg_catalog.text, COALESCE(x.extname::pg_catalog.text, ''),
+	pg_catalog.sha256(pg_catalog.convert_to(ROW(p.prosrc, p.probin, p.prosqlbody::pg_catalog.text, p.proconfig,
+		p.proargnames, p.proargmodes, p.proallargtypes, p.proargdefaults::pg_catalog.text, p.prosupport,
+		p.proisstrict, p.proparallel, p.protrftypes, a::pg_catalog.text)::pg_catalog.text, 'UTF8'))
+FROM pg_catalog.pg_proc AS p
+	JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+	JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+	LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
+	LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+		AND d.objid = p.oid AND d.objsubid = 0 AND d.deptype = 'e'
+	LEFT JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid
+WHERE n.nspname !~ '^pg_(toast_)?temp_'
+ORDER BY p.oid`
+
+const queryOperators = `
+SELECT o.oid, n.nspname::pg_catalog.text, o.oprname::pg_catalog.text, o.oprleft, o.oprright, o.oprresult,
+	o.oprcode::pg_catalog.oid
+FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
+WHERE n.nspname !~ '^pg_(toast_)?temp_'
+ORDER BY o.oid`
+
+const queryCasts = `
+SELECT c.oid, c.castsource, c.casttarget, c.castfunc, c.castcontext::pg_catalog.text, c.castmethod::pg_catalog.text
+FROM pg_catalog.pg_cast AS c
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+	WHERE t.oid IN (c.castsource, c.casttarget) AND n.nspname ~ '^pg_(toast_)?temp_')
+ORDER BY c.oid`
+
+const querySettings = `
+SELECT name, context FROM pg_catalog.pg_settings ORDER BY name COLLATE pg_catalog."C"`
