@@ -15,3 +15,10 @@ func StartAsNobody(ctx context.Context, c Config) (*Server, error) {
 	}
 	return start(ctx, c, bin, asNobody)
 }
+
+// KillJanitor ends the janitor of a server, as an administrator might.
+func KillJanitor(s *Server) error {
+	err := s.janitor.child.cmd.Process.Kill()
+	<-s.janitor.child.done
+	return err
+}

@@ -259,6 +259,17 @@ func TestFallbackBootsAsNobody(t *testing.T) {
 	gone(t, s.SocketDir)
 }
 
+func TestStopCleansUpWithoutAJanitor(t *testing.T) {
+	s := start(t, pgboot.Config{})
+	if err := pgboot.KillJanitor(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	gone(t, filepath.Dir(s.SocketDir))
+}
+
 func TestLogFileIsKept(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "server.log")
 	s := start(t, pgboot.Config{LogFile: log})

@@ -105,6 +105,7 @@ done
 // janitor removes a server's folder when it is told to, or when this process
 // ends without telling.
 type janitor struct {
+	dir   string
 	child *child
 	pipe  io.WriteCloser
 	once  sync.Once
@@ -124,7 +125,7 @@ func startJanitor(dir string) (*janitor, error) {
 		_ = pipe.Close()
 		return nil, err
 	}
-	return &janitor{child: c, pipe: pipe}, nil
+	return &janitor{dir: dir, child: c, pipe: pipe}, nil
 }
 
 // guard names the process to end with the folder; 0 says that none is left.
@@ -142,8 +143,12 @@ func (j *janitor) finish() error {
 	j.once.Do(func() {
 		_ = j.pipe.Close()
 		<-j.child.done
-		if j.child.err != nil {
-			j.err = fmt.Errorf("remove the server's folder: %w", j.child.err)
+		if j.child.err == nil {
+			return
+		}
+		// Somebody has ended the janitor; its work is left.
+		if err := os.RemoveAll(j.dir); err != nil {
+			j.err = fmt.Errorf("remove the server's folder: %w", err)
 		}
 	})
 	return j.err
