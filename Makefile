@@ -14,7 +14,11 @@ BINARIES := \
 	scopewire-audit,./services/audit/cmd/scopewire-audit,0
 
 BIN := bin
-BUILDFLAGS := -trimpath -buildvcs=false -mod=readonly -ldflags='-s -w -buildid='
+# What programs call themselves; a release names its tag.
+VERSION ?= dev
+# No path, date or id of the building machine: the same source gives the same
+# bytes anywhere.
+BUILDFLAGS := -trimpath -buildvcs=false -mod=readonly -ldflags='-s -w -buildid= -X main.version=$(VERSION)'
 
 # A tool is built once per pinned version; its module stays outside of go.work
 # so that what it needs never reaches the product.

@@ -8,8 +8,12 @@ import (
 	"testing"
 )
 
-// maxLines is the longest source file: one role each, about 400 lines.
-const maxLines = 450
+// Source files have one role each and about 400 lines; tests may need a few more
+// for their tables.
+const (
+	maxLines     = 450
+	maxTestLines = 600
+)
 
 func TestFilesAreShort(t *testing.T) {
 	for _, name := range files(t) {
@@ -20,8 +24,12 @@ func TestFilesAreShort(t *testing.T) {
 		if strings.HasPrefix(text, "// Code generated ") {
 			continue
 		}
-		if n := strings.Count(text, "\n"); n > maxLines {
-			t.Errorf("%s has %d lines, more than %d: give its roles a file each", name, n, maxLines)
+		limit := maxLines
+		if strings.HasSuffix(name, "_test.go") {
+			limit = maxTestLines
+		}
+		if n := strings.Count(text, "\n"); n > limit {
+			t.Errorf("%s has %d lines, more than %d: give its roles a file each", name, n, limit)
 		}
 	}
 }
