@@ -64,8 +64,7 @@ lint: lint-light $(GOLANGCI) $(BUF) ## gofmt, go vet, repository rules, golangci
 
 .PHONY: lint-light
 lint-light: ## gofmt, go vet and the repository rules alone
-	@echo "gofmt"; out=$$(git ls-files -z '*.go' | xargs -0 -r ls -d 2>/dev/null | xargs -r gofmt -l); \
-		if [ -n "$$out" ]; then echo "run gofmt -w on:"; echo "$$out"; exit 1; fi
+	@echo "gofmt"; out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "run gofmt -w on:"; echo "$$out"; exit 1; fi
 	@echo "go vet"; go vet work
 	@echo "repository rules"; go test -count=1 ./test/rules
 
