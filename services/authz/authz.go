@@ -1,0 +1,186 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/analyze"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/rpc"
+	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
+	"github.com/scopewire/scopewire/services/authz/internal/state"
+	"github.com/scopewire/scopewire/services/authz/internal/verify"
+)
+
+// Deps are what the service runs on.
+type Deps struct {
+	System sys.System
+	// Telemetry takes log, spans and metrics. It belongs to the caller.
+	Telemetry *telemetry.Telemetry
+}
+
+// Authz is the service.
+type Authz struct {
+	cfg       Config
+	telemetry *telemetry.Telemetry
+	store     state.Store
+	// closeStore gives the state up.
+	closeStore func() error
+	verifier   *verify.Verifier
+	policies   *policies
+	catalogs   *snapshotter.Snapshotter
+	server     *rpc.Server
+	maxAge     time.Duration
+}
+
+// New builds the service and opens its state. The caller runs it, or closes it.
+func New(cfg Config, deps Deps) (*Authz, error) {
+	var problems config.Problems
+	cfg.Validate(&problems)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("configure authz: %w", err)
+	}
+	a := &Authz{cfg: cfg, telemetry: deps.Telemetry, maxAge: cfg.maxSourceAge(), closeStore: func() error { return nil }}
+	if err := a.build(deps.System); err != nil {
+		return nil, errors.Join(fmt.Errorf("make authz: %w", err), a.Close())
+	}
+	return a, nil
+}
+
+func (a *Authz) build(machine sys.System) error {
+	log := a.telemetry.Log()
+	if err := a.openState(machine); err != nil {
+		return err
+	}
+	var err error
+	a.verifier, err = verify.New(verify.Config{
+		Refresh: time.Duration(a.cfg.Keys.Refresh), MaxAge: time.Duration(a.cfg.Keys.MaxAge),
+		FetchTimeout: time.Duration(a.cfg.Keys.FetchTimeout), CAFile: a.cfg.Keys.CAFile,
+	}, verify.Deps{System: machine, Logger: log})
+	if err != nil {
+		return err
+	}
+	// The sources tell the server of changes; they do so only once they run, and
+	// the server is there by then.
+	a.policies, err = newPolicies(a.cfg.Policy, machine, a.store, a.verifier, log, func() { a.server.Changed() })
+	if err != nil {
+		return err
+	}
+	a.catalogs, err = snapshotter.New(a.cfg.Catalog, snapshotter.Deps{
+		Sys: machine, Versions: a.store, Log: log, Changed: func(string) { a.server.Changed() },
+	})
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	d := a.cfg.Decisions
+	a.server, err = rpc.New(rpc.Config{
+		TTL: d.TTL.Or(defaultTTL), MaxSourceAge: a.maxAge, RefreshWait: d.RefreshWait.Or(defaultRefreshWait),
+		Heartbeat: d.Heartbeat.Or(defaultHeartbeat), Analyses: or(d.Analyses, defaultAnalyses),
+		StreamRequests: or(d.StreamRequests, defaultStreamRequests), Tokens: or(d.Tokens, defaultTokens),
+		Databases: a.databases(),
+	}, rpc.Deps{
+		Clock: machine.Clock, Logger: log, Telemetry: a.telemetry, Verifier: a.verifier, Policies: a.policies,
+		Catalogs: a.catalogs, Revocation: a.store.Revocation, Analyze: analyzeUnit,
+	})
+	return err
+}
+
+func (a *Authz) openState(machine sys.System) error {
+	if a.cfg.State.Memory {
+		a.store = state.NewMemory(machine.Clock)
+		return nil
+	}
+	f, err := state.Open(machine.FS, machine.Clock, a.cfg.State.File)
+	if err != nil {
+		return err
+	}
+	a.store, a.closeStore = f, f.Close
+	return nil
+}
+
+// Register puts the service on a gRPC server.
+func (a *Authz) Register(r grpc.ServiceRegistrar) {
+	authzv1.RegisterAuthorizationServiceServer(r, a.server)
+}
+
+// Run works until ctx ends, and gives up the state. It returns when nothing of
+// the service runs any more but handlers that are about to return; whoever
+// serves them waits for those. It returns nil after ctx ended.
+func (a *Authz) Run(ctx context.Context) error {
+	age := a.telemetry.Gauge(telemetry.CatalogAge, func() float64 {
+		age, _ := a.server.Age()
+		return age.Seconds()
+	})
+	defer age()
+	revision := a.telemetry.Gauge(telemetry.PolicyRevision, func() float64 {
+		_, revision, _ := a.policies.Current()
+		return float64(revision)
+	})
+	defer revision()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.policies.Run(ctx) })
+	g.Go(func() error { return a.catalogs.Run(ctx) })
+	g.Go(func() error { return a.verifier.Run(ctx) })
+	g.Go(func() error { return a.server.Run(ctx) })
+	return errors.Join(g.Wait(), a.Close())
+}
+
+// Close gives up the state of a service that is not run.
+func (a *Authz) Close() error { return a.closeStore() }
+
+// Ready is nil when requests can be answered, else it says what is missing. It
+// does not block.
+func (a *Authz) Ready(context.Context) error {
+	var errs []error
+	if p, _, _ := a.policies.Current(); p == nil {
+		errs = append(errs, errors.New("there is no policy"))
+	}
+	errs = append(errs, a.policies.Err(), a.verifier.Ready())
+	for _, database := range a.databases() {
+		if err := a.catalogs.Err(database); err != nil {
+			errs = append(errs, fmt.Errorf("catalog of %s: %w", database, err))
+		}
+	}
+	if age, complete := a.server.Age(); !complete || age > a.maxAge {
+		errs = append(errs, errors.New("policy or catalog is missing or too old"))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Authz) databases() []string {
+	names := make([]string, len(a.cfg.Catalog.Databases))
+	for i, d := range a.cfg.Catalog.Databases {
+		names[i] = d.Name
+	}
+	return names
+}
+
+// analyzeUnit gives analysis the part of the session's context that changes what
+// a text means.
+func analyzeUnit(u rpc.Unit, snap *catalog.Snapshot) access.Analysis {
+	return analyze.Analyze(analyze.Input{
+		Text: u.Text, Parse: u.Parse, ParameterTypes: u.ParameterTypes,
+		Context: analyze.Context{
+			SearchPath: u.Context.GetSearchPath(), Role: u.Context.GetRole(),
+			ServerVersionNum: int(u.Context.GetServerVersionNum()), Settings: u.Context.GetSettings(),
+		},
+	}, snap)
+}
+
+// or is n, or def when n is zero.
+func or(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}

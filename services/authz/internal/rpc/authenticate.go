@@ -1,0 +1,76 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/secret"
+	"github.com/scopewire/scopewire/services/authz/internal/verify"
+)
+
+// Authenticate implements authzv1.AuthorizationServiceServer. A refusal is an
+// answer; the error is always nil.
+func (s *Server) Authenticate(ctx context.Context, req *authzv1.AuthenticateRequest) (resp *authzv1.AuthenticateResponse, err error) {
+	token := secret.New(req.GetToken())
+	defer token.Wipe()
+	defer func() {
+		if r := recover(); r != nil {
+			s.deps.Logger.ErrorContext(ctx, "token could not be judged", "panic", fmt.Sprintf("%T", r))
+			resp, err = refusal(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE,
+				"the token could not be judged", nil), nil
+		}
+	}()
+	return s.authenticate(ctx, req, token), nil
+}
+
+func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequest, token secret.Bytes) *authzv1.AuthenticateResponse {
+	const (
+		malformed   = authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_MALFORMED
+		expired     = authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_EXPIRED
+		noDatabase  = authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_DATABASE
+		unavailable = authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE
+	)
+	if sessionID, err := id.FromBytes(req.GetSessionId()); err != nil || sessionID.IsZero() {
+		return refusal(malformed, "the session's id is malformed", nil)
+	}
+	session, err := s.tokens.verify(ctx, token)
+	if err != nil {
+		var r *verify.Refusal
+		if !errors.As(err, &r) {
+			return refusal(unavailable, "the token could not be verified", nil)
+		}
+		return refusal(refusalProto(r.Reason), r.Detail, r.Unverified)
+	}
+	who := session.who
+	// The facts come after the token: who has none learns nothing of databases.
+	if !slices.Contains(s.cfg.Databases, req.GetDatabase()) {
+		return refusal(noDatabase, "the database is not served", &who)
+	}
+	f, missing := s.gather(req.GetDatabase())
+	if missing != "" {
+		return refusal(unavailable, missing, &who)
+	}
+	login, ok := f.policy.Login(req.GetDatabase(), req.GetUser(), who.Scopes)
+	if !ok {
+		return refusal(noDatabase, "policy has no login for the database", &who)
+	}
+	now := s.deps.Clock.Now()
+	if session.left(now) <= 0 {
+		return refusal(expired, "the token has expired", &who)
+	}
+	return &authzv1.AuthenticateResponse{Outcome: &authzv1.AuthenticateResponse_Authenticated{
+		Authenticated: &authzv1.Authenticated{
+			Principal: principalProto(&who), Login: login, ExpiresIn: until(who.Deadline, now), Epoch: f.epoch,
+		},
+	}}
+}
+
+func refusal(reason authzv1.AuthenticateRefusalReason, detail string, who *verify.Principal) *authzv1.AuthenticateResponse {
+	return &authzv1.AuthenticateResponse{Outcome: &authzv1.AuthenticateResponse_Refusal{
+		Refusal: &authzv1.AuthenticateRefusal{Reason: reason, Detail: detail, Unverified: principalProto(who)},
+	}}
+}

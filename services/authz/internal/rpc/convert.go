@@ -1,0 +1,106 @@
+package rpc
+
+import (
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/verify"
+)
+
+// The names of the enums of package access and verify are those of the
+// contract, lower case. What is not found becomes UNSPECIFIED, which denies; a
+// test goes through all of them.
+
+func reasonProto(r access.Reason) authzv1.Reason {
+	return authzv1.Reason(authzv1.Reason_value["REASON_"+strings.ToUpper(string(r))])
+}
+
+func actionProto(a access.Action) authzv1.Action {
+	return authzv1.Action(authzv1.Action_value["ACTION_"+strings.ToUpper(string(a))])
+}
+
+func kindProto(k access.Kind) authzv1.ObjectKind {
+	return authzv1.ObjectKind(authzv1.ObjectKind_value["OBJECT_KIND_"+strings.ToUpper(string(k))])
+}
+
+func effectProto(k access.EffectKind) authzv1.EffectKind {
+	return authzv1.EffectKind(authzv1.EffectKind_value["EFFECT_KIND_"+strings.ToUpper(string(k))])
+}
+
+func refusalProto(r verify.Reason) authzv1.AuthenticateRefusalReason {
+	return authzv1.AuthenticateRefusalReason(
+		authzv1.AuthenticateRefusalReason_value["AUTHENTICATE_REFUSAL_REASON_"+strings.ToUpper(string(r))])
+}
+
+func statementsProto(statements []access.Statement) []*authzv1.Statement {
+	out := make([]*authzv1.Statement, len(statements))
+	for i, st := range statements {
+		p := &authzv1.Statement{Kind: st.Kind, Normalised: st.Normalised, TextSha256: st.TextSHA256[:]}
+		for _, a := range st.Accesses {
+			p.Accesses = append(p.Accesses, accessProto(a))
+		}
+		for _, e := range st.Effects {
+			p.Effects = append(p.Effects, &authzv1.Effect{Kind: effectProto(e.Kind), Name: e.Name, Chain: e.Chain})
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// effectsKnown reports whether every effect has a name in the contract. One that
+// has none must not pass for no effect.
+func effectsKnown(statements []*authzv1.Statement) bool {
+	for _, st := range statements {
+		for _, e := range st.GetEffects() {
+			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func accessProto(a access.Access) *authzv1.Access {
+	return &authzv1.Access{
+		Action: actionProto(a.Action), Named: objectProto(a.Named), Resolved: objectProto(a.Resolved),
+		Columns: a.Columns, AllColumns: a.AllColumns,
+	}
+}
+
+// objectProto is nil for no object.
+func objectProto(o access.Object) *authzv1.ObjectName {
+	if o.Kind == "" && o.Schema == "" && o.Name == "" {
+		return nil
+	}
+	return &authzv1.ObjectName{Kind: kindProto(o.Kind), Schema: o.Schema, Name: o.Name, ArgumentTypes: o.Arguments}
+}
+
+func errorProto(e access.Error) *authzv1.StatementError {
+	return &authzv1.StatementError{
+		Sqlstate: e.SQLState, Message: e.Message,
+		Position: uint32(max(0, e.Position)), //nolint:gosec // G115: bounded by the statement's length.
+	}
+}
+
+// principalProto is nil for nobody.
+func principalProto(p *verify.Principal) *authzv1.Principal {
+	if p == nil {
+		return nil
+	}
+	out := &authzv1.Principal{
+		Issuer: p.Issuer, Subject: p.Subject, ClientId: p.ClientID, TokenId: p.TokenID, Scopes: p.Scopes,
+	}
+	for _, a := range p.Actors {
+		out.Actors = append(out.Actors, &authzv1.Actor{Issuer: a.Issuer, Subject: a.Subject})
+	}
+	if !p.IssuedAt.IsZero() {
+		out.IssuedAt = timestamppb.New(p.IssuedAt)
+	}
+	if !p.ExpiresAt.IsZero() {
+		out.ExpiresAt = timestamppb.New(p.ExpiresAt)
+	}
+	return out
+}

@@ -1,0 +1,256 @@
+package rpc
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/secret"
+	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/policy"
+	"github.com/scopewire/scopewire/services/authz/internal/verify"
+)
+
+// judge answers one request. It never fails: what cannot be judged is denied or
+// refused.
+func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp *authzv1.AuthorizeResponse) {
+	ctx, span := s.deps.Telemetry.Start(telemetry.Extract(ctx, req.GetTrace().GetTraceparent(), req.GetTrace().GetTracestate()),
+		telemetry.SpanAuthorize, telemetry.AttrDBNamespace.String(req.GetContext().GetDatabase()))
+	defer func() {
+		if r := recover(); r != nil {
+			// Its value may quote the statement; its type does not.
+			s.deps.Logger.ErrorContext(ctx, "request could not be judged", "panic", fmt.Sprintf("%T", r))
+			resp = answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, "the request could not be judged")
+		}
+		verdict, reason := telemetry.VerdictLabel(resp.GetVerdict()), telemetry.ReasonLabel(resp.GetReason())
+		s.requests.With(verdict, reason).Add(1)
+		span.SetAttributes(telemetry.AttrVerdict.String(verdict), telemetry.AttrReason.String(reason),
+			telemetry.AttrPolicyRevision.Int64(int64(resp.GetEpoch().GetPolicy()))) //nolint:gosec // G115: a count.
+		span.End()
+	}()
+	unit, bad := readUnit(req)
+	if bad != "" {
+		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Protocol, bad)
+	}
+	session, refused := s.session(ctx, req)
+	if refused != nil {
+		return refused
+	}
+	f, missing := s.gatherFor(ctx, req)
+	if missing != "" {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
+	}
+	if resp = s.decide(req, unit, session, f); !needsNewerCatalog(resp) {
+		return resp
+	}
+	// The name may be younger than the snapshot. Only a client that may know
+	// whether it exists gets here, so the wait tells nobody anything.
+	wait, cancel := context.WithTimeout(ctx, s.cfg.RefreshWait)
+	defer cancel()
+	if s.deps.Catalogs.Refresh(wait, req.GetContext().GetDatabase()) != nil {
+		return resp
+	}
+	if f, missing = s.gatherFor(ctx, req); missing != "" {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
+	}
+	return s.decide(req, unit, session, f)
+}
+
+// readUnit checks the request's form and takes its unit. It says what is wrong,
+// or "".
+func readUnit(req *authzv1.AuthorizeRequest) (Unit, string) {
+	sessionID, err1 := id.FromBytes(req.GetSessionId())
+	statementID, err2 := id.FromBytes(req.GetStatementId())
+	switch {
+	case errors.Join(err1, err2) != nil || sessionID.IsZero() || statementID.IsZero():
+		return Unit{}, "the session's or the statement's id is malformed"
+	case len(req.GetTokenSha256()) != sha256.Size || len(req.GetUnitSha256()) != sha256.Size:
+		return Unit{}, "a digest is malformed"
+	case req.GetContext().GetDatabase() == "":
+		return Unit{}, "the session's context is missing"
+	case len(req.GetProbeAnswers()) > 0:
+		return Unit{}, "nothing was probed"
+	}
+	u := Unit{Context: req.GetContext()}
+	switch unit := req.GetUnit().(type) {
+	case *authzv1.AuthorizeRequest_Query:
+		u.Text = unit.Query
+	case *authzv1.AuthorizeRequest_Parse:
+		u.Text, u.Parse = unit.Parse.GetText(), true
+		for _, oid := range unit.Parse.GetParameterTypeOids() {
+			u.ParameterTypes = append(u.ParameterTypes, catalog.OID(oid))
+		}
+	case *authzv1.AuthorizeRequest_FunctionCall:
+		return Unit{}, "function calls of the protocol are not judged"
+	default:
+		return Unit{}, "there is no unit"
+	}
+	if sha256.Sum256(u.Text) != [sha256.Size]byte(req.GetUnitSha256()) {
+		return Unit{}, "the unit is not the one of the digest"
+	}
+	return u, ""
+}
+
+// session finds the verified token of a request, or answers.
+func (s *Server) session(ctx context.Context, req *authzv1.AuthorizeRequest) (*session, *authzv1.AuthorizeResponse) {
+	token := secret.New(req.GetToken())
+	defer token.Wipe()
+	h := hash(req.GetTokenSha256())
+	found := s.tokens.find(h)
+	if found == nil && token.Len() == 0 {
+		return nil, answer(req, authzv1.Verdict_VERDICT_UNKNOWN_TOKEN, "", "")
+	}
+	if found == nil {
+		if hash(token.SHA256()) != h {
+			return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenInvalid, "the token is not the one of the digest")
+		}
+		var err error
+		if found, err = s.tokens.verify(ctx, token); err != nil {
+			reason, detail := tokenReason(err)
+			return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, reason, detail)
+		}
+	}
+	if found.left(s.deps.Clock.Now()) <= 0 {
+		return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired")
+	}
+	return found, nil
+}
+
+func tokenReason(err error) (access.Reason, string) {
+	var r *verify.Refusal
+	switch {
+	case !errors.As(err, &r):
+		return access.TokenInvalid, "the token could not be verified"
+	case r.Reason == verify.Expired:
+		return access.TokenExpired, r.Detail
+	case r.Reason == verify.Unavailable:
+		return access.Unavailable, r.Detail
+	default:
+		return access.TokenInvalid, r.Detail
+	}
+}
+
+// decide analyses the unit and judges it by policy.
+func (s *Server) decide(req *authzv1.AuthorizeRequest, unit Unit, session *session, f facts) *authzv1.AuthorizeResponse {
+	if why := checkContext(req.GetContext(), session, f); why != "" {
+		resp := answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, why)
+		resp.Epoch = f.epoch
+		return resp
+	}
+	start := s.deps.Clock.Now()
+	analysis := s.deps.Analyze(unit, f.snap)
+	d := session.grantsOf(f.policy).Decide(analysis)
+	now := s.deps.Clock.Now()
+	s.duration.Observe(now.Sub(start))
+
+	resp := answer(req, verdictOf(d, analysis), d.Reason, d.Detail)
+	resp.Epoch = f.epoch
+	resp.Age = durationpb.New(max(0, now.Sub(f.oldest)))
+	resp.Statements = statementsProto(analysis.Statements)
+	if d.Failed != nil && !d.Allow {
+		resp.Error = errorProto(*d.Failed)
+	}
+	if resp.Verdict != authzv1.Verdict_VERDICT_ALLOW {
+		return resp
+	}
+	ttl := min(s.cfg.TTL, session.left(now))
+	if ttl <= 0 {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired")
+	}
+	if !effectsKnown(resp.Statements) {
+		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have")
+	}
+	resp.Ttl = durationpb.New(ttl)
+	if reusable(analysis.Statements) {
+		resp.Cacheability = authzv1.Cacheability_CACHEABILITY_EXACT
+	}
+	return resp
+}
+
+// checkContext compares the session's context with token and facts. It says
+// what does not fit, or "".
+func checkContext(c *authzv1.SessionContext, session *session, f facts) string {
+	login, ok := f.policy.Login(c.GetDatabase(), c.GetLogin(), session.who.Scopes)
+	switch {
+	case !ok || login != c.GetLogin():
+		return "the principal may not use the session's login"
+	case int(c.GetServerVersionNum())/10000 != f.snap.ServerVersionNum/10000:
+		return "the session's server is of another major version than the catalog's"
+	case len(c.GetTemporaryRelations()) > 0:
+		return "the session has temporary relations, which the catalog does not show"
+	default:
+		return ""
+	}
+}
+
+// verdictOf turns policy's decision into the contract's verdict. An allow has
+// to come with an analysis that is complete.
+func verdictOf(d policy.Decision, a access.Analysis) authzv1.Verdict {
+	switch {
+	case d.Allow && !d.Refused && d.Failed == nil && d.Reason == access.Granted && a.Outcome == access.Judge:
+		return authzv1.Verdict_VERDICT_ALLOW
+	case d.Allow:
+		return authzv1.Verdict_VERDICT_DENY
+	case d.Refused:
+		return authzv1.Verdict_VERDICT_REFUSE
+	case d.Failed != nil:
+		return authzv1.Verdict_VERDICT_ERROR
+	default:
+		return authzv1.Verdict_VERDICT_DENY
+	}
+}
+
+// needsNewerCatalog reports whether the answer is that a name does not exist.
+func needsNewerCatalog(resp *authzv1.AuthorizeResponse) bool {
+	if resp.GetVerdict() != authzv1.Verdict_VERDICT_ERROR {
+		return false
+	}
+	switch resp.GetError().GetSqlstate() {
+	case "42P01", "42703":
+		return true
+	default:
+		return false
+	}
+}
+
+// reusable reports whether a decision may be kept for the same text: all its
+// statements read or write rows, and none touches the session.
+func reusable(statements []access.Statement) bool {
+	for _, st := range statements {
+		switch st.Kind {
+		case "select", "insert", "update", "delete":
+		default:
+			return false
+		}
+		if len(st.Effects) > 0 {
+			return false
+		}
+	}
+	return len(statements) > 0
+}
+
+// answer begins an answer: nothing is kept, errors stay closed, everything is
+// recorded.
+func answer(req *authzv1.AuthorizeRequest, verdict authzv1.Verdict, reason access.Reason, detail string) *authzv1.AuthorizeResponse {
+	return &authzv1.AuthorizeResponse{
+		RequestId:    req.GetRequestId(),
+		UnitSha256:   req.GetUnitSha256(),
+		Verdict:      verdict,
+		Reason:       reasonProto(reason),
+		ReasonDetail: detail,
+		Cacheability: authzv1.Cacheability_CACHEABILITY_NONE,
+		Obligations:  &authzv1.Obligations{Audit: authzv1.AuditMode_AUDIT_MODE_RECORD},
+		Errors:       authzv1.ErrorExposure_ERROR_EXPOSURE_CLOSED,
+	}
+}
+
+// until is a deadline as the contract's Duration.
+func until(deadline, now time.Time) *durationpb.Duration { return durationpb.New(deadline.Sub(now)) }

@@ -1,0 +1,79 @@
+package rpc
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+)
+
+// Watch implements authzv1.AuthorizationServiceServer. Every numbered request
+// is answered at once, and whatever happens a push comes with every change and
+// every heartbeat.
+func (s *Server) Watch(stream grpc.BidiStreamingServer[authzv1.WatchRequest, authzv1.WatchResponse]) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	requests := make(chan *authzv1.WatchRequest)
+	ended := make(chan error, 1)
+	if !s.read(func() { ended <- receive(ctx, stream.Recv, requests) }) {
+		return errStopping
+	}
+	timer := s.deps.Clock.NewTimer(s.cfg.Heartbeat)
+	defer timer.Stop()
+	answers := uint64(0)
+	for {
+		// Taken before the epoch is: a change in between is sent twice, not never.
+		changed := s.change()
+		if err := stream.Send(s.heartbeat(answers)); err != nil {
+			return err
+		}
+		answers = 0
+		select {
+		case <-s.stopping:
+			return errStopping
+		case err := <-ended:
+			return err
+		case req := <-requests:
+			answers = req.GetSequence()
+		case <-changed:
+		case <-timer.C():
+			timer.Reset(s.cfg.Heartbeat)
+		}
+	}
+}
+
+// heartbeat is the epoch of everything that this replica serves, and the age of
+// the oldest fact behind it. A fact that is missing makes it as old as can be:
+// then it confirms nothing.
+func (s *Server) heartbeat(answers uint64) *authzv1.WatchResponse {
+	p, revision, oldest := s.deps.Policies.Current()
+	complete := p != nil && revision != 0
+	epoch := &authzv1.Epoch{Policy: revision, Revocation: s.deps.Revocation(), Catalog: make(map[string]uint64)}
+	for _, database := range s.cfg.Databases {
+		snap, readAt, ok := s.deps.Catalogs.Current(database)
+		if !ok || snap == nil || snap.Version == 0 {
+			complete = false
+			continue
+		}
+		epoch.Catalog[database] = snap.Version
+		if readAt.Before(oldest) {
+			oldest = readAt
+		}
+	}
+	age := time.Duration(math.MaxInt64)
+	if complete {
+		age = max(0, s.deps.Clock.Now().Sub(oldest))
+	}
+	return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(age), Answers: answers}
+}
+
+// Age is the age of the oldest fact, for metrics and readiness; complete is
+// false when one is missing.
+func (s *Server) Age() (age time.Duration, complete bool) {
+	age = s.heartbeat(0).GetAge().AsDuration()
+	return age, age != math.MaxInt64
+}
