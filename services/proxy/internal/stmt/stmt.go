@@ -38,6 +38,10 @@ import (
 // never waited for in turn.
 const maxInFlight = 16384
 
+// maxName is how many bytes of a name the server looks at (NAMEDATALEN - 1). A
+// server that was built with another number is refused when it is opened.
+const maxName = 63
+
 var (
 	// ErrDesync means that the server's answers do not fit what was sent.
 	ErrDesync = errors.New("the server's answers do not fit the messages sent")
@@ -99,13 +103,16 @@ type key struct {
 	name  string
 }
 
+// named is the key of a name as the server knows it.
+func named(space Space, name string) key { return key{space, name[:min(len(name), maxName)]} }
+
 func (o *Op[P]) key() (key, bool) {
 	switch o.Kind {
 	case Parse, Bind, Close:
-		return key{o.Space, o.Name}, true
+		return named(o.Space, o.Name), true
 	case Query:
 		// A simple query drops the unnamed statement.
-		return key{Statements, ""}, true
+		return named(Statements, ""), true
 	default:
 		return key{}, false
 	}
@@ -121,7 +128,8 @@ type entry[P any] struct {
 // Named) are for one goroutine, those of the backend side (Answer) for another.
 type Tracker[P any] struct {
 	// Skipped, if set before the first Push, is called with each message that the
-	// server skips after an error. It must not call the tracker.
+	// server skips after an error, on the goroutine of either side. It must not
+	// call the tracker.
 	Skipped func(*Op[P])
 
 	// overlay is the frontend side's alone.
@@ -137,7 +145,10 @@ type Tracker[P any] struct {
 	status byte
 	// completed says that a command has completed since the last ReadyForQuery.
 	completed bool
-	ended     bool
+	// skipping says that the server skips to a Sync that has not been pushed yet:
+	// the messages pushed until then are never answered.
+	skipping bool
+	ended    bool
 }
 
 // NewTracker returns a tracker of a session that is ready for a query.
@@ -151,21 +162,10 @@ func NewTracker[P any]() *Tracker[P] {
 // Push records a message that is about to be forwarded. It waits while too many
 // are unanswered.
 func (t *Tracker[P]) Push(op *Op[P]) error {
-	k, named := op.key()
-	t.mu.Lock()
-	for len(t.queue) >= maxInFlight && !t.ended {
-		t.moved.Wait()
+	k, hasName := op.key()
+	if err := t.enqueue(op, k, hasName); err != nil {
+		return err
 	}
-	if t.ended {
-		t.mu.Unlock()
-		return ErrEnded
-	}
-	t.queue = append(t.queue, op)
-	t.weight += op.Weight
-	if named {
-		t.touched[k]++
-	}
-	t.mu.Unlock()
 	switch {
 	case op.Kind == Sync:
 		clear(t.overlay)
@@ -173,16 +173,47 @@ func (t *Tracker[P]) Push(op *Op[P]) error {
 		// Nothing of it comes to be, and the rest of the pipeline is skipped.
 	case op.Kind == Parse || op.Kind == Bind:
 		t.overlay[k] = entry[P]{value: op.Value, exists: true}
-	case named:
+	case hasName:
 		t.overlay[k] = entry[P]{}
 	}
 	return nil
 }
 
+// enqueue puts a message into the queue, unless the server will skip it.
+func (t *Tracker[P]) enqueue(op *Op[P], k key, hasName bool) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.queue) >= maxInFlight && !t.ended {
+		t.moved.Wait()
+	}
+	switch {
+	case t.ended:
+		return ErrEnded
+	case op.Kind == Sync:
+		t.skipping = false
+	case t.skipping:
+		t.skip(op)
+		return nil
+	}
+	t.queue = append(t.queue, op)
+	t.weight += op.Weight
+	if hasName {
+		t.touched[k]++
+	}
+	return nil
+}
+
+// skip tells that the server skips a message.
+func (t *Tracker[P]) skip(op *Op[P]) {
+	if t.Skipped != nil {
+		t.Skipped(op)
+	}
+}
+
 // Lookup returns what a name will stand for when the next message reaches the
 // server. It may wait for answers to messages before the last Sync.
 func (t *Tracker[P]) Lookup(space Space, name string) (P, bool, error) {
-	k := key{space, name}
+	k := named(space, name)
 	if e, ok := t.overlay[k]; ok {
 		return e.value, e.exists, nil
 	}
@@ -201,7 +232,7 @@ func (t *Tracker[P]) Lookup(space Space, name string) (P, bool, error) {
 // MustWait reports whether Lookup of a name would wait for the server, so that
 // the caller can first send what it holds back.
 func (t *Tracker[P]) MustWait(space Space, name string) bool {
-	k := key{space, name}
+	k := named(space, name)
 	if _, ok := t.overlay[k]; ok {
 		return false
 	}
@@ -276,49 +307,13 @@ func (t *Tracker[P]) Answer(typ, status byte) (op *Op[P], done bool, err error) 
 	return op, done, nil
 }
 
-// fits says whether a message can answer a kind, and whether it is the last.
-func fits(k Kind, space Space, typ byte) (done, ok bool) {
-	if typ == wire.ErrorResponse {
-		return k != Query && k != Sync, true
-	}
-	switch k {
-	case Query:
-		switch typ {
-		case wire.RowDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse:
-			return false, true
-		default:
-			return true, typ == wire.ReadyForQuery
-		}
-	case Parse:
-		return true, typ == wire.ParseComplete
-	case Bind:
-		return true, typ == wire.BindComplete
-	case Close:
-		return true, typ == wire.CloseComplete
-	case Sync:
-		return true, typ == wire.ReadyForQuery
-	case Describe:
-		if typ == wire.ParameterDescription {
-			return false, space == Statements
-		}
-		return true, typ == wire.RowDescription || typ == wire.NoData
-	case Execute:
-		if typ == wire.DataRow {
-			return false, true
-		}
-		return true, typ == wire.CommandComplete || typ == wire.EmptyQueryResponse || typ == wire.PortalSuspended
-	default:
-		return false, false
-	}
-}
-
 // pop takes the oldest message off.
 func (t *Tracker[P]) pop() {
 	op := t.queue[0]
 	t.queue[0] = nil
 	t.queue = t.queue[1:]
 	t.weight -= op.Weight
-	if k, named := op.key(); named {
+	if k, ok := op.key(); ok {
 		if t.touched[k]--; t.touched[k] == 0 {
 			delete(t.touched, k)
 		}
@@ -356,22 +351,21 @@ func (t *Tracker[P]) fail(op *Op[P]) {
 	if op.Kind == Parse && op.Name == "" {
 		// The server drops the unnamed statement before it parses the new one
 		// (exec_parse_message).
-		t.drop(key{Statements, ""})
+		t.drop(named(Statements, ""))
 	}
 	t.pop()
 	for len(t.queue) > 0 && t.queue[0].Kind != Sync {
-		if t.Skipped != nil {
-			t.Skipped(t.queue[0])
-		}
+		t.skip(t.queue[0])
 		t.pop()
 	}
+	t.skipping = len(t.queue) == 0
 }
 
 // ready applies ReadyForQuery.
 func (t *Tracker[P]) ready(op *Op[P], status byte) {
 	t.status, t.completed = status, false
 	if op.Kind == Query {
-		t.drop(key{Statements, ""})
+		t.drop(named(Statements, ""))
 	}
 	t.pop()
 	if status == wire.StatusIdle {

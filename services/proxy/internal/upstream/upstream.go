@@ -23,8 +23,13 @@ import (
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
-// minServer is the oldest server_version_num that is served.
-const minServer = 140000
+const (
+	// minServer is the oldest server_version_num that is served.
+	minServer = 140000
+	// maxIdentifierLength is that of every server that was not built to differ
+	// (NAMEDATALEN - 1, pg_config_manual.h). What names stand for is followed by it.
+	maxIdentifierLength = "63"
+)
 
 // Target is a database and the credential to open it with.
 type Target struct {
@@ -92,7 +97,8 @@ func Connect(ctx context.Context, dialer sys.Dialer, t Target, params map[string
 // learnContext reads what the meaning of SQL depends on. Names are qualified,
 // because the session's search_path is not known yet.
 const learnContext = "SHOW search_path; SELECT pg_catalog.pg_backend_pid()::pg_catalog.text, CURRENT_USER::pg_catalog.text; " +
-	"SHOW server_version_num; SHOW standard_conforming_strings; SHOW server_encoding; SHOW transform_null_equals"
+	"SHOW server_version_num; SHOW standard_conforming_strings; SHOW server_encoding; SHOW transform_null_equals; " +
+	"SHOW max_identifier_length"
 
 func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 	results, err := pc.Exec(ctx, learnContext).ReadAll()
@@ -107,10 +113,10 @@ func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 			}
 		}
 	}
-	if len(v) != 7 {
-		return nil, fmt.Errorf("learn the session's context: %d values, want 7", len(v))
+	if len(v) != 8 {
+		return nil, fmt.Errorf("learn the session's context: %d values, want 8", len(v))
 	}
-	path, pid, role, version, conforming, encoding, nullEquals := v[0], v[1], v[2], v[3], v[4], v[5], v[6]
+	path, pid, role, version, conforming, encoding, nullEquals, nameLength := v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]
 	num, err := strconv.ParseUint(version, 10, 32)
 	if err != nil || num < minServer {
 		return nil, fmt.Errorf("server_version_num %s: PostgreSQL 14 or newer is needed", version)
@@ -126,6 +132,9 @@ func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 	}
 	if nullEquals != "off" {
 		return nil, errors.New("transform_null_equals is on")
+	}
+	if nameLength != maxIdentifierLength {
+		return nil, fmt.Errorf("max_identifier_length is %s: names would be told apart otherwise than here", nameLength)
 	}
 	if n := pc.Frontend().ReadBufferLen(); n != 0 {
 		return nil, fmt.Errorf("%d bytes came that nothing was asked for", n)

@@ -37,7 +37,8 @@ const scanBuffer = 16 << 10
 
 // Item is a message or a part of one. Type is set where a message begins; Body
 // is set for the types that are handed out whole. With Type 0, Bytes go on with a
-// message that began earlier. Bytes belong to the Scanner and hold until
+// message that began earlier. Bytes and Body belong to the Scanner and hold until
+// its next Next.
 type Item struct {
 	Type  byte
 	Bytes []byte
