@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/scopewire/scopewire/internal/pgboot"
@@ -70,6 +71,11 @@ var changes = []struct{ name, sql string }{
 	{"view option", "ALTER VIEW app.plain SET (security_barrier = on)"},
 	{"view owner", "ALTER VIEW app.plain OWNER TO pg_monitor"},
 	{"name in a view body", "ALTER TABLE app.parent RENAME id TO number"},
+	{"name of a function in a check", "ALTER FUNCTION app.good(int) RENAME TO fine"},
+	{"name of a text search configuration in a default", "CREATE TEXT SEARCH CONFIGURATION app.words (COPY = pg_catalog.simple); ALTER TABLE app.child ADD v tsvector DEFAULT to_tsvector('app.words'::regconfig, 'x')"},
+	{"that name changed", "ALTER TEXT SEARCH CONFIGURATION app.words RENAME TO terms"},
+	{"name of a collation in a default", `CREATE COLLATION app.sorting FROM "C"; ALTER TABLE app.child ALTER extra SET DEFAULT ('x' COLLATE app.sorting)`},
+	{"that name changed as well", "ALTER COLLATION app.sorting RENAME TO sorted"},
 	{"table owner", "ALTER TABLE app.opclass OWNER TO pg_monitor"},
 	{"table name", "ALTER TABLE app.opclass RENAME TO renamed"},
 	{"table schema", "ALTER TABLE app.renamed SET SCHEMA public"},
@@ -164,4 +170,46 @@ func TestMarkIgnoresTheRest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNameOfAnOwner: roles belong to the whole server, and their rows cannot be
+// looked at by everyone.
+func TestNameOfAnOwner(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv *pgboot.Server) {
+		f := newFixture(t, srv, "CREATE TABLE t (id int)")
+		role := "owner_" + f.name
+		f.exec(t, "CREATE ROLE "+role+"; ALTER TABLE t OWNER TO "+role)
+		s := f.idle(t)
+		before := fresh(t, s, f.name)
+		f.exec(t, "ALTER ROLE "+role+" RENAME TO "+role+"_2")
+		now := fresh(t, s, f.name)
+		f.exec(t, "DROP OWNED BY "+role+"_2; DROP ROLE "+role+"_2")
+		if now.Digest == before.Digest || now.RelationByName("public", "t").Owner != role+"_2" {
+			t.Error("the owner's new name was missed")
+		}
+	})
+}
+
+// TestEveryTableIsMarked: what a query reads and the mark does not cover could
+// change without being noticed.
+func TestEveryTableIsMarked(t *testing.T) {
+	have := map[string]bool{"pg_roles": true, "pg_settings": true} // Settings do not change in a session.
+	for _, m := range marked {
+		have[m.table] = true
+	}
+	found := 0
+	for _, q := range []string{
+		querySchemas, queryRelations, queryColumns, queryConstraints, queryIndexes, queryTriggers, queryRules,
+		queryPolicies, queryInheritance, queryTypes, queryFunctions, queryOperators, queryCasts, querySettings,
+	} {
+		for _, m := range regexp.MustCompile(`(?:FROM|JOIN) pg_catalog\.(pg_\w+)`).FindAllStringSubmatch(q, -1) {
+			found++
+			if !have[m[1]] {
+				t.Errorf("%s is read, but not in the mark", m[1])
+			}
+		}
+	}
+	if found < 25 {
+		t.Errorf("only %d tables found in the queries", found)
+	}
 }

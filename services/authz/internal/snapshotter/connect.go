@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,7 +64,16 @@ func connect(ctx context.Context, d Database, s sys.System, timeout time.Duratio
 	cfg.KerberosSrvName, cfg.KerberosSpn = "", ""
 	cfg.ConnectTimeout = 0 // ctx has the deadline.
 	cfg.RuntimeParams = sessionSettings(timeout)
-	cfg.DialFunc = s.Net.DialContext
+	// Once connected, pgconn dials for one thing alone: to cancel the statement
+	// of a connection it gives up, in a goroutine nobody waits for. The server
+	// stops such a statement by its own timeout.
+	var connected atomic.Bool
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if connected.Load() {
+			return nil, errNoCancel
+		}
+		return s.Net.DialContext(ctx, network, address)
+	}
 	// The name is resolved where it is dialled.
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	cfg.RequireAuth = ""
@@ -84,8 +95,12 @@ func connect(ctx context.Context, d Database, s sys.System, timeout time.Duratio
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", d.Name, err)
 	}
+	connected.Store(true)
 	return conn, nil
 }
+
+// errNoCancel is never seen: pgconn gives cancelling up in silence.
+var errNoCancel = errors.New("no connection is made to cancel a statement")
 
 // tlsConfig returns nil where the connection has no TLS.
 func tlsConfig(d Database, fsys sys.FS) (*tls.Config, error) {

@@ -264,6 +264,7 @@ func (d *database) disconnect() {
 	timer := d.deps.Sys.Clock.AfterFunc(time.Second, cancel)
 	// What closing says does not matter: the connection is not used again.
 	_ = d.conn.Close(ctx)
+	<-d.conn.PgConn().CleanupDone()
 	timer.Stop()
 	cancel()
 	d.conn = nil

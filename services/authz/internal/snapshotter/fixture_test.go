@@ -166,6 +166,12 @@ func (n *cutNet) DialContext(ctx context.Context, network, address string) (net.
 	return c, err
 }
 
+func (n *cutNet) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dials
+}
+
 // cut closes every connection; with down, no new one can be made.
 func (n *cutNet) cut(down bool) {
 	n.mu.Lock()
