@@ -54,7 +54,7 @@ func Analyze(in Input, snap *catalog.Snapshot) access.Analysis {
 	}
 	requires := v.requires
 	if v.hidesUnit {
-		requires = append(a.touched(), requires...)
+		requires = append(a.touched(v.hidesColumns), requires...)
 	}
 	return access.Analysis{Outcome: v.outcome, Reason: v.reason, Detail: v.detail, Error: v.err,
 		Requires: requires, Statements: a.statements}
@@ -104,7 +104,7 @@ func (a *analyzer) run() error {
 	if err := a.prepare(); err != nil {
 		return err
 	}
-	tree, err := parse(a.text, a.version/10000)
+	tree, err := parse(seen.parseText, a.text, a.version/10000)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,8 @@ func (a *analyzer) prepare() error {
 		return deny(access.Protocol, "parameter types of a text that has no parameters")
 	}
 	for i, oid := range a.in.ParameterTypes {
-		if oid == 0 {
+		// parse_param.c takes unknown for no type given.
+		if oid == 0 || oid == typeUnknown {
 			continue
 		}
 		if err := a.judgeType(oid); err != nil {
@@ -182,8 +183,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	return nil
 }
 
-// touched lists every access found so far, each on the whole object.
-func (a *analyzer) touched() []access.Access {
+// touched lists every access found so far, each on the whole object, and select on
+// each object as well if reads is set.
+func (a *analyzer) touched(reads bool) []access.Access {
 	var all []access.Access
 	for _, s := range a.statements {
 		all = append(all, s.Accesses...)
@@ -191,8 +193,22 @@ func (a *analyzer) touched() []access.Access {
 	if a.current != nil {
 		all = append(all, a.current.accesses()...)
 	}
+	selected := map[string]bool{}
 	for i := range all {
 		all[i].Columns, all[i].AllColumns = nil, true
+		if all[i].Action == access.Select {
+			selected[all[i].Resolved.Schema+"\x00"+all[i].Resolved.Name] = true
+		}
+	}
+	if !reads {
+		return all
+	}
+	for _, touched := range all {
+		if key := touched.Resolved.Schema + "\x00" + touched.Resolved.Name; !selected[key] {
+			selected[key] = true
+			touched.Action = access.Select
+			all = append(all, touched)
+		}
 	}
 	return all
 }

@@ -79,7 +79,7 @@ func (a *analyzer) bareColumn(s *scope, name string, location int32) (catalog.OI
 	if unsure {
 		return 0, deny(access.Construct, "a name that may be a column of a function's result")
 	}
-	return 0, hide(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
+	return 0, hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
 }
 
 // findColumn is colNameToVar: the nearest level that has the name. With no such
@@ -102,7 +102,7 @@ func (a *analyzer) findColumn(s *scope, name string, location int32) (*column, b
 				continue
 			}
 			if found != nil {
-				return nil, false, hide(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
+				return nil, false, hideColumn(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
 			}
 			if it.lateralOnly && !it.lateralOK {
 				return nil, false, deny(access.Construct, "a reference that LATERAL does not allow")
@@ -139,7 +139,7 @@ func (a *analyzer) itemColumn(it *item, name string, location int32) (*column, e
 			continue
 		}
 		if found != nil {
-			return nil, hide(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
+			return nil, hideColumn(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
 		}
 		found = &it.columns[i]
 	}
@@ -252,5 +252,5 @@ func (a *analyzer) missingField(it *item, qualifier []string, name string, locat
 		return deny(access.Construct, "a cast in attribute notation")
 	}
 	message := fmt.Sprintf("column %s.%s does not exist", qualifier[len(qualifier)-1], name)
-	return hide(stateUndefinedColumn, message, errorPosition(a.text, location))
+	return hideColumn(stateUndefinedColumn, message, errorPosition(a.text, location))
 }

@@ -220,7 +220,7 @@ func (a *analyzer) usingColumn(it *item, name, side string) (*column, error) {
 			continue
 		}
 		if found != nil {
-			return nil, hide(stateAmbiguousColumn, "common column name \""+name+"\" appears more than once in "+side+" table", 0)
+			return nil, hideColumn(stateAmbiguousColumn, "common column name \""+name+"\" appears more than once in "+side+" table", 0)
 		}
 		found = &it.columns[i]
 	}
@@ -228,7 +228,7 @@ func (a *analyzer) usingColumn(it *item, name, side string) (*column, error) {
 		if it.unsure {
 			return nil, deny(access.Construct, "a name that may be a column of a function's result")
 		}
-		return nil, hide(stateUndefinedColumn, "column \""+name+"\" specified in USING clause does not exist in "+side+" table", 0)
+		return nil, hideColumn(stateUndefinedColumn, "column \""+name+"\" specified in USING clause does not exist in "+side+" table", 0)
 	}
 	return found, nil
 }

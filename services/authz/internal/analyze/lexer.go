@@ -12,7 +12,7 @@ const (
 	tokenWord
 	// tokenQuoted is an identifier in double quotes, U&"" included.
 	tokenQuoted
-	// tokenString is a literal in quotes: '', E'', B'', X'', N'', U&'', $$.
+	// tokenString is a literal in quotes: '', E'', B'', X'', U&'', $$.
 	tokenString
 	// tokenNumber is a numeric literal.
 	tokenNumber
@@ -62,6 +62,9 @@ type lexer struct {
 	// maxComment bounds comment nesting.
 	maxComment int
 	fault      lexFault
+	// comments are the comments passed since they were last taken: between tokens,
+	// and inside a string that goes on after a line comment.
+	comments []token
 }
 
 // next returns the next token. At the end, or at a fault, it returns tokenEnd;
@@ -88,11 +91,15 @@ func (l *lexer) skipBlank() bool {
 		case isSpace(l.text[l.pos]):
 			l.pos++
 		case strings.HasPrefix(l.text[l.pos:], "--"):
+			start := l.pos
 			l.skipLine()
+			l.comments = append(l.comments, token{start: start, end: l.pos})
 		case strings.HasPrefix(l.text[l.pos:], "/*"):
+			start := l.pos
 			if !l.skipComment() {
 				return false
 			}
+			l.comments = append(l.comments, token{start: start, end: l.pos})
 		default:
 			return true
 		}
@@ -166,9 +173,15 @@ func (l *lexer) word() tokenKind {
 		if l.at(l.pos+1) == '\'' {
 			return l.quoted(l.pos+1, true)
 		}
-	case 'b', 'B', 'x', 'X', 'n', 'N':
+	case 'b', 'B', 'x', 'X':
 		if l.at(l.pos+1) == '\'' {
 			return l.quoted(l.pos+1, false)
+		}
+	case 'n', 'N':
+		// N'' is the keyword NCHAR and a string.
+		if l.at(l.pos+1) == '\'' {
+			l.pos++
+			return tokenWord
 		}
 	case 'u', 'U':
 		if l.at(l.pos+1) == '&' && l.at(l.pos+2) == '\'' {
@@ -218,7 +231,7 @@ func (l *lexer) quoted(open int, escapes bool) tokenKind {
 // continuation looks for {quotecontinue} at from: white space and comments to a
 // newline, more of them, and a quote. It returns the place after that quote.
 func (l *lexer) continuation(from int) (int, bool) {
-	newline := false
+	newline, before := false, len(l.comments)
 	for pos := from; pos < len(l.text); {
 		switch c := l.text[pos]; {
 		case c == '\n' || c == '\r':
@@ -227,18 +240,19 @@ func (l *lexer) continuation(from int) (int, bool) {
 		case isSpace(c):
 			pos++
 		case c == '-' && l.at(pos+1) == '-':
+			start := pos
 			for pos < len(l.text) && l.text[pos] != '\n' && l.text[pos] != '\r' {
 				pos++
 			}
-			if pos == len(l.text) {
-				return 0, false
-			}
+			l.comments = append(l.comments, token{start: start, end: pos})
 		case c == '\'' && newline:
 			return pos + 1, true
 		default:
+			l.comments = l.comments[:before]
 			return 0, false
 		}
 	}
+	l.comments = l.comments[:before]
 	return 0, false
 }
 

@@ -3,6 +3,7 @@ package analyze
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 	"github.com/pganalyze/pg_query_go/v6/parser"
@@ -13,9 +14,9 @@ import (
 // parserMajor is the PostgreSQL version whose grammar pg_query_go carries.
 const parserMajor = 17
 
-// parse runs PostgreSQL's grammar over a pre-checked text. What it rejects is
-// PostgreSQL's own syntax error, position in characters.
-func parse(text string, serverMajor int) (*pg_query.ParseResult, error) {
+// parse runs PostgreSQL's grammar over a pre-checked text with its comments blanked.
+// What it rejects is PostgreSQL's own syntax error, positioned in the original.
+func parse(text, original string, serverMajor int) (*pg_query.ParseResult, error) {
 	tree, err := pg_query.Parse(text)
 	if err == nil {
 		return tree, nil
@@ -29,7 +30,22 @@ func parse(text string, serverMajor int) (*pg_query.ParseResult, error) {
 	if serverMajor > parserMajor {
 		reason = access.GrammarUnknown
 	}
-	v := &verdict{outcome: access.Failed, reason: reason, detail: "the parser rejects the text",
-		err: access.Error{SQLState: stateSyntax, Message: rejected.Message, Position: rejected.Cursorpos}}
-	return nil, v
+	position := originalPosition(text, original, rejected.Cursorpos)
+	return nil, &verdict{outcome: access.Failed, reason: reason, detail: "the parser rejects the text",
+		err: access.Error{SQLState: stateSyntax, Message: rejected.Message, Position: position}}
+}
+
+// originalPosition turns a position in characters of the blanked text, where a
+// comment has as many as it has bytes, into one of the original.
+func originalPosition(text, original string, position int) int {
+	if position <= 0 {
+		return 0
+	}
+	characters := 0
+	for offset := range text {
+		if characters++; characters == position {
+			return utf8.RuneCountInString(original[:offset]) + 1
+		}
+	}
+	return utf8.RuneCountInString(original) + 1
 }

@@ -30,6 +30,11 @@ type surface struct {
 	// faulty says that the scanner will reject the text at some point, so that the
 	// parser must too.
 	faulty bool
+	// parseText is the text with its comments blanked, byte for byte: what the parser
+	// is given. The parser's copy of the scanner makes tokens of comments, so that
+	// NOT /**/ LIKE, NULLS /**/ FIRST, U&'' /**/ UESCAPE and a string that goes on
+	// after a comment read otherwise than in the server.
+	parseText string
 	// newNumerals says that a number has underscores or a base prefix.
 	newNumerals bool
 }
@@ -44,8 +49,11 @@ func precheck(text []byte, limits Limits) (surface, error) {
 	}
 	gauge := gauge{limits: limits, levels: []level{{mult: 1}}}
 	lex := lexer{text: string(text), maxComment: limits.CommentNesting}
+	blank := blanker{text: lex.text}
 	for {
 		tok := lex.next()
+		blank.comments(lex.comments, tok)
+		lex.comments = lex.comments[:0]
 		if tok.kind == tokenEnd {
 			break
 		}
@@ -63,7 +71,41 @@ func precheck(text []byte, limits Limits) (surface, error) {
 		return surface{}, err
 	}
 	gauge.surface.faulty = lex.fault != lexFine
+	gauge.surface.parseText = blank.result()
 	return gauge.surface, nil
+}
+
+// blanker overwrites comments with spaces, so that every offset stays.
+type blanker struct {
+	text string
+	// blanked is a copy of text once something was overwritten.
+	blanked  []byte
+	previous tokenKind
+}
+
+// comments takes the comments before and in a token. A block comment between two
+// strings stays: without it they would be one string, and with it they are an
+// error.
+func (b *blanker) comments(comments []token, next token) {
+	for _, c := range comments {
+		if b.text[c.start] == '/' && b.previous == tokenString && next.kind == tokenString {
+			continue
+		}
+		if b.blanked == nil {
+			b.blanked = []byte(b.text)
+		}
+		for i := c.start; i < c.end; i++ {
+			b.blanked[i] = ' '
+		}
+	}
+	b.previous = next.kind
+}
+
+func (b *blanker) result() string {
+	if b.blanked == nil {
+		return b.text
+	}
+	return string(b.blanked)
 }
 
 // checkEncoding rejects NUL, where a C string would end, and invalid UTF-8, with

@@ -34,10 +34,11 @@ func (a *analyzer) judgeStored(text string, rel *catalog.Relation) error {
 
 func (a *analyzer) storedExpression(text string, rel *catalog.Relation) error {
 	opaque := deny(access.OpaqueCode, "an expression of the catalog")
-	if _, err := precheck([]byte(text), a.limits); err != nil {
+	seen, err := precheck([]byte("SELECT ("+text+")"), a.limits)
+	if err != nil {
 		return opaque
 	}
-	tree, err := parse("SELECT ("+text+")", a.version/10000)
+	tree, err := parse(seen.parseText, seen.parseText, a.version/10000)
 	if err != nil || len(tree.Stmts) != 1 {
 		return opaque
 	}
@@ -97,10 +98,11 @@ func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) erro
 // built-in operator classes and collations.
 func (a *analyzer) judgePartitionKey(text string, rel *catalog.Relation) error {
 	opaque := deny(access.OpaqueCode, "a partition key")
-	if _, err := precheck([]byte(text), a.limits); err != nil {
+	seen, err := precheck([]byte("CREATE TABLE t (c int) PARTITION BY "+text), a.limits)
+	if err != nil {
 		return opaque
 	}
-	tree, err := parse("CREATE TABLE t (c int) PARTITION BY "+text, a.version/10000)
+	tree, err := parse(seen.parseText, seen.parseText, a.version/10000)
 	if err != nil || len(tree.Stmts) != 1 {
 		return opaque
 	}

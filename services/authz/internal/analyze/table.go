@@ -90,6 +90,9 @@ func isTable(rel *catalog.Relation) bool {
 // missingRelation is PostgreSQL's 42P01, to be told to whom every relation of that
 // name would be granted.
 func (a *analyzer) missingRelation(rv *pg_query.RangeVar, action access.Action, position int32) error {
+	if rv.Schemaname == "" && strings.HasPrefix(rv.Relname, "pg_") {
+		return deny(access.UnknownObject, "relation "+rv.Relname)
+	}
 	if rv.Schemaname == schemaInformation || strings.HasPrefix(rv.Schemaname, "pg_") {
 		return deny(access.UnknownObject, "relation "+rv.Schemaname+"."+rv.Relname)
 	}

@@ -8,17 +8,15 @@ import (
 
 // The SQLSTATEs that analysis answers with (errcodes.txt).
 const (
-	stateSyntax           = "42601"
-	stateUndefinedTable   = "42P01"
-	stateUndefinedColumn  = "42703"
-	stateAmbiguousColumn  = "42702"
-	stateAmbiguousAlias   = "42P09"
-	stateUndefinedParam   = "42P02"
-	stateBadEncoding      = "22021"
-	stateTooComplex       = "54001"
-	stateProgramLimit     = "54000"
-	stateDenied           = "42501"
-	messageDeniedConstant = "permission denied"
+	stateSyntax          = "42601"
+	stateUndefinedTable  = "42P01"
+	stateUndefinedColumn = "42703"
+	stateAmbiguousColumn = "42702"
+	stateAmbiguousAlias  = "42P09"
+	stateUndefinedParam  = "42P02"
+	stateBadEncoding     = "22021"
+	stateTooComplex      = "54001"
+	stateProgramLimit    = "54000"
 )
 
 // verdict ends the analysis of a unit. It is an error, so that it travels up the
@@ -30,8 +28,9 @@ type verdict struct {
 	err      access.Error
 	requires []access.Access
 	// hidesUnit asks for every access found so far, with all columns, besides
-	// requires.
-	hidesUnit bool
+	// requires. hidesColumns asks for select on all of each relation touched as well:
+	// the error depends on which columns there are.
+	hidesUnit, hidesColumns bool
 }
 
 func (v *verdict) Error() string { return string(v.reason) + ": " + v.detail }
@@ -56,6 +55,14 @@ func hide(state, message string, position int, requires ...access.Access) error 
 	return &verdict{outcome: access.Hidden, reason: access.Undefined, detail: "state " + state,
 		err:      access.Error{SQLState: state, Message: message, Position: position},
 		requires: requires, hidesUnit: true}
+}
+
+// hideColumn is PostgreSQL's own error about a column that is read.
+func hideColumn(state, message string, position int) error {
+	v := &verdict{outcome: access.Hidden, reason: access.Undefined, detail: "state " + state,
+		err:       access.Error{SQLState: state, Message: message, Position: position},
+		hidesUnit: true, hidesColumns: true}
+	return v
 }
 
 // errorPosition turns a byte offset of the parser into PostgreSQL's position:

@@ -1,0 +1,128 @@
+package analyze
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// testCase is an entry of a case file: a text, and what analysis says of it.
+type testCase struct {
+	Name string `yaml:"name,omitempty"`
+	SQL  string `yaml:"sql"`
+	// Path is search_path; the default is "$user", public.
+	Path *string `yaml:"path,omitempty"`
+	// Parse makes it a Parse message, Types its parameter types.
+	Parse bool          `yaml:"parse,omitempty"`
+	Types []catalog.OID `yaml:"types,omitempty"`
+	// Server is server_version_num; the default is 150018.
+	Server int `yaml:"server,omitempty"`
+
+	// Outcome is judge, denied, failed, hidden or refused.
+	Outcome string `yaml:"outcome"`
+	// Kinds are the statements' kinds, Accesses theirs: "select public.t(a, b)", "(*)"
+	// for all columns, no parentheses for any one.
+	Kinds    []string `yaml:"kinds,omitempty"`
+	Accesses []string `yaml:"accesses,omitempty"`
+	Effects  []string `yaml:"effects,omitempty"`
+	Reason   string   `yaml:"reason,omitempty"`
+	Detail   string   `yaml:"detail,omitempty"`
+	// State, Message and Position are the error's.
+	State    string   `yaml:"state,omitempty"`
+	Message  string   `yaml:"message,omitempty"`
+	Position int      `yaml:"position,omitempty"`
+	Requires []string `yaml:"requires,omitempty"`
+}
+
+func (c *testCase) input() Input {
+	context := publicContext()
+	if c.Path != nil {
+		context.SearchPath = *c.Path
+	}
+	if c.Server != 0 {
+		context.ServerVersionNum = c.Server
+	}
+	return Input{Text: []byte(c.SQL), Parse: c.Parse, ParameterTypes: c.Types, Context: context}
+}
+
+// observed is the case with the expectations replaced by what analysis says.
+func (c *testCase) observed(got access.Analysis) testCase {
+	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server,
+		Outcome: outcomeName(got.Outcome), State: got.Error.SQLState, Message: got.Error.Message, Position: got.Error.Position}
+	for _, a := range got.Requires {
+		o.Requires = append(o.Requires, accessText(a))
+	}
+	if got.Outcome != access.Judge {
+		o.Reason, o.Detail = string(got.Reason), got.Detail
+		return o
+	}
+	for _, s := range got.Statements {
+		o.Kinds = append(o.Kinds, s.Kind)
+		for _, a := range s.Accesses {
+			o.Accesses = append(o.Accesses, accessText(a))
+		}
+		for _, e := range s.Effects {
+			o.Effects = append(o.Effects, strings.TrimSpace(fmt.Sprintf("%s %s", e.Kind, e.Name))+map[bool]string{true: " chain"}[e.Chain])
+		}
+	}
+	return o
+}
+
+func outcomeName(o access.Outcome) string {
+	return map[access.Outcome]string{access.Denied: "denied", access.Judge: "judge", access.Failed: "failed",
+		access.Hidden: "hidden", access.Refused: "refused"}[o]
+}
+
+func accessText(a access.Access) string {
+	text := fmt.Sprintf("%s %s.%s", a.Action, a.Resolved.Schema, a.Resolved.Name)
+	switch {
+	case a.AllColumns:
+		return text + "(*)"
+	case len(a.Columns) > 0:
+		return text + "(" + strings.Join(a.Columns, ", ") + ")"
+	}
+	return text
+}
+
+func readCases(t testing.TB, file string) []testCase {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []testCase
+	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.DisallowUnknownField()).Decode(&cases); err != nil {
+		t.Fatalf("read %s: %v", file, err)
+	}
+	if len(cases) == 0 {
+		t.Fatalf("%s holds no cases", file)
+	}
+	return cases
+}
+
+// TestCases holds analysis against the case files: bypass.yaml are texts that must
+// not come through as something else, legitimate.yaml texts that a naive product
+// refuses, statements.yaml the accesses of the rest, errors.yaml PostgreSQL's own
+// errors.
+func TestCases(t *testing.T) {
+	snap := fixture().index()
+	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
+		for i, want := range readCases(t, file) {
+			t.Run(fmt.Sprintf("%s/%d", file, i), func(t *testing.T) {
+				got := want.observed(Analyze(want.input(), snap))
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s\n(-want +got)\n%s", want.SQL, diff)
+				}
+			})
+		}
+	}
+}

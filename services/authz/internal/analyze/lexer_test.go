@@ -1,0 +1,106 @@
+package analyze
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+)
+
+// lexerSeeds are texts at the edges of scan.l's rules.
+func lexerSeeds() []string {
+	return []string{
+		"SELECT 'a''b', E'a\\'b', e'\\\\', U&'\\0061' UESCAPE '!', U&\"x\", u&'y', B'01', x'1F', N'n', \"a\"\"b\"",
+		"'a'\n'b' 'c'", "'a' -- x\n 'b'", "'a' /* x */\n'b'", "'a'--\n--\n'b'", "E'a'\n'\\''", "'a'\r'b'",
+		"$$a$$ $x$ $$ $x$ $x $1 $1+1 $日$ a $日$ $a$b$a$ a$b$c", "a$$b", "$0", "$1a", "$$", "$x$y",
+		"1 1.5 .5 1. 1e5 1.e-3 1_000 0x1F 0b10 0o17 1..10 1.5.2 0x 1e 1a 1_ 1__0 0x_1 08 0xg 1._5",
+		"a+-b a<-b a@-b --c\n a/*c*/*b a*/*c*/b <= >= <> != => :: := .. : ~~* !~~ @-@ +- -+ =- *- ?- ?-|",
+		"/* /* */ */ x /*/ */ /***/ /**/ /*/**/*/ y", "/* */*", "--\r1", "a\vb\fc", "\\", "{", "é日本", "a.b.c[1:2]", "'\\'", "E'\\",
+		"SELECT\u00a01", "'", "\"", "/*", "E''''", "''''", "U&'a' 'b'", "b'1'\n'0'", "\"\"", "n'a'", "_e'x'", "ee'x'",
+	}
+}
+
+// FuzzLexer compares the lexer with PostgreSQL's own scanner: the same tokens at
+// the same places, the same texts rejected.
+func FuzzLexer(f *testing.F) {
+	for _, seed := range lexerSeeds() {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 4096 || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return
+		}
+		compareScans(t, text)
+	})
+}
+
+func compareScans(t *testing.T, text string) {
+	t.Helper()
+	lex := lexer{text: text, maxComment: 32}
+	blank := blanker{text: text}
+	var mine []token
+	for {
+		tok := lex.next()
+		blank.comments(lex.comments, tok)
+		lex.comments = lex.comments[:0]
+		if tok.kind == tokenEnd {
+			break
+		}
+		mine = append(mine, tok)
+	}
+	if lex.fault == lexNested || lex.fault == lexRun {
+		return
+	}
+	scan, err := pg_query.Scan(blank.result())
+	if err != nil {
+		if lex.fault == lexFine {
+			t.Fatalf("%q: the scanner says %v, the lexer nothing", text, err)
+		}
+		return
+	}
+	if lex.fault != lexFine {
+		// The parser's copy of the scanner takes $1a, which servers reject.
+		if lex.fault == lexMalformed && strings.Contains(text, "$") {
+			return
+		}
+		t.Fatalf("%q: the lexer says %v, the scanner nothing", text, lex.fault)
+	}
+	i := 0
+	for _, theirs := range scan.Tokens {
+		if theirs.Token == pg_query.Token_SQL_COMMENT || theirs.Token == pg_query.Token_C_COMMENT {
+			continue
+		}
+		if i >= len(mine) || mine[i].start != int(theirs.Start) || mine[i].end != int(theirs.End) {
+			t.Fatalf("%q: token %d: lexer %+v, scanner %d to %d %s", text, i, mine[min(i, len(mine)-1):], theirs.Start, theirs.End, theirs.Token)
+		}
+		checkKind(t, text, mine[i], theirs.Token)
+		i++
+	}
+	if i != len(mine) {
+		t.Fatalf("%q: the lexer has %d tokens, the scanner %d", text, len(mine), i)
+	}
+}
+
+// checkKind holds the kinds that matter: what is a literal to one is one to both.
+func checkKind(t *testing.T, text string, tok token, theirs pg_query.Token) {
+	t.Helper()
+	want := tok.kind
+	switch theirs {
+	case pg_query.Token_SCONST, pg_query.Token_USCONST, pg_query.Token_BCONST, pg_query.Token_XCONST:
+		want = tokenString
+	case pg_query.Token_ICONST, pg_query.Token_FCONST:
+		want = tokenNumber
+	case pg_query.Token_PARAM:
+		want = tokenParam
+	case pg_query.Token_UIDENT:
+		want = tokenQuoted
+	default:
+		if tok.kind == tokenString || tok.kind == tokenNumber || tok.kind == tokenParam {
+			want = tokenOther
+		}
+	}
+	if tok.kind != want {
+		t.Fatalf("%q: %q is kind %d to the lexer, %s to the scanner", text, text[tok.start:tok.end], tok.kind, theirs)
+	}
+}

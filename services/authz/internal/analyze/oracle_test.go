@@ -1,0 +1,208 @@
+package analyze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/scopewire/scopewire/internal/pgtest"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// oracle is a real PostgreSQL with testdata/schema.sql and a role to which tests
+// grant exactly what analysis asks for.
+type oracle struct {
+	conn *pgconn.PgConn
+	snap *catalog.Snapshot
+}
+
+func newOracle(t *testing.T) *oracle {
+	t.Helper()
+	schema, err := os.ReadFile("testdata/schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgconn.Connect(t.Context(), pgtest.NewDatabase(t, string(schema)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// Roles outlive databases.
+		for _, sql := range []string{"DROP OWNED BY analyze_oracle", "DROP ROLE analyze_oracle"} {
+			if _, err := conn.Exec(context.Background(), sql).ReadAll(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := conn.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	o := &oracle{conn: conn, snap: fixture().index()}
+	o.must(t, "CREATE ROLE analyze_oracle; GRANT USAGE ON SCHEMA public, app, hr TO analyze_oracle")
+	return o
+}
+
+func (o *oracle) must(t *testing.T, sql string) {
+	t.Helper()
+	if err := o.run(sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// run executes a text and returns the server's error, if any.
+func (o *oracle) run(sql string) error {
+	_, err := o.conn.Exec(context.Background(), sql).ReadAll()
+	return err
+}
+
+// as runs a text in a transaction that is rolled back, under a search_path, as a
+// role that holds the grants, or as the superuser without any.
+func (o *oracle) as(t *testing.T, path string, grants []string, sql string) *pgconn.PgError {
+	t.Helper()
+	o.must(t, "BEGIN")
+	for _, grant := range grants {
+		o.must(t, grant)
+	}
+	o.must(t, "SELECT pg_catalog.set_config('search_path', '"+strings.ReplaceAll(path, "'", "''")+"', true)")
+	if grants != nil {
+		o.must(t, "SET LOCAL ROLE analyze_oracle")
+	}
+	err := o.run(sql)
+	o.must(t, "ROLLBACK")
+	var pgErr *pgconn.PgError
+	if err != nil && !errors.As(err, &pgErr) {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return pgErr
+}
+
+// piece is one right: an action on a relation, a column of it, any column, or all.
+type piece struct {
+	action         access.Action
+	schema, table  string
+	column         string
+	any            bool
+	alreadyImplied bool
+}
+
+func (p piece) grant(o *oracle) string {
+	target := quote(p.schema) + "." + quote(p.table)
+	column := p.column
+	if p.any {
+		rel := o.snap.RelationByName(p.schema, p.table)
+		if len(rel.Columns) > 0 && p.action != access.Delete && p.action != access.Truncate {
+			column = rel.Columns[len(rel.Columns)-1].Name
+		}
+	}
+	if column != "" {
+		return fmt.Sprintf("GRANT %s (%s) ON %s TO analyze_oracle", p.action, quote(column), target)
+	}
+	return fmt.Sprintf("GRANT %s ON %s TO analyze_oracle", p.action, target)
+}
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// pieces are the rights that the accesses of a unit name.
+func pieces(statements []access.Statement) []piece {
+	var all []piece
+	seen := map[piece]bool{}
+	add := func(p piece) {
+		if !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	named := map[piece]bool{}
+	for _, s := range statements {
+		for _, a := range s.Accesses {
+			p := piece{action: a.Action, schema: a.Resolved.Schema, table: a.Resolved.Name}
+			switch {
+			case a.AllColumns:
+				add(p)
+			case len(a.Columns) == 0:
+				p.any = true
+				add(p)
+			default:
+				named[piece{action: a.Action, schema: p.schema, table: p.table, any: true}] = true
+				for _, column := range a.Columns {
+					p.column = column
+					add(p)
+				}
+			}
+		}
+	}
+	for i := range all {
+		// Over several statements a named column implies "any column" of another.
+		all[i].alreadyImplied = named[all[i]]
+	}
+	return all
+}
+
+// checkRights holds the accesses of a unit against the server: with exactly those
+// rights it does not answer 42501, with any one of them withheld it does.
+func (o *oracle) checkRights(t *testing.T, path, sql string, statements []access.Statement, withhold func(i, n int) bool) {
+	t.Helper()
+	needed := pieces(statements)
+	grantsBut := func(skip int) []string {
+		grants := []string{"SELECT 1"}
+		for i, p := range needed {
+			if i != skip && !(p.alreadyImplied) {
+				grants = append(grants, p.grant(o))
+			}
+		}
+		return grants
+	}
+	if err := o.as(t, path, grantsBut(-1), sql); err != nil && (err.Code == "42501" || strings.HasPrefix(err.Code, "42P01") || err.Code == "42703") {
+		t.Errorf("with all rights named: %s: %s\n%s\n%v", err.Code, err.Message, sql, grantsBut(-1))
+		return
+	}
+	for i, p := range needed {
+		// PUBLIC may read the catalogs.
+		if p.schema == "pg_catalog" || p.alreadyImplied || !withhold(i, len(needed)) {
+			continue
+		}
+		if err := o.as(t, path, grantsBut(i), sql); err == nil || err.Code != "42501" {
+			t.Errorf("without %s: %v\n%s", p.grant(o), err, sql)
+		}
+	}
+}
+
+// checkError holds an error of analysis against the server's own.
+func (o *oracle) checkError(t *testing.T, path, sql string, want access.Error) {
+	t.Helper()
+	err := o.as(t, path, nil, sql)
+	if err == nil || err.Code != want.SQLState || err.Message != want.Message || int(err.Position) != want.Position {
+		t.Errorf("%s\nanalysis: %+v\nserver:   %+v", sql, want, err)
+	}
+}
+
+// TestOracleCases runs the case files on a real server.
+func TestOracleCases(t *testing.T) {
+	o := newOracle(t)
+	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
+		for _, c := range readCases(t, file) {
+			// Texts that need another database, server or protocol, or end the transaction.
+			if strings.Contains(c.SQL, "app.public") || c.Server != 0 || c.Parse || len(c.Effects) > 0 {
+				continue
+			}
+			in := c.input()
+			got := Analyze(in, o.snap)
+			switch got.Outcome {
+			case access.Judge:
+				if len(got.Statements) > 0 {
+					o.checkRights(t, in.Context.SearchPath, c.SQL, got.Statements, func(int, int) bool { return true })
+				}
+			case access.Hidden, access.Failed:
+				o.checkError(t, in.Context.SearchPath, c.SQL, got.Error)
+			}
+		}
+	}
+}
