@@ -91,7 +91,9 @@ func TestProxyNeverLinksTheParser(t *testing.T) {
 		if !p.within("services/proxy") {
 			continue
 		}
-		seen++
+		if p.path() == "services/proxy/cmd/scopewire-proxy" {
+			seen++
+		}
 		for _, i := range p.Deps {
 			if under(withoutMajor(i), "github.com/pganalyze/pg_query_go") {
 				t.Errorf("%s depends on %s: the proxy is pure Go, and hostile SQL must not reach C code in it", p.path(), i)
@@ -99,7 +101,7 @@ func TestProxyNeverLinksTheParser(t *testing.T) {
 		}
 	}
 	if seen == 0 {
-		t.Error("no package of the proxy found")
+		t.Error("the proxy's program was not found")
 	}
 }
 

@@ -74,3 +74,23 @@ func TestLocksNameNoSource(t *testing.T) {
 		}
 	}
 }
+
+// TestMakeBuildsEveryProgram keeps the list of programs in the Makefile whole.
+func TestMakeBuildsEveryProgram(t *testing.T) {
+	_, list, _ := strings.Cut(read(t, "Makefile"), "BINARIES := ")
+	list, _, _ = strings.Cut(list, "\n\n")
+	built := map[string]bool{}
+	for entry := range strings.FieldsSeq(strings.ReplaceAll(list, "\\", "")) {
+		name, rest, _ := strings.Cut(entry, ",")
+		dir, _, _ := strings.Cut(rest, ",")
+		if path.Base(dir) != name {
+			t.Errorf("Makefile: %s is built from %s", name, dir)
+		}
+		built[strings.TrimPrefix(dir, "./")] = true
+	}
+	for _, p := range packages(t) {
+		if p.Name == "main" && (p.within("cmd") || p.within("services")) && !built[p.path()] {
+			t.Errorf("make does not build %s", p.path())
+		}
+	}
+}
