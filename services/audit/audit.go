@@ -76,6 +76,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // Register registers AuditIngestService and AuditQueryService.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	auditv1.RegisterAuditIngestServiceServer(r, s.ingest)
+	s.RegisterQuery(r)
+}
+
+// RegisterQuery registers AuditQueryService alone.
+func (s *Service) RegisterQuery(r grpc.ServiceRegistrar) {
 	auditv1.RegisterAuditQueryServiceServer(r, s.query)
 }
 
