@@ -60,14 +60,12 @@ type ServerTLS struct {
 
 // DatabaseConfig is a database behind the proxy.
 type DatabaseConfig struct {
-	// Name is what clients ask for.
+	// Name is the database's name at the server, and what clients ask for.
 	Name string `yaml:"name"`
 	// Host is the server's name or address, or the directory of a unix socket.
 	Host string `yaml:"host"`
 	// Port is the server's port. Default 5432.
 	Port uint16 `yaml:"port,omitempty"`
-	// Database is the name at the server. Default: name.
-	Database string `yaml:"database,omitempty"`
 	// TLS is how the server is reached.
 	TLS ClientTLS `yaml:"tls,omitempty"`
 	// Logins are the credentials that sessions can run under. At least one; which

@@ -189,7 +189,7 @@ func connect(t *testing.T, srv *pgboot.Server, addr, database string) (*upstream
 	if _, err := fmt.Sscan(port, &n); err != nil {
 		return nil, err
 	}
-	return upstream.Connect(t.Context(), sys.OS().Net, upstream.Target{Host: host, Port: n, Name: database, Database: database,
+	return upstream.Connect(t.Context(), sys.OS().Net, upstream.Target{Host: host, Port: n, Database: database,
 		User: srv.Superuser, Password: srv.Password, Login: "login"}, map[string]string{"client_encoding": "UTF8"})
 }
 

@@ -33,11 +33,8 @@ const (
 
 // Target is a database and the credential to open it with.
 type Target struct {
-	Host string
-	Port uint16
-	// Name is what the configuration calls the database, Database its name at the
-	// server.
-	Name     string
+	Host     string
+	Port     uint16
 	Database string
 	User     string
 	Password secret.Bytes
@@ -146,7 +143,7 @@ func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 	return &Conn{
 		Conn: h.Conn, PID: h.PID, Parameters: h.ParameterStatuses, hijacked: h,
 		Context: &authzv1.SessionContext{
-			Generation: 1, Database: t.Name, ServerVersionNum: uint32(num), Login: t.Login, Role: role, SearchPath: path,
+			Generation: 1, Database: t.Database, ServerVersionNum: uint32(num), Login: t.Login, Role: role, SearchPath: path,
 			Settings: map[string]string{"standard_conforming_strings": conforming, "transform_null_equals": nullEquals},
 		},
 	}, nil

@@ -1,0 +1,43 @@
+package demo
+
+import "fmt"
+
+type configValues struct {
+	Dir, Listen, Host, Port string
+}
+
+// configFile is the demo's configuration: a complete one, with TLS everywhere it
+// can be.
+func configFile(v configValues) string {
+	return fmt.Sprintf(`# Configuration of a running demo: what "scopewire up -c" takes.
+proxy:
+  instance: demo
+  listeners:
+    - address: %[2]s
+      tls: {cert_file: %[1]s/server.crt, key_file: %[1]s/server.key}
+  databases:
+    - name: %[5]s
+      host: %[3]s
+      port: %[4]s
+      tls: {ca_file: %[1]s/ca.crt}
+      logins:
+        - name: app
+          user: %[6]s
+          password: {file: %[1]s/app.password}
+  spool: {dir: %[1]s/spool}
+authz:
+  policy: {file: %[1]s/policy.yaml}
+  state: {memory: true}
+  keys: {ca_file: %[1]s/ca.crt}
+  catalog:
+    databases:
+      - name: %[5]s
+        host: %[3]s
+        port: %[4]s
+        user: %[7]s
+        password: {file: %[1]s/catalog.password}
+        tls: {ca_file: %[1]s/ca.crt}
+audit:
+  store: {directory: %[1]s/audit}
+`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole)
+}

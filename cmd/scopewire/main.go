@@ -1,0 +1,61 @@
+// Command scopewire is Scopewire's one tool: it runs the three services in one
+// process, shows what the product does, gets tokens and reads the audit store.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/scopewire/scopewire/internal/sys"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+// commands are the subcommands. Kong reads their tags.
+type commands struct {
+	Up    upCommand    `cmd:"" help:"Run proxy, authz and audit in one process."`
+	Demo  demoCommand  `cmd:"" help:"Run Scopewire in front of a throw-away PostgreSQL, with sample data and users."`
+	Token tokenCommand `cmd:"" help:"Print an access token: of a demo user, or of a client by client_credentials."`
+	Audit auditCommand `cmd:"" help:"Read what was recorded."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// global is what every command is given.
+type global struct {
+	ctx    context.Context //nolint:containedctx // The process's, for commands that kong calls without one.
+	system sys.System
+	// program is how the person called us, for lines to paste.
+	program string
+}
+
+func main() {
+	var c commands
+	parser := kong.Must(&c, kong.Name("scopewire"), kong.UsageOnError(), kong.Vars{"version": version},
+		kong.Description("OAuth scopes in front of PostgreSQL."))
+	cmd, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err = cmd.Run(&c, &global{ctx: ctx, system: sys.OS(), program: programName(os.Args[0])})
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scopewire:", err)
+		os.Exit(1)
+	}
+}
+
+// programName is arg0 as it can be pasted: a temporary binary, as `go run` makes
+// one, is not.
+func programName(arg0 string) string {
+	if rel, err := filepath.Rel(os.TempDir(), arg0); err == nil && filepath.IsLocal(rel) {
+		return "go run ./cmd/scopewire"
+	}
+	return arg0
+}

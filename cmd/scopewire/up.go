@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/scopewire/scopewire/cmd/scopewire/stack"
+	"github.com/scopewire/scopewire/internal/config"
+)
+
+// upCommand runs the three services in one process.
+type upCommand struct {
+	Config string `short:"c" required:"" type:"path" help:"Configuration file (YAML)."`
+	Check  bool   `help:"Check the configuration and exit."`
+}
+
+// Run implements the command.
+func (c *upCommand) Run(g *global) error {
+	var cfg stack.Config
+	if err := config.Load(g.system.FS, c.Config, &cfg); err != nil {
+		return err
+	}
+	if c.Check {
+		fmt.Println("configuration ok")
+		return nil
+	}
+	socket, err := claimAuditSocket(g.ctx)
+	if err != nil {
+		return err
+	}
+	s, err := stack.New(cfg, stack.Deps{System: g.system, Log: os.Stderr, Version: version, AuditSocket: socket})
+	if err != nil {
+		return err
+	}
+	if err := s.Listen(g.ctx); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	for _, a := range s.Addresses() {
+		fmt.Fprintf(os.Stderr, "scopewire: listening for PostgreSQL clients on %s\n", a)
+	}
+	return s.Run(g.ctx)
+}
+
+// claimAuditSocket returns the path of the audit socket, cleared of what a dead
+// process left, or nothing when another scopewire of this user holds it.
+func claimAuditSocket(ctx context.Context) (string, error) {
+	dir, err := runtimeDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, auditSocket)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var d net.Dialer
+	if conn, err := d.DialContext(ctx, "unix", path); err == nil {
+		fmt.Fprintf(os.Stderr, "scopewire: another scopewire answers `scopewire audit` at %s; this one does not\n", path)
+		return "", conn.Close()
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("clear the audit socket: %w", err)
+	}
+	return path, nil
+}
