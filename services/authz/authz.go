@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,7 @@ type Deps struct {
 // Authz is the service.
 type Authz struct {
 	cfg       Config
+	clock     sys.Clock
 	telemetry *telemetry.Telemetry
 	store     state.Store
 	// closeStore gives the state up.
@@ -50,7 +52,7 @@ func New(cfg Config, deps Deps) (*Authz, error) {
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("configure authz: %w", err)
 	}
-	a := &Authz{cfg: cfg, telemetry: deps.Telemetry, maxAge: cfg.maxSourceAge(), closeStore: func() error { return nil }}
+	a := &Authz{cfg: cfg, clock: deps.System.Clock, telemetry: deps.Telemetry, maxAge: cfg.maxSourceAge(), closeStore: func() error { return nil }}
 	if err := a.build(deps.System); err != nil {
 		return nil, errors.Join(fmt.Errorf("make authz: %w", err), a.Close())
 	}
@@ -117,22 +119,33 @@ func (a *Authz) Register(r grpc.ServiceRegistrar) {
 // the service runs any more but handlers that are about to return; whoever
 // serves them waits for those. It returns nil after ctx ended.
 func (a *Authz) Run(ctx context.Context) error {
-	age := a.telemetry.Gauge(telemetry.CatalogAge, func() float64 {
-		age, _ := a.server.Age()
-		return age.Seconds()
-	})
-	defer age()
-	revision := a.telemetry.Gauge(telemetry.PolicyRevision, func() float64 {
+	stopAge := a.telemetry.Gauge(telemetry.CatalogAge, a.catalogAge)
+	defer stopAge()
+	stopRevision := a.telemetry.Gauge(telemetry.PolicyRevision, func() float64 {
 		_, revision, _ := a.policies.Current()
 		return float64(revision)
 	})
-	defer revision()
+	defer stopRevision()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.policies.Run(ctx) })
 	g.Go(func() error { return a.catalogs.Run(ctx) })
 	g.Go(func() error { return a.verifier.Run(ctx) })
 	g.Go(func() error { return a.server.Run(ctx) })
 	return errors.Join(g.Wait(), a.Close())
+}
+
+// catalogAge is the age of the oldest snapshot, in seconds; without one it is
+// infinite.
+func (a *Authz) catalogAge() float64 {
+	oldest := 0.0
+	for _, database := range a.databases() {
+		_, readAt, ok := a.catalogs.Current(database)
+		if !ok {
+			return math.Inf(1)
+		}
+		oldest = max(oldest, a.clock.Now().Sub(readAt).Seconds())
+	}
+	return oldest
 }
 
 // Close gives up the state of a service that is not run.

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/id"
+	transport "github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -37,6 +39,7 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 		span.End()
 	}()
 	unit, bad := readUnit(req)
+	span.SetAttributes(telemetry.AttrSession.String(idText(req.GetSessionId())), telemetry.AttrStatement.String(idText(req.GetStatementId())))
 	if bad != "" {
 		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Protocol, bad)
 	}
@@ -99,6 +102,15 @@ func readUnit(req *authzv1.AuthorizeRequest) (Unit, string) {
 	return u, ""
 }
 
+// idText is an identifier as people read it, or empty for what is none.
+func idText(b []byte) string {
+	u, err := id.FromBytes(b)
+	if err != nil {
+		return ""
+	}
+	return u.String()
+}
+
 // session finds the verified token of a request, or answers.
 func (s *Server) session(ctx context.Context, req *authzv1.AuthorizeRequest) (*session, *authzv1.AuthorizeResponse) {
 	token := secret.New(req.GetToken())
@@ -158,6 +170,10 @@ func (s *Server) decide(req *authzv1.AuthorizeRequest, unit Unit, session *sessi
 	if d.Failed != nil && !d.Allow {
 		resp.Error = errorProto(*d.Failed)
 	}
+	if !fits(resp) {
+		resp = answer(req, authzv1.Verdict_VERDICT_DENY, access.Limit, "the statement touches more than an answer can carry")
+		resp.Epoch = f.epoch
+	}
 	if resp.Verdict != authzv1.Verdict_VERDICT_ALLOW {
 		return resp
 	}
@@ -173,6 +189,22 @@ func (s *Server) decide(req *authzv1.AuthorizeRequest, unit Unit, session *sessi
 		resp.Cacheability = authzv1.Cacheability_CACHEABILITY_EXACT
 	}
 	return resp
+}
+
+// maxAnswer bounds an answer, in bytes. One that the proxy could not receive
+// would end the stream for all of its sessions.
+const maxAnswer = transport.StatementLimit
+
+// fits makes the answer fit, without the normalised texts when it must, and
+// reports whether it does. A text that is left out is recorded by its digest.
+func fits(resp *authzv1.AuthorizeResponse) bool {
+	if proto.Size(resp) <= maxAnswer {
+		return true
+	}
+	for _, st := range resp.GetStatements() {
+		st.Normalised = ""
+	}
+	return proto.Size(resp) <= maxAnswer
 }
 
 // checkContext compares the session's context with token and facts. It says
