@@ -41,7 +41,7 @@ func flock(c syscall.Conn) error {
 	}
 	var lockErr error
 	if err := raw.Control(func(fd uintptr) {
-		lockErr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // G115: a descriptor.
+		lockErr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB)
 	}); err != nil {
 		return err
 	}
