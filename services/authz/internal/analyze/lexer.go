@@ -143,7 +143,7 @@ func (l *lexer) scan() tokenKind {
 	c := l.text[l.pos]
 	switch {
 	case c == '\'':
-		return l.quoted(l.pos, false)
+		return l.quoted(l.pos, doubled)
 	case c == '"':
 		return l.identifier(l.pos)
 	case c == '$':
@@ -171,11 +171,11 @@ func (l *lexer) word() tokenKind {
 	switch l.text[l.pos] {
 	case 'e', 'E':
 		if l.at(l.pos+1) == '\'' {
-			return l.quoted(l.pos+1, true)
+			return l.quoted(l.pos+1, escaped)
 		}
 	case 'b', 'B', 'x', 'X':
 		if l.at(l.pos+1) == '\'' {
-			return l.quoted(l.pos+1, false)
+			return l.quoted(l.pos+1, bare)
 		}
 	case 'n', 'N':
 		// N'' is the keyword NCHAR and a string.
@@ -185,7 +185,7 @@ func (l *lexer) word() tokenKind {
 		}
 	case 'u', 'U':
 		if l.at(l.pos+1) == '&' && l.at(l.pos+2) == '\'' {
-			return l.quoted(l.pos+2, false)
+			return l.quoted(l.pos+2, doubled)
 		}
 		if l.at(l.pos+1) == '&' && l.at(l.pos+2) == '"' {
 			return l.identifier(l.pos + 2)
@@ -197,17 +197,28 @@ func (l *lexer) word() tokenKind {
 	return tokenWord
 }
 
-// quoted scans a string whose opening quote is at open; escapes says whether a
-// backslash escapes. A string goes on after white space with a newline in it and
-// another quote.
-func (l *lexer) quoted(open int, escapes bool) tokenKind {
+// quoting says how a string holds a quote.
+type quoting int
+
+const (
+	// doubled: two quotes are one.
+	doubled quoting = iota
+	// escaped: that, and a backslash takes what follows.
+	escaped
+	// bare: not at all, as in B'' and X''.
+	bare
+)
+
+// quoted scans a string whose opening quote is at open. A string goes on after white
+// space with a newline in it and another quote.
+func (l *lexer) quoted(open int, how quoting) tokenKind {
 	l.pos = open + 1
 	for {
 		switch c := l.at(l.pos); {
 		case l.pos >= len(l.text):
 			l.fault = lexUnterminated
 			return tokenEnd
-		case escapes && c == '\\':
+		case how == escaped && c == '\\':
 			if l.pos+1 >= len(l.text) {
 				l.fault = lexUnterminated
 				return tokenEnd
@@ -215,7 +226,7 @@ func (l *lexer) quoted(open int, escapes bool) tokenKind {
 			l.pos += 2
 		case c != '\'':
 			l.pos++
-		case l.at(l.pos+1) == '\'':
+		case how != bare && l.at(l.pos+1) == '\'':
 			l.pos += 2
 		default:
 			l.pos++

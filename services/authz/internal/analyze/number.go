@@ -14,18 +14,19 @@ func (l *lexer) number() tokenKind {
 			return l.based(func(c byte) bool { return c == '0' || c == '1' })
 		}
 	}
-	l.digits()
+	lettered := l.digits()
 	if l.at(l.pos) == '.' {
 		// "1..10" is a number and a pair of dots.
 		if l.at(l.pos+1) == '.' {
 			return tokenNumber
 		}
 		l.pos++
-		l.digits()
+		lettered = l.digits()
 	}
 	if c := l.at(l.pos); c == 'e' || c == 'E' {
 		exponent := l.pos + 1
-		if sign := l.at(exponent); sign == '+' || sign == '-' {
+		sign := l.at(exponent) == '+' || l.at(exponent) == '-'
+		if sign {
 			exponent++
 		}
 		if !isDigit(l.at(exponent)) {
@@ -33,33 +34,44 @@ func (l *lexer) number() tokenKind {
 			return tokenEnd
 		}
 		l.pos = exponent
-		l.digits()
+		return l.endNumber(l.digits() || !sign)
 	}
-	return l.endNumber()
+	return l.endNumber(lettered)
 }
 
-// digits skips {decinteger}, or nothing.
-func (l *lexer) digits() {
+// digits skips {decinteger}, or nothing, and reports whether an underscore was in
+// it.
+func (l *lexer) digits() bool {
+	underscore := false
 	for isDigit(l.at(l.pos)) || l.at(l.pos) == '_' && isDigit(l.at(l.pos+1)) && l.pos > 0 && isDigit(l.text[l.pos-1]) {
+		underscore = underscore || l.text[l.pos] == '_'
 		l.pos++
 	}
+	return underscore
 }
 
-func (l *lexer) based(isDigit func(byte) bool) tokenKind {
+func (l *lexer) based(digit func(byte) bool) tokenKind {
 	l.pos += 2
 	start := l.pos
-	for l.pos < len(l.text) && (isDigit(l.text[l.pos]) || l.text[l.pos] == '_' && l.pos+1 < len(l.text) && isDigit(l.text[l.pos+1])) {
+	for l.pos < len(l.text) && (digit(l.text[l.pos]) || l.text[l.pos] == '_' && l.pos+1 < len(l.text) && digit(l.text[l.pos+1])) {
 		l.pos++
 	}
 	if l.pos == start {
 		l.fault = lexMalformed
 		return tokenEnd
 	}
-	return l.endNumber()
+	if isDigit(l.at(l.pos)) {
+		// "0b09": the whole of it is junk.
+		l.fault = lexMalformed
+		return tokenEnd
+	}
+	return l.endNumber(true)
 }
 
-func (l *lexer) endNumber() tokenKind {
-	if l.pos < len(l.text) && isIdentStart(l.text[l.pos]) {
+// endNumber rejects what may not follow a number. lettered says that its last part
+// can be read as an identifier, which a dollar sign would make longer ("1e5$").
+func (l *lexer) endNumber(lettered bool) tokenKind {
+	if l.pos < len(l.text) && (isIdentStart(l.text[l.pos]) || lettered && l.text[l.pos] == '$') {
 		l.fault = lexMalformed
 		return tokenEnd
 	}

@@ -153,8 +153,8 @@ type level struct {
 	// operations since the last semicolon.
 	chain, sets int
 	// inner is the deepest closed child since the last comma, deepest the deepest
-	// part before it.
-	inner, deepest int
+	// part before it, worst the deepest statement before the last semicolon.
+	inner, deepest, worst int
 	// commas counts commas; afterSeparator says that SET or a comma came before.
 	commas         int
 	afterSeparator bool
@@ -219,9 +219,8 @@ func (g *gauge) punctuation(text string, top *level) error {
 		top.fold()
 	case ";":
 		top.mult = 1
-		top.fold()
-		top.deepest += top.sets
-		top.sets = 0
+		top.worst = top.depth()
+		top.chain, top.inner, top.deepest, top.sets = 0, 0, 0, 0
 	case "::":
 		top.chain++
 	}
@@ -313,7 +312,7 @@ func (l *level) fold() {
 	l.chain, l.inner = 0, 0
 }
 
-func (l *level) depth() int { return max(l.deepest, l.chain+l.inner) + l.sets }
+func (l *level) depth() int { return max(l.worst, max(l.deepest, l.chain+l.inner)+l.sets) }
 
 // saturate keeps products of weights from overflowing: factors stay below 2^31.
 func saturate(n int) int { return min(n, 1<<31) }
