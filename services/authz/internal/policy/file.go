@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -50,6 +51,9 @@ type denyItem struct {
 func decode(data []byte) (*file, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("the policy is over %d bytes", maxFile)
+	}
+	if bytes.HasPrefix(data, []byte("\ufeff")) {
+		return nil, errors.New("the file begins with a byte order mark; save it without")
 	}
 	if err := checkTree(data); err != nil {
 		return nil, err
@@ -118,9 +122,9 @@ func compileGrants(p *config.Problems, path string, items []grantItem, holes []s
 }
 
 func compileGrant(p *config.Problems, path string, item grantItem, holes []string) *rule {
-	unsupported(p, path+".rows", item.Rows, "row filters")
-	unsupported(p, path+".trusted", item.Trusted, "trusted code")
-	unsupported(p, path+".when", item.When, "conditions")
+	unsupported(p, path+".rows", item.Rows, "row filters are")
+	unsupported(p, path+".trusted", item.Trusted, "trusted code is")
+	unsupported(p, path+".when", item.When, "conditions are")
 	r := &rule{name: path}
 	r.actions = compileActions(p, path+".actions", item.Actions, holes)
 	r.objects = compileObjects(p, path+".objects", item.Objects, holes)
@@ -132,8 +136,8 @@ func compileGrant(p *config.Problems, path string, item grantItem, holes []strin
 }
 
 func compileDeny(p *config.Problems, path string, item denyItem) *rule {
-	unsupported(p, path+".rows", item.Rows, "row filters")
-	unsupported(p, path+".when", item.When, "conditions")
+	unsupported(p, path+".rows", item.Rows, "row filters are")
+	unsupported(p, path+".when", item.When, "conditions are")
 	r := &rule{name: path, actions: []actionItem{{action: anyAction}}}
 	if item.Actions != nil {
 		r.actions = compileActions(p, path+".actions", *item.Actions, nil)
@@ -150,7 +154,7 @@ func compileDeny(p *config.Problems, path string, item denyItem) *rule {
 // ignore it would grant more than the policy says.
 func unsupported(p *config.Problems, path string, v any, what string) {
 	if v != nil {
-		p.Addf(path, "%s are not supported by this version", what)
+		p.Addf(path, "%s not supported by this version", what)
 	}
 }
 

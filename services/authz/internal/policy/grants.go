@@ -109,6 +109,9 @@ func (x *index) add(action access.Action, o pattern, e entry) {
 // find lists the entries for an action on an object. With narrow, wildcards
 // leave out what only a name in full may cover.
 func (x *index) find(a access.Action, o access.Object, narrow bool) []entry {
+	if len(x.entries) == 0 && len(x.settings) == 0 {
+		return nil // Most policies deny nothing, and every access asks.
+	}
 	if o.Name == "" || inSchema(o.Kind) != (o.Schema != "") {
 		return nil
 	}
@@ -118,7 +121,11 @@ func (x *index) find(a access.Action, o access.Object, narrow bool) []entry {
 	}
 	found := slices.Clip(x.entries[k])
 	add := func(k key) {
-		if more := x.entries[k]; len(more) > 0 {
+		switch more := x.entries[k]; {
+		case len(more) == 0:
+		case len(found) == 0:
+			found = slices.Clip(more)
+		default:
 			found = append(found, more...)
 		}
 	}

@@ -125,8 +125,13 @@ func walkPair(p *config.Problems, path string, n *ast.MappingValueNode, at func(
 		return
 	}
 	path = keyPath(path, key.Value)
-	if _, null := n.Value.(*ast.NullNode); !null && later(path) {
-		return
+	switch n.Value.(type) {
+	case *ast.NullNode, *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
+		// These can decode like a key that is not there.
+	default:
+		if later(path) {
+			return
+		}
 	}
 	walk(p, path, n.Value)
 }
