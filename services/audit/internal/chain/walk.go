@@ -8,7 +8,8 @@ type Walked struct {
 	Last Hash
 	// End is where the last good frame ends.
 	End int
-	// Damaged is set when bytes between From and To are not good frames.
+	// Damaged is set when what stands from From to To is not good frames; where
+	// the two are equal, frames are missing there.
 	Damaged  bool
 	From, To int
 	// Torn is set when the damage runs to the end and nothing in it looks like a
@@ -26,7 +27,7 @@ type Walked struct {
 // taken for records.
 func Walk(segment []byte, header Header, visit func(offset int, f *Frame)) Walked {
 	w := Walked{Last: header.Seed(), End: HeaderSize}
-	w.run(segment, header.First, visit)
+	next := w.run(segment, header.First, visit)
 	if w.End == len(segment) {
 		return w
 	}
@@ -38,7 +39,8 @@ func Walk(segment []byte, header Header, visit func(offset int, f *Frame)) Walke
 			continue
 		}
 		w.Torn = false
-		if reachesEnd(segment[at+n:], f.Hash) {
+		// A sequence that was there already is a frame put in twice.
+		if f.Sequence >= next && reachesEnd(segment[at+n:], &f) {
 			w.To = at
 			visit(at, &f)
 			w.Last, w.End = f.Hash, at+n
@@ -49,24 +51,29 @@ func Walk(segment []byte, header Header, visit func(offset int, f *Frame)) Walke
 	return w
 }
 
-// run visits good frames from w.End on, as far as they go. Sequences grow by
-// one inside a segment.
-func (w *Walked) run(segment []byte, sequence uint64, visit func(int, *Frame)) {
+// run visits good frames from w.End on, as far as they go, and returns the
+// sequence that is next. Sequences grow by one inside a segment.
+func (w *Walked) run(segment []byte, sequence uint64, visit func(int, *Frame)) uint64 {
 	for w.End < len(segment) {
 		f, n, err := ParseFrame(segment[w.End:])
 		if err != nil || f.Sequence != sequence || !f.Follows(w.Last) {
-			return
+			break
 		}
 		visit(w.End, &f)
 		w.Last, w.End = f.Hash, w.End+n
 		sequence++
 	}
+	return sequence
 }
 
-func reachesEnd(b []byte, prev Hash) bool {
+// reachesEnd reports whether b, which stands behind the frame f, is frames that
+// are whole and chained to it, and nothing else.
+func reachesEnd(b []byte, f *Frame) bool {
+	prev, sequence := f.Hash, f.Sequence
 	for len(b) > 0 {
 		f, n, err := ParseFrame(b)
-		if err != nil || !f.Follows(prev) {
+		sequence++
+		if err != nil || f.Sequence != sequence || !f.Follows(prev) {
 			return false
 		}
 		prev, b = f.Hash, b[n:]

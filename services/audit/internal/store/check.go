@@ -53,7 +53,10 @@ func (c *checker) open(name string, data []byte) (chain.Header, bool) {
 // close judges what a walk over the segment found. last is the sequence of its
 // last good record, 0 without any; size is how long the file is.
 func (c *checker) close(name string, w chain.Walked, last uint64, size int64) {
-	if w.Damaged {
+	switch {
+	case w.Damaged && w.From == w.To:
+		c.report("segment %s: records are missing at byte %d", filepath.Base(name), w.From)
+	case w.Damaged:
 		c.report("segment %s: bytes %d to %d are not what was written", filepath.Base(name), w.From, w.To-1)
 	}
 	if last > c.sequence {
