@@ -3,12 +3,16 @@ package demo
 import "fmt"
 
 type configValues struct {
-	Dir, Listen, Host, Port string
+	Dir, Listen, Host, Port, Limits string
 }
 
 // configFile is the demo's configuration: a complete one, with TLS everywhere it
 // can be.
 func configFile(v configValues) string {
+	limits := v.Limits
+	if limits == "" {
+		limits = "{}"
+	}
 	return fmt.Sprintf(`# Configuration of a running demo: what "scopewire up -c" takes.
 proxy:
   instance: demo
@@ -25,6 +29,7 @@ proxy:
           user: %[6]s
           password: {file: %[1]s/app.password}
   spool: {dir: %[1]s/spool}
+  limits: %[8]s
 authz:
   policy: {file: %[1]s/policy.yaml}
   state: {memory: true}
@@ -39,5 +44,5 @@ authz:
         tls: {ca_file: %[1]s/ca.crt}
 audit:
   store: {directory: %[1]s/audit}
-`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole)
+`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits)
 }

@@ -55,15 +55,8 @@ CREATE ROLE %[3]s LOGIN PASSWORD '%[4]s' NOINHERIT;
 `, appRole, appPassword, catalogRole, catalogPassword)
 }
 
-// policyFile is the demo's policy.
-func policyFile(issuer, scopes string) string {
-	return fmt.Sprintf(`# What each OAuth scope allows. Saved changes are in force within a second.
-version: 1
-issuers:
-  - issuer: %s
-    audiences: [%s]
-scopes:
-  orders.read:
+// sampleScopes are what the sample's scopes allow.
+const sampleScopes = `  orders.read:
     - actions: [select]
       objects: [public.orders, public.order_items]
   orders.write:
@@ -76,6 +69,16 @@ scopes:
   hr.read:
     - actions: [select]
       objects: [public.employees]
+`
+
+// policyFile is the demo's policy.
+func policyFile(issuer, scopes string) string {
+	return fmt.Sprintf(`# What each OAuth scope allows. Saved changes are in force within a second.
+version: 1
+issuers:
+  - issuer: %s
+    audiences: [%s]
+scopes:
 %slogins:
   %s: {default: app}
 `, issuer, Audience, scopes, Database)

@@ -49,12 +49,20 @@ type Config struct {
 	Port int
 	// AuditSocket is the path of a unix socket for audit queries; empty for none.
 	AuditSocket string
-	// SQL is run in the sample database after its own schema.
+	// Schema replaces the sample data, and Scopes and Users then replace the
+	// sample's. Without Schema they are added to it.
+	Schema string
+	// SQL is run in the database after the schema and the roles.
 	SQL string
-	// Scopes are added to the policy: YAML, one scope each, indented by two.
+	// Scopes are scopes of the policy file: YAML, indented by two.
 	Scopes string
-	// Users are further users of the issuer.
+	// Users are users of the issuer.
 	Users []User
+	// PostgresSettings are further settings of the server.
+	PostgresSettings map[string]string
+	// Limits are further lines of the proxy's configuration, under its key
+	// limits: YAML in braces.
+	Limits string
 	// TokenLifetime is how long tokens live; 0 is the issuer's default.
 	TokenLifetime time.Duration
 	// Recorder, in tests, takes every span.
@@ -92,7 +100,10 @@ const bootTimeout = 10 * time.Minute
 
 // Start builds and starts the world.
 func Start(ctx context.Context, cfg Config) (*World, error) {
-	w := &World{cfg: cfg, secrets: make(map[string]secret.Bytes), failed: make(chan error, 2), users: append(Users(), cfg.Users...)}
+	if cfg.Schema == "" {
+		cfg.Schema, cfg.Scopes, cfg.Users = schema, sampleScopes+cfg.Scopes, append(Users(), cfg.Users...)
+	}
+	w := &World{cfg: cfg, secrets: make(map[string]secret.Bytes), failed: make(chan error, 2), users: cfg.Users}
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
 	steps := []struct {
@@ -155,7 +166,7 @@ func (w *World) newSecret() string {
 }
 
 func (w *World) startPostgres(ctx context.Context) error {
-	srv, err := pgboot.Start(ctx, pgboot.Config{TCP: true, Progress: w.cfg.Progress,
+	srv, err := pgboot.Start(ctx, pgboot.Config{TCP: true, Progress: w.cfg.Progress, Settings: w.cfg.PostgresSettings,
 		TLS: &pgboot.TLS{CertFile: w.file("server.crt"), KeyFile: w.file("server.key")}})
 	if err != nil {
 		return err
@@ -172,7 +183,7 @@ func (w *World) startPostgres(ctx context.Context) error {
 	if err := execute(ctx, srv.ConnString("postgres"), "CREATE DATABASE "+Database); err != nil {
 		return err
 	}
-	return execute(ctx, srv.ConnString(Database), schema+w.cfg.SQL+roles(app, catalog))
+	return execute(ctx, srv.ConnString(Database), w.cfg.Schema+roles(app, catalog)+w.cfg.SQL)
 }
 
 func execute(ctx context.Context, dsn, sql string) error {
@@ -283,7 +294,7 @@ func (w *World) writeConfig(ctx context.Context) error {
 	if err := sys.WriteFileAtomic(w.cfg.System.FS, w.PolicyFile(), []byte(policy), 0o644); err != nil {
 		return err
 	}
-	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort})
+	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits})
 	return sys.WriteFileAtomic(w.cfg.System.FS, w.ConfigFile(), []byte(text), 0o644)
 }
 

@@ -1,0 +1,151 @@
+package bypass_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/scopewire/scopewire/cmd/scopewire/demo"
+	"github.com/scopewire/scopewire/internal/pgtest"
+	"github.com/scopewire/scopewire/test/cluster"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+type testCase struct {
+	Name string `yaml:"name"`
+	SQL  string `yaml:"sql"`
+	// Answer is the SQLSTATE of an attack; empty is 42501.
+	Answer string `yaml:"answer,omitempty"`
+}
+
+// traps are objects of the database that wait for an analysis that takes names
+// for what they seem.
+const traps = `
+CREATE FUNCTION total_of(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(salary) FROM employees); END';
+CREATE FUNCTION secret_of(orders) RETURNS text LANGUAGE sql AS 'SELECT string_agg(name, '','') FROM employees';
+CREATE FUNCTION abs(orders) RETURNS int LANGUAGE sql AS 'SELECT max(salary)::int FROM employees';
+CREATE FUNCTION lower(text, int) RETURNS text LANGUAGE sql AS 'SELECT max(name) FROM employees';
+CREATE OPERATOR @@@ (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl);
+CREATE TYPE pair AS (a int);
+CREATE DOMAIN checked_int AS int CHECK (total_of(VALUE) > 0);
+CREATE TYPE mood_text AS (x text);
+CREATE VIEW all_employees AS SELECT * FROM employees;
+CREATE VIEW order_totals AS SELECT id, total FROM orders;
+CREATE MATERIALIZED VIEW salary_report AS SELECT avg(salary) FROM employees;
+CREATE TABLE guarded (id int, v text);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE SEQUENCE s;
+CREATE COLLATION mine (provider = libc, locale = 'C');
+CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1';
+GRANT ALL ON ALL TABLES IN SCHEMA public TO shop_app;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO shop_app;
+`
+
+func world(t *testing.T) *demo.World {
+	return cluster.Start(t, demo.Config{
+		SQL: traps,
+		Scopes: `  attacker:
+    - actions: [select]
+      objects: [public.orders, public.order_items, public.all_employees, public.order_totals, public.salary_report, public.guarded]
+    - actions: [select]
+      objects: [public.customers]
+      columns: [id, name]
+`,
+		Users: []demo.User{{Name: "mallory", Scopes: []string{"attacker"}, About: "the attacker"}},
+		// Everything that reaches the server is in its log.
+		PostgresSettings: map[string]string{"log_statement": "all", "log_min_error_statement": "error"},
+	})
+}
+
+func load(t *testing.T, name string) []testCase {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []testCase
+	if err := yaml.UnmarshalWithOptions(b, &cases, yaml.Strict()); err != nil {
+		t.Fatal(yaml.FormatError(err, false, true))
+	}
+	return cases
+}
+
+// run sends one text as a Query and as a Parse, and returns the SQLSTATEs, empty
+// for none.
+func run(t *testing.T, conn *pgconn.PgConn, sql string) (query, parse string) {
+	t.Helper()
+	state := func(err error) string {
+		var e *pgconn.PgError
+		if err == nil || errors.As(err, &e) {
+			if e != nil {
+				return e.Code
+			}
+			return ""
+		}
+		t.Fatalf("the session did not survive %q: %v", sql, err)
+		return ""
+	}
+	_, err := conn.Exec(t.Context(), sql).ReadAll()
+	query = state(err)
+	_, err = conn.ExecParams(t.Context(), sql, nil, nil, nil, nil).Close()
+	return query, state(err)
+}
+
+func TestAttacksAreDenied(t *testing.T) {
+	w := world(t)
+	conn := cluster.Connect(t, w, "mallory").PgConn()
+	for _, file := range []string{"read.yaml", "code.yaml", "write.yaml"} {
+		for _, c := range load(t, file) {
+			t.Run(strings.TrimSuffix(file, ".yaml")+"/"+c.Name, func(t *testing.T) {
+				want := c.Answer
+				if want == "" {
+					want = "42501"
+				}
+				query, parse := run(t, conn, c.SQL)
+				// A text of several statements is a syntax error as a Parse.
+				if query != want || parse != want && parse != "42601" {
+					t.Errorf("%s\nas a Query %q, as a Parse %q, want %q", c.SQL, query, parse, want)
+				}
+			})
+		}
+	}
+	// The session is sane, and the server has seen none of it.
+	if query, parse := run(t, conn, "SELECT 1"); query != "" || parse != "" {
+		t.Errorf("after the attacks: %q, %q", query, parse)
+	}
+	log, err := os.ReadFile(w.Postgres.LogFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sessions, found := bytes.Cut(log, []byte("SELECT 1"))
+	if !found || len(sessions) == 0 {
+		t.Fatal("the server's log does not show what it was sent")
+	}
+	for _, file := range []string{"read.yaml", "code.yaml", "write.yaml"} {
+		for _, c := range load(t, file) {
+			if bytes.Contains(log, []byte("statement: "+c.SQL)) || bytes.Contains(log, []byte("execute <unnamed>: "+c.SQL)) {
+				t.Errorf("the server was sent %q", c.SQL)
+			}
+		}
+	}
+}
+
+func TestLegitimateStatementsAreAllowed(t *testing.T) {
+	w := world(t)
+	conn := cluster.Connect(t, w, "mallory").PgConn()
+	for _, c := range load(t, "allow.yaml") {
+		t.Run(c.Name, func(t *testing.T) {
+			query, parse := run(t, conn, c.SQL)
+			if query != "" || parse != "" && parse != "42601" {
+				t.Errorf("%s\nas a Query %q, as a Parse %q", c.SQL, query, parse)
+			}
+		})
+	}
+}
