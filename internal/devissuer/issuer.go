@@ -179,7 +179,9 @@ func (is *Issuer) Run(ctx context.Context) error {
 	if err != nil {
 		_ = srv.Close()
 	}
-	<-served
+	if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
+		return fmt.Errorf("serve development issuer: %w", serr)
+	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stop development issuer: %w", err)
 	}

@@ -260,7 +260,7 @@ func (r *running) judge(t *testing.T, in *installation, token, sql string) *auth
 	snap, _, _ := r.catalogs.Current(in.database)
 	version := uint32(0)
 	if snap != nil {
-		version = uint32(snap.ServerVersionNum) //nolint:gosec // G115: a server's version.
+		version = uint32(snap.ServerVersionNum)
 	}
 	if err := stream.Send(&authzv1.AuthorizeRequest{
 		RequestId: 1, SessionId: session[:], StatementId: statement[:], TokenSha256: tokenSum[:], Token: []byte(token),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/id"
@@ -70,18 +71,14 @@ func TestServesAndStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := authzv1.NewAuthorizationServiceClient(conn)
-	var resp *authzv1.AuthenticateResponse
-	for resp == nil {
-		// The connection is retried until the process listens.
-		call, end := context.WithTimeout(ctx, 10*time.Second)
-		session := id.New(machine.Clock, machine.Rand)
-		resp, err = client.Authenticate(call, &authzv1.AuthenticateRequest{Token: []byte("x"), Database: "app", SessionId: session[:]})
-		end()
-		select {
-		case err := <-done:
-			t.Fatalf("it ended: %v", err)
-		default:
-		}
+	call, end := context.WithTimeout(ctx, 10*time.Second)
+	defer end()
+	session := id.New(machine.Clock, machine.Rand)
+	resp, err := client.Authenticate(call, &authzv1.AuthenticateRequest{Token: []byte("x"), Database: "app", SessionId: session[:]},
+		grpc.WaitForReady(true))
+	if err != nil {
+		cancel()
+		t.Fatalf("%v; the process: %v", err, <-done)
 	}
 	if resp.GetRefusal().GetReason() != authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_MALFORMED {
 		t.Errorf("%v", resp)

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -108,7 +109,7 @@ func TestAnswersAfterTheClientsEnd(t *testing.T) {
 	if got := stream.recv(); got.GetVerdict() != failure {
 		t.Errorf("%v", got)
 	}
-	if _, err := stream.stream.Recv(); err != io.EOF {
+	if _, err := stream.stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
 	}
 }
@@ -234,7 +235,7 @@ func TestWatch(t *testing.T) {
 	if err := stream.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Recv(); err != io.EOF {
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
 	}
 }

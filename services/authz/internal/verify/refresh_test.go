@@ -1,0 +1,203 @@
+package verify
+
+import (
+	"context"
+	"crypto/elliptic"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scopewire/scopewire/internal/sys"
+)
+
+// TestSec_T35_UnknownKidStorm: however many tokens name unknown keys, the issuer
+// is asked once in thirty seconds.
+func TestSec_T35_UnknownKidStorm(t *testing.T) {
+	s := newIDP(t)
+	s.want(t, s.key, "")
+	start := s.fetches.Load()
+	var callers sync.WaitGroup
+	const each = 25_000
+	for g := range 4 {
+		tokens := make([]string, 100)
+		for i := range tokens {
+			tokens[i] = s.token(t, pair{kid: fmt.Sprintf("storm-%d-%d", g, i), signer: s.key.signer})
+		}
+		callers.Go(func() {
+			for i := range each {
+				if _, r := reasonOf(t, s.v, tokens[i%len(tokens)]); r == nil || r.Reason != Signature {
+					t.Errorf("%v", r)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	if n := s.fetches.Load() - start; n != 1 {
+		t.Errorf("%d fetches, want 1", n)
+	}
+	// A known key is judged all the while, and the next interval brings one more.
+	s.want(t, s.key, "")
+	s.clock.advance(demandInterval)
+	s.want(t, pair{kid: "another", signer: s.key.signer}, Signature)
+	s.want(t, pair{kid: "a third", signer: s.key.signer}, Signature)
+	if n := s.fetches.Load() - start; n != 2 {
+		t.Errorf("%d fetches, want 2", n)
+	}
+	// The kid that was just not found does not use up the next interval.
+	s.clock.advance(demandInterval)
+	s.want(t, pair{kid: "another", signer: s.key.signer}, Signature)
+	if n := s.fetches.Load() - start; n != 2 {
+		t.Errorf("%d fetches, want 2", n)
+	}
+	src := (*s.v.issuers.Load())[s.URL].keys
+	for i := range 3 * maxUnknown {
+		s.clock.advance(demandInterval)
+		src.mu.Lock()
+		src.rememberLocked(fmt.Sprint(i), s.clock.Now())
+		n := len(src.unknown)
+		src.mu.Unlock()
+		if n > maxUnknown {
+			t.Fatalf("%d kids are remembered", n)
+		}
+	}
+}
+
+func TestUselessTokensCauseNoFetch(t *testing.T) {
+	s := newIDP(t)
+	now := s.clock.Now().Unix()
+	header := `{"alg":"ES256","typ":"at+jwt","kid":"p256"}`
+	for _, claims := range []map[string]any{{"exp": now - 1}, {"aud": "payroll"}, {"cnf": 1}, {"sub": ""}} {
+		claims["iss"] = s.URL
+		if _, r := reasonOf(t, s.v, sign(t, "ES256", s.key.signer, header, object(t, goodClaims(), claims))); r == nil || r.Reason == Unavailable {
+			t.Errorf("%v: %v", claims, r)
+		}
+	}
+	if n := s.fetches.Load() + s.discoveries.Load(); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestFault_F14_Rotation: a new key is accepted after one fetch, and a withdrawn
+// one refused after the regular refresh, for tokens verified before too.
+func TestFault_F14_Rotation(t *testing.T) {
+	s := newIDP(t)
+	held := s.want(t, s.key, "")
+	fresh := pair{kid: "fresh", signer: ecKey(t, elliptic.P256())}
+	s.set(nil, s.key, fresh)
+	before := s.fetches.Load()
+	s.want(t, fresh, "")
+	if n := s.fetches.Load() - before; n != 1 {
+		t.Errorf("%d fetches for a new key", n)
+	}
+	if !s.v.Holds(held) {
+		t.Error("a rotation broke a token whose key is still there")
+	}
+	s.set(nil, fresh)
+	s.tick(DefaultRefresh)
+	s.want(t, s.key, Signature)
+	if s.v.Holds(held) {
+		t.Error("a withdrawn key is still believed")
+	}
+	// Another key under a known name is another key.
+	held = s.want(t, fresh, "")
+	s.set(nil, pair{kid: "fresh", signer: ecKey(t, elliptic.P256())})
+	s.tick(DefaultRefresh)
+	if s.v.Holds(held) {
+		t.Error("a replaced key is still believed")
+	}
+	s.want(t, fresh, Signature)
+	// An explicit empty set withdraws everything.
+	s.set(nil)
+	s.tick(DefaultRefresh)
+	s.want(t, fresh, Signature)
+}
+
+// TestFault_F13_NoLoginWaits: while the issuer is away, one login in a second
+// asks, and every other one is refused at once.
+func TestFault_F13_NoLoginWaits(t *testing.T) {
+	s := newIDP(t)
+	s.set(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}, s.key)
+	for range 50 {
+		s.want(t, s.key, Unavailable)
+	}
+	// Both well-known addresses, once.
+	if n := s.discoveries.Load() + s.fetches.Load(); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+	s.set(nil, s.key)
+	s.clock.advance(retryFirst)
+	s.want(t, s.key, "")
+}
+
+// TestRunRefreshes runs the background refresh over a file in simulated time.
+func TestRunRefreshes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := sys.OS()
+		machine.Net = noNet{t}
+		old, fresh := pair{kid: "old", signer: ecKey(t, elliptic.P256())}, pair{kid: "fresh", signer: ecKey(t, elliptic.P256())}
+		v := newVerifier(t, machine, testRules(), jwks(t, old))
+		file := (*v.issuers.Load())[testIssuer].rules.JWKSFile
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- v.Run(ctx) }()
+		synctest.Wait()
+		set := func() *keySet {
+			set, _ := (*v.issuers.Load())[testIssuer].keys.current()
+			return set
+		}
+		if s := set(); s == nil || len(s.keys) != 1 || s.keys[0].id != "old" {
+			t.Fatalf("%+v", s)
+		}
+		write := func(doc []byte) {
+			t.Helper()
+			if err := os.WriteFile(file, doc, fs.FileMode(0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write([]byte("half writ"))
+		time.Sleep(DefaultRefresh)
+		synctest.Wait()
+		if s := set(); s.keys[0].id != "old" {
+			t.Error("a broken file replaced the good set")
+		}
+		write(jwks(t, fresh))
+		time.Sleep(retryFirst)
+		synctest.Wait()
+		if s := set(); s.keys[0].id != "fresh" {
+			t.Error("the repaired file was not read")
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(DefaultMaxAge + DefaultRefresh)
+		synctest.Wait()
+		if s := set(); s != nil {
+			t.Error("a set is in force that nobody could read for an hour")
+		}
+		// A new issuer is fetched without waiting for the next refresh.
+		other := Issuer{Issuer: "https://other.example", Audiences: []string{testAudience}, JWKSFile: file + ".other"}
+		if err := os.WriteFile(other.JWKSFile, jwks(t, old), fs.FileMode(0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Configure([]Issuer{other}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := v.Ready(); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
