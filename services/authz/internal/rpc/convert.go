@@ -14,6 +14,18 @@ import (
 // contract, lower case. What is not found becomes UNSPECIFIED, which denies; a
 // test goes through all of them.
 
+// valid replaces what is not UTF-8. A string field with such bytes cannot be
+// sent, and the attempt would end the stream for all of a proxy's sessions.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func allValid(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = valid(s)
+	}
+	return out
+}
+
 func reasonProto(r access.Reason) authzv1.Reason {
 	return authzv1.Reason(authzv1.Reason_value["REASON_"+strings.ToUpper(string(r))])
 }
@@ -38,12 +50,12 @@ func refusalProto(r verify.Reason) authzv1.AuthenticateRefusalReason {
 func statementsProto(statements []access.Statement) []*authzv1.Statement {
 	out := make([]*authzv1.Statement, len(statements))
 	for i, st := range statements {
-		p := &authzv1.Statement{Kind: st.Kind, Normalised: st.Normalised, TextSha256: st.TextSHA256[:]}
+		p := &authzv1.Statement{Kind: valid(st.Kind), Normalised: valid(st.Normalised), TextSha256: st.TextSHA256[:]}
 		for _, a := range st.Accesses {
 			p.Accesses = append(p.Accesses, accessProto(a))
 		}
 		for _, e := range st.Effects {
-			p.Effects = append(p.Effects, &authzv1.Effect{Kind: effectProto(e.Kind), Name: e.Name, Chain: e.Chain})
+			p.Effects = append(p.Effects, &authzv1.Effect{Kind: effectProto(e.Kind), Name: valid(e.Name), Chain: e.Chain})
 		}
 		out[i] = p
 	}
@@ -66,7 +78,7 @@ func effectsKnown(statements []*authzv1.Statement) bool {
 func accessProto(a access.Access) *authzv1.Access {
 	return &authzv1.Access{
 		Action: actionProto(a.Action), Named: objectProto(a.Named), Resolved: objectProto(a.Resolved),
-		Columns: a.Columns, AllColumns: a.AllColumns,
+		Columns: allValid(a.Columns), AllColumns: a.AllColumns,
 	}
 }
 
@@ -75,12 +87,12 @@ func objectProto(o access.Object) *authzv1.ObjectName {
 	if o.Kind == "" && o.Schema == "" && o.Name == "" {
 		return nil
 	}
-	return &authzv1.ObjectName{Kind: kindProto(o.Kind), Schema: o.Schema, Name: o.Name, ArgumentTypes: o.Arguments}
+	return &authzv1.ObjectName{Kind: kindProto(o.Kind), Schema: valid(o.Schema), Name: valid(o.Name), ArgumentTypes: allValid(o.Arguments)}
 }
 
 func errorProto(e access.Error) *authzv1.StatementError {
 	return &authzv1.StatementError{
-		Sqlstate: e.SQLState, Message: e.Message,
+		Sqlstate: valid(e.SQLState), Message: valid(e.Message),
 		Position: uint32(max(0, e.Position)), //nolint:gosec // G115: bounded by the statement's length.
 	}
 }

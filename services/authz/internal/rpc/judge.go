@@ -51,7 +51,7 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	if missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
-	if resp = s.decide(req, unit, session, f); !needsNewerCatalog(resp) {
+	if resp = s.decide(ctx, req, unit, session, f); !needsNewerCatalog(resp) {
 		return resp
 	}
 	// The name may be younger than the snapshot. Only a client that may know
@@ -64,7 +64,7 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	if f, missing = s.gatherFor(ctx, req); missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
-	return s.decide(req, unit, session, f)
+	return s.decide(ctx, req, unit, session, f)
 }
 
 // readUnit checks the request's form and takes its unit. It says what is wrong,
@@ -124,8 +124,12 @@ func (s *Server) session(ctx context.Context, req *authzv1.AuthorizeRequest) (*s
 		if hash(token.SHA256()) != h {
 			return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenInvalid, "the token is not the one of the digest")
 		}
+		// An issuer that does not answer must not hold up the stream: who waits for
+		// its keys gives up soon, and the fetch goes on for the next one.
+		wait, cancel := context.WithTimeout(ctx, s.cfg.RefreshWait)
+		defer cancel()
 		var err error
-		if found, err = s.tokens.verify(ctx, token); err != nil {
+		if found, err = s.tokens.verify(wait, token); err != nil {
 			reason, detail := tokenReason(err)
 			return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, reason, detail)
 		}
@@ -151,12 +155,18 @@ func tokenReason(err error) (access.Reason, string) {
 }
 
 // decide analyses the unit and judges it by policy.
-func (s *Server) decide(req *authzv1.AuthorizeRequest, unit Unit, session *session, f facts) *authzv1.AuthorizeResponse {
+func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit Unit, session *session, f facts) *authzv1.AuthorizeResponse {
 	if why := checkContext(req.GetContext(), session, f); why != "" {
 		resp := answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, why)
 		resp.Epoch = f.epoch
 		return resp
 	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, "the request was given up")
+	}
+	defer func() { <-s.slots }()
 	start := s.deps.Clock.Now()
 	analysis := s.deps.Analyze(unit, f.snap)
 	d := session.grantsOf(f.policy).Decide(analysis)
@@ -277,7 +287,7 @@ func answer(req *authzv1.AuthorizeRequest, verdict authzv1.Verdict, reason acces
 		UnitSha256:   req.GetUnitSha256(),
 		Verdict:      verdict,
 		Reason:       reasonProto(reason),
-		ReasonDetail: detail,
+		ReasonDetail: valid(detail),
 		Cacheability: authzv1.Cacheability_CACHEABILITY_NONE,
 		Obligations:  &authzv1.Obligations{Audit: authzv1.AuditMode_AUDIT_MODE_RECORD},
 		Errors:       authzv1.ErrorExposure_ERROR_EXPOSURE_CLOSED,

@@ -249,6 +249,34 @@ func TestBrokenAnalysisNeverAllows(t *testing.T) {
 	}
 }
 
+// TestSec_T40_AnswersCanBeSent: bytes that are not UTF-8, wherever analysis may
+// put them, end neither the request nor the stream.
+func TestSec_T40_AnswersCanBeSent(t *testing.T) {
+	w := newWorld(t, nil)
+	stream := w.open(t)
+	token := w.token(t, "everything")
+	const bad = "a\xff\xc3"
+	object := access.Object{Kind: access.Table, Schema: "public", Name: bad, Arguments: []string{bad}}
+	st := access.Statement{
+		Kind: bad, Normalised: bad, Effects: []access.Effect{{Kind: access.EffectSavepoint, Name: bad}},
+		Accesses: []access.Access{{Action: access.Select, Named: object, Resolved: object, Columns: []string{bad}}},
+	}
+	for name, analysis := range map[string]access.Analysis{
+		"allowed": {Outcome: access.Judge, Statements: []access.Statement{st}},
+		"denied":  {Outcome: access.Denied, Reason: access.Construct, Detail: bad, Statements: []access.Statement{st}},
+		"failed":  {Outcome: access.Failed, Reason: access.Syntax, Detail: bad, Error: access.Error{SQLState: "42601", Message: bad}},
+		"hidden": {Outcome: access.Hidden, Reason: access.Undefined, Detail: bad, Error: access.Error{SQLState: "42703", Message: bad},
+			Requires: st.Accesses},
+		"refused": {Outcome: access.Refused, Reason: access.Limit, Error: access.Error{SQLState: bad, Message: bad}},
+	} {
+		f := func(Unit, *catalog.Snapshot) access.Analysis { return analysis }
+		w.analyze.Store(&f)
+		if got := stream.ask(request(token, "SELECT id FROM orders")); got.GetVerdict() == 0 {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // TestLongTextsAreAnswered: what an answer cannot carry in full is recorded by
 // its digest, and the stream survives.
 func TestLongTextsAreAnswered(t *testing.T) {

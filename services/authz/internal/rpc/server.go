@@ -29,8 +29,8 @@ type Config struct {
 	RefreshWait time.Duration
 	// Heartbeat is the time between two pushes of a watch.
 	Heartbeat time.Duration
-	// Analyses bounds the requests judged at once in the process, StreamRequests
-	// those under way on one stream.
+	// Analyses bounds the units analysed at once in the process, StreamRequests the
+	// requests under way on one stream.
 	Analyses, StreamRequests int
 	// Tokens bounds the verified tokens remembered.
 	Tokens int
@@ -99,7 +99,7 @@ type Server struct {
 	cfg    Config
 	deps   Deps
 	tokens *tokens
-	// slots has one entry for each request that is being judged.
+	// slots has one entry for each unit that is being analysed.
 	slots    chan struct{}
 	requests telemetry.Counter
 	duration telemetry.BoundHistogram

@@ -65,12 +65,6 @@ func (s *Server) Authorize(stream grpc.BidiStreamingServer[authzv1.AuthorizeRequ
 			}
 			workers.Go(func() {
 				defer func() { <-own }()
-				select {
-				case s.slots <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-				defer func() { <-s.slots }()
 				send(s.judge(ctx, req))
 			})
 		}
