@@ -33,15 +33,17 @@ type database struct {
 
 	// The rest belongs to the goroutine of run.
 	conn *pgx.Conn
-	// fullAt is when the last whole read started; zero forces one.
-	fullAt time.Time
+	// unread is set until the catalog has been read as a whole over conn.
+	unread bool
 }
 
 // held is a snapshot and what is known of it. It is never changed.
 type held struct {
 	snapshot *catalog.Snapshot
 	mark     mark
-	readAt   time.Time
+	// readAt is when the last check started that found this catalog, wholeAt when
+	// the last whole read did.
+	readAt, wholeAt time.Time
 }
 
 type failure struct{ err error }
@@ -83,13 +85,15 @@ func (d *database) run(ctx context.Context) {
 		start := d.deps.Sys.Clock.Now()
 		waiters := d.take()
 		err := d.check(ctx)
+		if ctx.Err() == nil {
+			d.report(err)
+		}
 		for _, w := range waiters {
 			w <- err
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		d.report(err)
 		// A server that takes long for a check gets some rest all the same.
 		timer.Stop()
 		timer.Reset(max(d.interval/5, d.interval-d.deps.Sys.Clock.Now().Sub(start)))
@@ -140,7 +144,7 @@ func (d *database) checkOnce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.conn, d.fullAt = conn, time.Time{}
+		d.conn, d.unread = conn, true
 	}
 	err := d.look(ctx)
 	if err != nil && d.conn.IsClosed() {
@@ -153,7 +157,7 @@ func (d *database) checkOnce(ctx context.Context) error {
 func (d *database) look(ctx context.Context) error {
 	start := d.deps.Sys.Clock.Now()
 	h := d.held.Load()
-	if h != nil && !d.fullAt.IsZero() && start.Sub(d.fullAt) < d.fullInterval {
+	if h != nil && !d.unread {
 		var now mark
 		err := inTransaction(ctx, d.conn, func(tx pgx.Tx) (err error) {
 			now, err = readMark(ctx, tx)
@@ -163,8 +167,11 @@ func (d *database) look(ctx context.Context) error {
 			return err
 		}
 		if now == h.mark {
-			d.held.Store(&held{snapshot: h.snapshot, mark: h.mark, readAt: start})
-			return nil
+			// Also before a whole read that is due: it may take a while.
+			d.held.Store(&held{snapshot: h.snapshot, mark: h.mark, readAt: start, wholeAt: h.wholeAt})
+			if start.Sub(h.wholeAt) < d.fullInterval {
+				return nil
+			}
 		}
 	}
 	next, err := d.readSettled(ctx)
@@ -174,7 +181,7 @@ func (d *database) look(ctx context.Context) error {
 	if err := d.number(h, next); err != nil {
 		return err
 	}
-	d.fullAt = next.readAt
+	d.unread = false
 	d.held.Store(next)
 	if h == nil || h.snapshot.Version != next.snapshot.Version {
 		d.deps.Log.Info("catalog has a new version", "database", d.cfg.Name, "version", next.snapshot.Version,
@@ -234,7 +241,7 @@ func (d *database) readSettled(ctx context.Context) (*held, error) {
 			})
 		}
 		if err == nil && before == after {
-			return &held{snapshot: snapshot, mark: after, readAt: start}, nil
+			return &held{snapshot: snapshot, mark: after, readAt: start, wholeAt: start}, nil
 		}
 		// An error of the server may also come from a change during the read: an
 		// object that was dropped, a relation that is locked.

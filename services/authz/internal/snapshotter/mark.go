@@ -18,7 +18,7 @@ type mark [sha256.Size]byte
 var marked = []struct{ table, where string }{
 	{"pg_namespace", notTemporarySchema("nspname")},
 	{"pg_class", "relpersistence OPERATOR(pg_catalog.<>) 't'"},
-	{"pg_attribute", permanent("attrelid")},
+	{"pg_attribute", "attnum OPERATOR(pg_catalog.>) 0 AND " + permanent("attrelid")}, // System columns never change.
 	{"pg_attrdef", permanent("adrelid")},
 	{"pg_constraint", "connamespace NOT IN (SELECT oid FROM hidden_schemas)"},
 	{"pg_index", permanent("indrelid")},

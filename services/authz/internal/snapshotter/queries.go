@@ -70,12 +70,12 @@ SELECT i.indrelid, i.indexrelid,
 		pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)]) AS e
 		WHERE e IS NOT NULL)
 	|| ARRAY(SELECT x::pg_catalog.regoperator::pg_catalog.text
-		FROM pg_catalog.pg_constraint AS k, pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS u(x, n)
-		WHERE k.conindid = i.indexrelid AND k.contype = 'x' ORDER BY n),
+		FROM pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS u(x, n) ORDER BY n),
 	ARRAY(SELECT o FROM pg_catalog.unnest(i.indclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
 	i::pg_catalog.text
 FROM pg_catalog.pg_index AS i
 	JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+	LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid = i.indexrelid AND k.contype = 'x'
 WHERE c.relkind <> 't' AND c.relpersistence <> 't'
 ORDER BY i.indrelid, i.indexrelid`
 

@@ -124,30 +124,49 @@ func TestServerAway(t *testing.T) {
 	}
 }
 
-// TestErrFollowsTheChecks uses short intervals, since Err is set after the
-// waiters of a check have been answered.
 func TestErrFollowsTheChecks(t *testing.T) {
 	f := newFixture(t, pgtest.Start(t), "")
-	f.cfg.Interval = config.Duration(10 * time.Millisecond)
-	s := f.start(t)
-	f.change(t)
-	until := func(want bool) {
-		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); (s.Err(f.name) == nil) != want; {
-			if time.Now().After(deadline) {
-				t.Fatalf("Err is %v", s.Err(f.name))
-			}
-			_ = s.Refresh(t.Context(), f.name)
-		}
+	s := f.idle(t)
+	fresh(t, s, f.name)
+	if err := s.Err(f.name); err != nil {
+		t.Error(err)
 	}
-	until(true)
 	f.net.cut(true)
-	until(false)
+	if s.Refresh(t.Context(), f.name) == nil {
+		t.Error("refreshed without a server")
+	}
 	if err := s.Err(f.name); !errors.Is(err, errDown) || strings.Contains(err.Error(), f.password) {
 		t.Errorf("Err is %v", err)
 	}
 	f.net.cut(false)
-	until(true)
+	fresh(t, s, f.name)
+	if err := s.Err(f.name); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWholeReadNowAndThen: equal marks put a whole read off, not away.
+func TestWholeReadNowAndThen(t *testing.T) {
+	f := newFixture(t, pgtest.Start(t), "")
+	for _, tt := range []struct {
+		interval time.Duration
+		again    bool
+	}{{time.Hour, false}, {time.Nanosecond, true}} {
+		f.cfg.Interval, f.cfg.FullInterval = config.Duration(time.Hour), config.Duration(tt.interval)
+		s := f.start(t)
+		before := fresh(t, s, f.name)
+		_, readAt, _ := s.Current(f.name)
+		whole := s.databases[0].held.Load().wholeAt
+		if now := fresh(t, s, f.name); now != before {
+			t.Error("the same catalog is another snapshot")
+		}
+		if _, at, _ := s.Current(f.name); !at.After(readAt) {
+			t.Error("the check did not count")
+		}
+		if again := s.databases[0].held.Load().wholeAt.After(whole); again != tt.again {
+			t.Errorf("with %s: read as a whole again: %t", tt.interval, again)
+		}
+	}
 }
 
 // noNumbers has no version while broken is set.
