@@ -74,14 +74,15 @@ func ParseIdentity(uri string) (Identity, error) {
 	if !certifiable(Role(role)) {
 		return Identity{}, errors.New("the name carries no known role")
 	}
-	if hasInstance && !isInstance(instance) {
+	if hasInstance && !IsInstance(instance) {
 		return Identity{}, errors.New("the name's instance has letters, digits, dots, hyphens and underscores only")
 	}
 	return Identity{Role: Role(role), Instance: instance}, nil
 }
 
-// isInstance allows the characters SPIFFE allows in a path segment.
-func isInstance(s string) bool {
+// IsInstance reports whether s can name an instance in a certificate: it has the
+// characters SPIFFE allows in a path segment.
+func IsInstance(s string) bool {
 	if s == "" || s == "." || s == ".." {
 		return false
 	}

@@ -216,6 +216,9 @@ func TestSec_T42_Handshakes(t *testing.T) {
 		write(t, f.CAFile, authorities.pem)
 		return f
 	}
+	// A client's handshake ends before the server has judged its certificate
+	// (RFC 8446 section 4.4.2.4): what it hears then depends on who is faster.
+	const refusedLater = "Unavailable"
 	for name, c := range map[string]struct {
 		files  rpc.TLSFiles
 		server rpc.Role
@@ -227,8 +230,8 @@ func TestSec_T42_Handshakes(t *testing.T) {
 		"other role":     {ca.files(t, admin), rpc.Authz, "", "the server is audit where authz is expected"},
 		"other name":     {ca.files(t, admin), rpc.Audit, "authz.example.com", "not authz.example.com"},
 		"foreign server": {mixed(ca, other), rpc.Audit, "", "unknown authority"},
-		"foreign client": {mixed(other, ca), rpc.Audit, "", "unknown certificate authority"},
-		"expired client": {ca.files(t, leaf{uris: admin.uris, expired: true}), rpc.Audit, "", "expired certificate"},
+		"foreign client": {mixed(other, ca), rpc.Audit, "", refusedLater},
+		"expired client": {ca.files(t, leaf{uris: admin.uris, expired: true}), rpc.Audit, "", refusedLater},
 	} {
 		conn := dial(t, rpc.ClientConfig{Address: l.Addr().String(), TLS: c.files, ServerName: c.sni}, rpc.ClientDeps{Server: c.server})
 		r, err := auditv1.NewAuditQueryServiceClient(conn).ListEvents(deadline(t), &auditv1.ListEventsRequest{})

@@ -160,7 +160,7 @@ func TestFault_F20_OneFailure(t *testing.T) {
 		calls := 0
 		for n := 0; ; n++ {
 			dir := t.TempDir()
-			disk := &faulty{FS: sys.OS().FS, left: n, err: fault.err, short: fault.short}
+			disk := &faulty{FS: newFast(), left: n, err: fault.err, short: fault.short}
 			s := open(t, dir, disk, 500)
 			if got := delivery(s, 3); got != 16 {
 				t.Errorf("%s at call %d (%v): acknowledged up to %d", fault.name, n, disk.lastOps, got)
@@ -199,7 +199,7 @@ func TestFault_F21_Crash(t *testing.T) {
 		for _, keep := range []int64{-1, 0, 1, 50, 100, 300} {
 			for n := 0; ; n++ {
 				dir := t.TempDir()
-				disk := &faulty{FS: sys.OS().FS, left: n, err: syscall.EIO, short: short, dead: true}
+				disk := &faulty{FS: newFast(), left: n, err: syscall.EIO, short: short, dead: true}
 				s := open(t, dir, disk, 500)
 				acknowledged := delivery(s, 1)
 				s.stop()
@@ -234,7 +234,7 @@ func TestFault_F21_Crash(t *testing.T) {
 // A disk that stays broken is told of, and never acknowledged.
 func TestFault_F20_DiskStaysBroken(t *testing.T) {
 	dir := t.TempDir()
-	disk := &faulty{FS: sys.OS().FS, left: 12, err: syscall.EIO, dead: true}
+	disk := &faulty{FS: newFast(), left: 12, err: syscall.EIO, dead: true}
 	s := open(t, dir, disk, 1<<20)
 	acknowledged := delivery(s, 1)
 	if acknowledged == 16 {

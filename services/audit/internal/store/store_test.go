@@ -37,7 +37,7 @@ func open(t testing.TB, dir string, fsys sys.FS, segment int64) running {
 	t.Helper()
 	machine := sys.OS()
 	if fsys == nil {
-		fsys = machine.FS
+		fsys = newFast()
 	}
 	s, err := store.Open(store.Config{Directory: dir, SegmentBytes: segment}, store.Deps{Clock: machine.Clock, Rand: machine.Rand, FS: fsys})
 	if err != nil {
