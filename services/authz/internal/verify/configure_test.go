@@ -2,6 +2,9 @@ package verify
 
 import (
 	"crypto/elliptic"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -168,5 +171,32 @@ func TestHoldsFollowsTheConfiguration(t *testing.T) {
 	}
 	if b.v.Holds(Principal{}) {
 		t.Error("nobody is held good")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.crt")
+	if err := os.WriteFile(empty, []byte("no certificate"), fs.FileMode(0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, cfg := range map[string]Config{
+		"negative refresh":                {Refresh: -1},
+		"negative age":                    {MaxAge: -1},
+		"negative timeout":                {FetchTimeout: -1},
+		"too old before the next refresh": {Refresh: time.Minute, MaxAge: time.Minute},
+		"no roots":                        {CAFile: empty + ".missing"},
+		"empty roots":                     {CAFile: empty},
+	} {
+		if _, err := New(cfg, Deps{System: sys.OS()}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestClaimedFallsBackToAzp(t *testing.T) {
+	b := newBench(t, testRules())
+	_, r := reasonOf(t, b.v, b.token(t, "ES256", "p256", nil, map[string]any{"aud": "payroll", "client_id": nil, "azp": "other"}))
+	if r == nil || r.Unverified.ClientID != "other" {
+		t.Errorf("%+v", r)
 	}
 }

@@ -201,3 +201,20 @@ func TestRunRefreshes(t *testing.T) {
 		}
 	})
 }
+
+// TestKnownKeysAreNotFetched: neither tokens with a known key nor refreshes
+// before their time ask the issuer.
+func TestKnownKeysAreNotFetched(t *testing.T) {
+	s := newIDP(t)
+	for range 10 {
+		s.want(t, s.key, "")
+		s.tick(demandInterval / 10)
+	}
+	if n := s.fetches.Load(); n != 1 {
+		t.Errorf("%d fetches, want 1", n)
+	}
+	s.tick(DefaultRefresh)
+	if n := s.fetches.Load(); n != 2 {
+		t.Errorf("%d fetches, want 2", n)
+	}
+}
