@@ -80,17 +80,14 @@ func (g *Grants) judgeAll(statements []access.Statement) Decision {
 	return Decision{Allow: true, Reason: access.Granted, Detail: strings.Join(rules, ", ")}
 }
 
-// judgeHidden tells the error if everything it would reveal is covered. An
-// error that requires nothing would be Failed; one that comes here without a
-// requirement is a doubt, and doubt denies.
+// judgeHidden tells the error if everything it would reveal is covered. One that
+// requires nothing reveals nothing: the statement that caused it named no object
+// (SELECT typo), and runs as little as one that is denied.
 func (g *Grants) judgeHidden(a access.Analysis) Decision {
 	for _, r := range a.Requires {
 		if v, _ := g.judge(r); v != covered {
 			return deny(access.UnknownObject, displayAccess(r))
 		}
-	}
-	if len(a.Requires) == 0 {
-		return deny(access.UnknownObject, a.Detail)
 	}
 	return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
 }

@@ -178,9 +178,9 @@ scopes:
 			Decision{Reason: access.UnknownObject, Detail: "select on private.t"},
 		},
 		{
-			"a hidden error without a requirement",
+			"an error that reveals nothing",
 			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Error: undefined},
-			Decision{Reason: access.UnknownObject},
+			Decision{Reason: access.Undefined, Failed: &undefined},
 		},
 		{
 			"nothing to run",
