@@ -149,11 +149,6 @@ func (a *analyzer) subLink(s *scope, link *pg_query.SubLink) error {
 	if a.catalogText {
 		return deny(access.Construct, "a subquery")
 	}
-	if link.Testexpr != nil {
-		if _, err := a.expr(s, link.Testexpr); err != nil {
-			return err
-		}
-	}
 	switch link.SubLinkType {
 	case pg_query.SubLinkType_EXISTS_SUBLINK, pg_query.SubLinkType_EXPR_SUBLINK, pg_query.SubLinkType_ARRAY_SUBLINK:
 	case pg_query.SubLinkType_ANY_SUBLINK, pg_query.SubLinkType_ALL_SUBLINK:
@@ -183,7 +178,8 @@ func (a *analyzer) subLink(s *scope, link *pg_query.SubLink) error {
 		}
 		a.sublinkNames[link] = names[0]
 	}
-	return nil
+	// The left side comes after the subquery, as in transformSubLink.
+	return a.optional(s, link.Testexpr)
 }
 
 func (a *analyzer) caseExpr(s *scope, c *pg_query.CaseExpr) error {

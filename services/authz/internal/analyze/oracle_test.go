@@ -160,8 +160,14 @@ func (o *oracle) checkRights(t *testing.T, path, sql string, statements []access
 		}
 		return grants
 	}
-	if err := o.as(t, path, grantsBut(-1), sql); err != nil && (err.Code == "42501" || strings.HasPrefix(err.Code, "42P01") || err.Code == "42703") {
+	err := o.as(t, path, grantsBut(-1), sql)
+	switch {
+	// An ambiguous output name is left to the server: all that it could be is read.
+	case err != nil && aboutNames(err.Code) && !strings.HasPrefix(err.Message, "ORDER BY"):
 		t.Errorf("with all rights named: %s: %s\n%s\n%v", err.Code, err.Message, sql, grantsBut(-1))
+		return
+	case err != nil && (strings.HasPrefix(err.Code, "42") || strings.HasPrefix(err.Code, "0A")):
+		// PostgreSQL finds the types or the grouping wrong before it looks at rights.
 		return
 	}
 	for i, p := range needed {
@@ -175,10 +181,23 @@ func (o *oracle) checkRights(t *testing.T, path, sql string, statements []access
 	}
 }
 
-// checkError holds an error of analysis against the server's own.
+// aboutNames reports whether an error is one that analysis foresees.
+func aboutNames(code string) bool {
+	switch code {
+	case "42501", "42601", stateUndefinedTable, stateUndefinedColumn, stateAmbiguousColumn, stateAmbiguousAlias:
+		return true
+	}
+	return false
+}
+
+// checkError holds an error of analysis against the server's own. Where PostgreSQL
+// finds types or grouping wrong first, there is nothing to compare.
 func (o *oracle) checkError(t *testing.T, path, sql string, want access.Error) {
 	t.Helper()
 	err := o.as(t, path, nil, sql)
+	if err != nil && strings.HasPrefix(err.Code, "42") && !aboutNames(err.Code) {
+		return
+	}
 	if err == nil || err.Code != want.SQLState || err.Message != want.Message || int(err.Position) != want.Position {
 		t.Errorf("%s\nanalysis: %+v\nserver:   %+v", sql, want, err)
 	}

@@ -44,7 +44,7 @@ func accountedFields() map[string]string {
 		"LockingClause":    "locked_rels strength wait_policy",                                                 // strength, wait policy: the right is the same
 		"OnConflictClause": "action infer target_list where_clause",
 		"InferClause":      "index_elems where_clause conname",
-		"IndexElem":        "name expr collation opclass opclassopts ordering nulls_ordering", // orderings are rejected by the server
+		"IndexElem":        "name expr collation opclass ordering nulls_ordering", // orderings are rejected by the server
 		"GroupingSet":      "kind content",                                                    // kind: no names
 		// Expressions.
 		"ColumnRef":        "fields",
@@ -53,7 +53,7 @@ func accountedFields() map[string]string {
 		"A_Expr":           "kind name lexpr rexpr",
 		"BoolExpr":         "boolop args", // boolop: AND, OR, NOT
 		"TypeCast":         "arg type_name",
-		"TypeName":         "names setof pct_type typmods typemod array_bounds type_oid", // typemod: -1
+		"TypeName":         "names typmods typemod array_bounds", // typemod: -1
 		"CollateClause":    "arg collname",
 		"FuncCall":         "funcname args agg_order agg_filter over agg_within_group agg_star agg_distinct func_variadic funcformat", // flags: no names
 		"NamedArgExpr":     "arg name argnumber",                                                                                      // name: an argument of a built-in function
