@@ -60,6 +60,8 @@ type Config struct {
 	Users []User
 	// PostgresSettings are further settings of the server.
 	PostgresSettings map[string]string
+	// WithoutServices leaves proxy, authz and audit to the caller.
+	WithoutServices bool
 	// Limits are further lines of the proxy's configuration, under its key
 	// limits: YAML in braces.
 	Limits string
@@ -115,6 +117,9 @@ func Start(ctx context.Context, cfg Config) (*World, error) {
 		{"OAuth issuer", w.startIssuer},
 		{"proxy, authz and audit", w.startStack},
 	}
+	if cfg.WithoutServices {
+		steps = steps[:len(steps)-1]
+	}
 	for i, s := range steps {
 		fmt.Fprintf(cfg.Progress, "[%d/%d] %s\n", i+1, len(steps), s.name)
 		if err := s.run(ctx); err != nil {
@@ -155,6 +160,18 @@ func (w *World) makeCertificates(context.Context) error {
 	w.CAFile = files.CA
 	return nil
 }
+
+// Certificate issues a certificate of the demo's authority and writes it into the
+// directory.
+func (w *World) Certificate(name string, opts devca.Options) (devca.Files, error) {
+	return w.ca.WriteFiles(w.cfg.System.FS, w.Dir, name, opts)
+}
+
+// Policy is the text of the demo's policy file.
+func (w *World) Policy() string { return policyFile(w.Issuer.Issuer(), w.cfg.Scopes) }
+
+// Roles are the server's roles for sessions and for authz.
+func (w *World) Roles() (app, catalog string) { return appRole, catalogRole }
 
 func (w *World) file(name string) string { return filepath.Join(w.Dir, name) }
 
@@ -290,7 +307,7 @@ func (w *World) writeConfig(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	policy := policyFile(w.Issuer.Issuer(), w.cfg.Scopes)
+	policy := w.Policy()
 	if err := sys.WriteFileAtomic(w.cfg.System.FS, w.PolicyFile(), []byte(policy), 0o644); err != nil {
 		return err
 	}
@@ -328,8 +345,11 @@ func (w *World) Token(user string) (string, error) {
 }
 
 // ConnString is how a driver connects as a user, the token left out.
-func (w *World) ConnString(user string) string {
-	_, port, err := net.SplitHostPort(w.Addr)
+func (w *World) ConnString(user string) string { return w.ConnStringAt(w.Addr, user) }
+
+// ConnStringAt is the same for a proxy at another address.
+func (w *World) ConnStringAt(addr, user string) string {
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		panic("demo: the proxy's address has no port")
 	}
