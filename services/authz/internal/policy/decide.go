@@ -84,6 +84,9 @@ func (g *Grants) judgeAll(statements []access.Statement) Decision {
 // requires nothing reveals nothing: the statement that caused it named no object
 // (SELECT typo), and runs as little as one that is denied.
 func (g *Grants) judgeHidden(a access.Analysis) Decision {
+	if a.Error.SQLState == "" {
+		return deny(access.UnknownObject, "analysis hides an error that it does not give")
+	}
 	for _, r := range a.Requires {
 		if v, _ := g.judge(r); v != covered {
 			return deny(access.UnknownObject, displayAccess(r))

@@ -178,6 +178,11 @@ scopes:
 			Decision{Reason: access.UnknownObject, Detail: "select on private.t"},
 		},
 		{
+			"a hidden error that is none",
+			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Requires: []access.Access{table("public")}},
+			Decision{Reason: access.UnknownObject, Detail: "analysis hides an error that it does not give"},
+		},
+		{
 			"an error that reveals nothing",
 			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Error: undefined},
 			Decision{Reason: access.Undefined, Failed: &undefined},
