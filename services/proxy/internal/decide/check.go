@@ -51,6 +51,9 @@ func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, 
 	if d.Error != nil || len(resp.GetProbes()) > 0 {
 		return errors.New("authz answered an allow and an error at once")
 	}
+	if d.Reason != authzv1.Reason_REASON_GRANTED && d.Reason != authzv1.Reason_REASON_UNSPECIFIED {
+		return fmt.Errorf("authz answered an allow and reason %v at once", d.Reason)
+	}
 	if d.Epoch.GetPolicy() == 0 {
 		return errors.New("authz answered an allow without an epoch")
 	}

@@ -241,7 +241,14 @@ func (r *Remote) accept(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeRe
 	if err != nil {
 		return nil, err
 	}
-	if !r.fence.Observe(d.Epoch) && d.Allowed() {
+	current := r.fence.Observe(d.Epoch)
+	// A component that is left out counts as zero. Observe cannot ask for those of
+	// all databases: an answer needs to know only its own.
+	database := msg.GetContext().GetDatabase()
+	if d.Epoch.GetCatalog()[database] < r.fence.Least(database).GetCatalog()[database] {
+		current = false
+	}
+	if !current && d.Allowed() {
 		return nil, errors.New("authz answered from an epoch that is behind")
 	}
 	return d, nil

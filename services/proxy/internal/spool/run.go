@@ -47,6 +47,7 @@ func (s *Spool) syncLoop(ctx context.Context) {
 		}
 		s.mu.Lock()
 		file, upTo := s.file, s.written
+		s.syncing = upTo
 		s.mu.Unlock()
 		if file == nil {
 			continue
@@ -250,7 +251,9 @@ func (r *reader) batch() *auditv1.AppendRequest {
 	if len(b.GetRecords()) > 0 {
 		return b
 	}
-	if len(r.data) == 0 {
+	if len(r.data) == 0 || r.lastLost != 0 && r.lastLost < r.next {
+		// In the latter case what is left is half of a record that a failed write
+		// left behind: it was never acknowledged, and its number went to another.
 		return nil
 	}
 	lost := &auditv1.SequenceRange{First: r.next, Last: max(r.next, r.lastLost)}

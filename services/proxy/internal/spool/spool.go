@@ -30,6 +30,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -104,11 +105,12 @@ type Spool struct {
 	delivered uint64
 	closed    bool
 	buf       []byte
-	// written counts records written, synced those on disk; oldest is when the
-	// first record after synced was written. cond is signalled when synced or
-	// failed moves.
-	written, synced uint64
-	oldest          time.Time
+	// written counts records written, synced those on disk, and syncing those that
+	// the sync under way puts there; oldest and behind are when the first record
+	// after synced and after syncing was written. cond is signalled when synced
+	// moves or a segment is sealed.
+	written, synced, syncing uint64
+	oldest, behind           time.Time
 	cond            *sync.Cond
 	// dirty wakes the syncer, more wakes the shipper. Both hold one token.
 	dirty, more chan struct{}
@@ -147,7 +149,8 @@ func Open(cfg Config, deps Deps) (*Spool, error) {
 	if err := s.findSegments(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
-	s.sys.Rand.Read(s.epoch[:])
+	// Sorted by time, so that leftovers are found in the order they were written.
+	s.epoch = id.New(s.sys.Clock, s.sys.Rand)
 	if err := s.openSegment(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
@@ -198,6 +201,15 @@ func parseName(name string) (epoch [16]byte, first uint64, ok bool) {
 // shared.
 func (s *Spool) openSegment() error {
 	path := filepath.Join(s.cfg.Dir, segmentName(s.epoch, s.seq+1))
+	last := len(s.segments) - 1
+	again := last >= 0 && s.segments[last].path == path
+	if again {
+		// The last segment was sealed before it took a record. What may be in it is
+		// half of one, and the next segment has the same name.
+		if err := s.sys.FS.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("begin spool segment: %w", err)
+		}
+	}
 	f, err := s.sys.FS.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("begin spool segment: %w", err)
@@ -206,6 +218,9 @@ func (s *Spool) openSegment() error {
 		return errors.Join(fmt.Errorf("begin spool segment: %w", err), f.Close(), s.sys.FS.Remove(path))
 	}
 	s.file = f
+	if again {
+		s.segments = s.segments[:last]
+	}
 	s.segments = append(s.segments, &segment{path: path, epoch: s.epoch, first: s.seq + 1})
 	return nil
 }
@@ -241,12 +256,17 @@ func (s *Spool) write(ev *auditv1.Event) error {
 		return fmt.Errorf("audit event of %d bytes is over the limit of %d", len(payload), maxRecord)
 	}
 	if s.bytes+int64(len(buf)) > s.cfg.MaxBytes {
-		return ErrFull
+		return s.full()
 	}
 	binary.BigEndian.PutUint32(buf, uint32(len(payload))) //nolint:gosec // G115: at most maxRecord.
 	binary.BigEndian.PutUint32(buf[4:], crc32.Checksum(payload, castagnoli))
 	n, err := s.file.Write(buf)
 	if err != nil || n != len(buf) {
+		// What the segment holds is whole up to here, and is put on disk before the
+		// segment is given up.
+		if s.file.Sync() == nil {
+			s.advance(s.written)
+		}
 		s.seal(fmt.Errorf("write spool segment: %w", errors.Join(err, shortWrite(n, len(buf)))))
 		return fmt.Errorf("write audit spool: %w", errors.Join(err, shortWrite(n, len(buf))))
 	}
@@ -258,9 +278,24 @@ func (s *Spool) write(ev *auditv1.Event) error {
 	if s.written == s.synced+1 {
 		s.oldest = s.sys.Clock.Now()
 	}
+	if s.written == s.syncing+1 {
+		s.behind = s.sys.Clock.Now()
+	}
 	signal(s.dirty)
 	signal(s.more)
 	return nil
+}
+
+// full makes way for a spool that may hold little more than one segment: only a
+// segment that is closed can be deleted once it has been shipped.
+func (s *Spool) full() error {
+	if s.segments[len(s.segments)-1].size > 0 {
+		if err := s.rotate(); err != nil {
+			return errors.Join(ErrFull, err)
+		}
+		signal(s.more)
+	}
+	return ErrFull
 }
 
 func shortWrite(n, want int) error {
@@ -275,6 +310,11 @@ func (s *Spool) ready() error {
 	if s.file != nil && s.segments[len(s.segments)-1].size < segmentSize {
 		return nil
 	}
+	return s.rotate()
+}
+
+// rotate closes the current segment, if there is one, and begins the next.
+func (s *Spool) rotate() error {
 	if s.file != nil {
 		if err := s.file.Sync(); err != nil {
 			s.seal(fmt.Errorf("sync spool segment: %w", err))
@@ -302,35 +342,6 @@ func (s *Spool) closeFile() {
 	}
 	s.file = nil
 	s.segments[len(s.segments)-1].sealed = true
-	s.cond.Broadcast()
-}
-
-// await waits until record n is as safe as the mode promises. The segment of a
-// record that was sealed before it was synced makes it fail.
-func (s *Spool) await(n uint64) error {
-	file := s.file
-	for s.synced < n {
-		if s.closed {
-			return ErrClosed
-		}
-		if s.file != file {
-			return errors.New("the audit spool segment was sealed before the record was on disk")
-		}
-		if s.cfg.Mode != ModeStrict && s.sys.Clock.Now().Sub(s.oldest) <= groupWindow {
-			return nil
-		}
-		s.cond.Wait()
-	}
-	return nil
-}
-
-// advance records that the first n records are on disk.
-func (s *Spool) advance(n uint64) {
-	if n <= s.synced {
-		return
-	}
-	s.synced = n
-	s.oldest = s.sys.Clock.Now()
 	s.cond.Broadcast()
 }
 

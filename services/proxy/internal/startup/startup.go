@@ -17,6 +17,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -248,6 +249,11 @@ func (c *Client) negotiateVersion(code uint32) []byte {
 
 // parameters decodes name and value strings, ended by an empty name.
 func parameters(body []byte) (map[string]string, error) {
+	// Names of databases and users go into audit events, which are UTF-8: a login
+	// that could not be recorded must not be refused in silence.
+	if !utf8.Valid(body) {
+		return nil, errors.New("startup parameters are not UTF-8")
+	}
 	params := make(map[string]string)
 	rest := string(body)
 	next := func() (string, bool) {
