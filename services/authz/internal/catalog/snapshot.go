@@ -103,7 +103,8 @@ type Relation struct {
 	ForeignKeys []ForeignKey
 	// ReferencedBy are the foreign keys that point at this relation.
 	ReferencedBy []ForeignKey
-	// Definition is a view's query (pg_get_viewdef); empty for tables.
+	// Definition is a view's query (pg_get_viewdef); empty for tables, and for
+	// views that came with the server.
 	Definition string
 	// SecurityInvoker is the view's option of that name.
 	SecurityInvoker bool
