@@ -135,6 +135,8 @@ func broken(st step) step {
 			out[i] = &pgproto3.Query{String: strings.ReplaceAll(m.String, "SELECT denied", "SELEC broken")}
 		case *pgproto3.Parse:
 			out[i] = &pgproto3.Parse{Name: m.Name, Query: strings.ReplaceAll(m.Query, "SELECT denied", "SELEC broken")}
+		case *pgproto3.FunctionCall:
+			out[i] = &pgproto3.Query{String: "SELEC broken"}
 		default:
 			out[i] = m
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
@@ -224,7 +225,34 @@ func (s *Session) event(typ auditv1.EventType, u *unit, d *decide.Decision) *aud
 	sum := digest(u.text)
 	ev.UnitSha256 = sum[:]
 	if d != nil {
-		ev.Statements, ev.Verdict, ev.Reason, ev.ReasonDetail, ev.Epoch = d.Statements, d.Verdict, d.Reason, d.Detail, d.Epoch
+		ev.Statements = recordable(d.Statements)
+		ev.Verdict, ev.Reason, ev.ReasonDetail, ev.Epoch = d.Verdict, d.Reason, d.Detail, d.Epoch
 	}
 	return ev
+}
+
+// maxRecorded bounds what an event says of its statements, in bytes. A record
+// that the spool could not take would leave a denial without one.
+const maxRecorded = 512 << 10
+
+// recordable is as much of the statements as an event can carry: all of it, else
+// what they touch without their texts, else nothing beside the unit's digest.
+func recordable(statements []*authzv1.Statement) []*authzv1.Statement {
+	size := func(in []*authzv1.Statement) (n int) {
+		for _, s := range in {
+			n += proto.Size(s)
+		}
+		return n
+	}
+	if size(statements) <= maxRecorded {
+		return statements
+	}
+	bare := make([]*authzv1.Statement, 0, len(statements))
+	for _, s := range statements {
+		bare = append(bare, &authzv1.Statement{Kind: s.GetKind(), Accesses: s.GetAccesses(), TextSha256: s.GetTextSha256()})
+	}
+	if size(bare) <= maxRecorded {
+		return bare
+	}
+	return nil
 }

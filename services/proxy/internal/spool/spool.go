@@ -111,7 +111,7 @@ type Spool struct {
 	// moves or a segment is sealed.
 	written, synced, syncing uint64
 	oldest, behind           time.Time
-	cond            *sync.Cond
+	cond                     *sync.Cond
 	// dirty wakes the syncer, more wakes the shipper. Both hold one token.
 	dirty, more chan struct{}
 }
