@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,24 +152,31 @@ func (a *Authz) catalogAge() float64 {
 // Close gives up the state of a service that is not run.
 func (a *Authz) Close() error { return a.closeStore() }
 
-// Ready is nil when requests can be answered, else it says what is missing. It
-// does not block.
+// Ready is nil when this replica should get work: there is a policy, keys of at
+// least one issuer and the catalog of at least one database, none too old. Else
+// it says what is missing. What only some tokens or databases need is logged
+// where it fails, and refused request by request: every other replica misses it
+// as well. It does not block.
 func (a *Authz) Ready(context.Context) error {
-	var errs []error
-	if p, _, _ := a.policies.Current(); p == nil {
-		errs = append(errs, errors.New("there is no policy"))
+	errs := []error{a.policies.Err(), a.verifier.Ready()}
+	now := a.clock.Now()
+	if p, _, readAt := a.policies.Current(); p == nil || now.Sub(readAt) > a.maxAge {
+		errs = append(errs, errors.New("the policy is missing or could not be read for too long"))
 	}
-	errs = append(errs, a.policies.Err(), a.verifier.Ready())
+	var stale []error
 	for _, database := range a.databases() {
-		if err := a.catalogs.Err(database); err != nil {
-			errs = append(errs, fmt.Errorf("catalog of %s: %w", database, err))
+		if _, readAt, ok := a.catalogs.Current(database); !ok || now.Sub(readAt) > a.maxAge {
+			stale = append(stale, fmt.Errorf("no catalog of %s: %w", database, cmp.Or(a.catalogs.Err(database), errNotRead)))
 		}
 	}
-	if age, complete := a.server.Age(); !complete || age > a.maxAge {
-		errs = append(errs, errors.New("policy or catalog is missing or too old"))
+	if len(stale) == len(a.cfg.Catalog.Databases) {
+		errs = append(errs, stale...)
 	}
 	return errors.Join(errs...)
 }
+
+// errNotRead says that a catalog is missing though nothing failed yet.
+var errNotRead = errors.New("it has not been read yet")
 
 func (a *Authz) databases() []string {
 	names := make([]string, len(a.cfg.Catalog.Databases))

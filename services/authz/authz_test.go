@@ -79,6 +79,7 @@ catalog:
   databases:
     - {name: %[2]s, host: %[3]s, port: %[4]d, user: %[5]s, password: {file: %[1]s/password}}
 keys: {ca_file: %[1]s/ca.crt}
+decisions: {refresh_wait: 5s}
 `, in.dir, in.database, srv.SocketDir, srv.Port, srv.Superuser)
 	if err := config.Decode([]byte(text), &in.cfg); err != nil {
 		t.Fatal(err)

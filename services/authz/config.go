@@ -77,9 +77,11 @@ type DecisionsConfig struct {
 	// longer of their intervals. A longer one rides out short failures, and
 	// decides by older facts meanwhile.
 	MaxSourceAge config.Duration `yaml:"max_source_age,omitempty"`
-	// RefreshWait is how long a request waits for a newer policy or catalog when
-	// its proxy has seen one. Default 100ms; it counts against the proxy's
-	// deadline.
+	// RefreshWait is how long a request waits for a newer policy or catalog, when
+	// its proxy has seen one or a name is missing, and for an issuer's keys.
+	// Default 150ms. It counts against the proxy's deadline for a decision: longer
+	// than that, and the answer comes to nobody; shorter than a catalog takes to be
+	// read, and a table made a moment ago is refused at first.
 	RefreshWait config.Duration `yaml:"refresh_wait,omitempty"`
 	// Heartbeat is the time between two epochs that a proxy gets unasked. Default
 	// 250ms.
@@ -101,7 +103,7 @@ const (
 	defaultCatalogInterval = 500 * time.Millisecond
 	defaultTTL             = 60 * time.Second
 	defaultSourceSlack     = time.Second
-	defaultRefreshWait     = 100 * time.Millisecond
+	defaultRefreshWait     = 150 * time.Millisecond
 	defaultHeartbeat       = 250 * time.Millisecond
 	defaultAnalyses        = 64
 	defaultStreamRequests  = 256

@@ -167,4 +167,23 @@ func TestMissingNameIsLookedUpAgain(t *testing.T) {
 	if got := stream.ask(request(w.token(t, "everything"), "SELECT nothing FROM fresh")); got.GetError().GetSqlstate() != "42703" {
 		t.Errorf("%v", got)
 	}
+	// What names no object needs no look.
+	w.mu.Lock()
+	w.asked = nil
+	w.mu.Unlock()
+	if got := stream.ask(request(w.token(t), "SELECT nothing")); got.GetError().GetSqlstate() != "42703" {
+		t.Errorf("%v", got)
+	}
+	w.mu.Lock()
+	if len(w.asked) != 0 {
+		t.Errorf("refreshed %q for a name of nothing", w.asked)
+	}
+	w.mu.Unlock()
+	// Without a newer look, nobody says that a name does not exist.
+	w.mu.Lock()
+	w.refresh = nil
+	w.mu.Unlock()
+	if got := stream.ask(request(w.token(t, "everything"), "SELECT id FROM nowhere")); got.GetVerdict() != refuse || got.GetError() != nil {
+		t.Errorf("%v", got)
+	}
 }

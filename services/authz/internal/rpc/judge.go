@@ -51,7 +51,8 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	if missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
-	if resp = s.decide(ctx, req, unit, session, f); !needsNewerCatalog(resp) {
+	resp, unproven := s.decide(ctx, req, unit, session, f)
+	if !unproven {
 		return resp
 	}
 	// The name may be younger than the snapshot. Only a client that may know
@@ -59,12 +60,14 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	wait, cancel := context.WithTimeout(ctx, s.cfg.RefreshWait)
 	defer cancel()
 	if s.deps.Catalogs.Refresh(wait, req.GetContext().GetDatabase()) != nil {
-		return resp
+		// "does not exist" would be a guess.
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, "the catalog could not be read again in time")
 	}
 	if f, missing = s.gatherFor(ctx, req); missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
-	return s.decide(ctx, req, unit, session, f)
+	resp, _ = s.decide(ctx, req, unit, session, f)
+	return resp
 }
 
 // readUnit checks the request's form and takes its unit. It says what is wrong,
@@ -154,17 +157,20 @@ func tokenReason(err error) (access.Reason, string) {
 	}
 }
 
-// decide analyses the unit and judges it by policy.
-func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit Unit, session *session, f facts) *authzv1.AuthorizeResponse {
+// decide analyses the unit and judges it by policy. The answer is unproven when
+// it is an error about objects that may have come into being since the catalog
+// was read.
+func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit Unit, session *session, f facts,
+) (resp *authzv1.AuthorizeResponse, unproven bool) {
 	if why := checkContext(req.GetContext(), session, f); why != "" {
-		resp := answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, why)
+		resp = answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, why)
 		resp.Epoch = f.epoch
-		return resp
+		return resp, false
 	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
-		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, "the request was given up")
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, "the request was given up"), false
 	}
 	defer func() { <-s.slots }()
 	start := s.deps.Clock.Now()
@@ -173,7 +179,7 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 
-	resp := answer(req, verdictOf(d, analysis), d.Reason, d.Detail)
+	resp = answer(req, verdictOf(d, analysis), d.Reason, d.Detail)
 	resp.Epoch = f.epoch
 	resp.Age = durationpb.New(max(0, now.Sub(f.oldest)))
 	resp.Statements = statementsProto(analysis.Statements)
@@ -185,20 +191,20 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		resp.Epoch = f.epoch
 	}
 	if resp.Verdict != authzv1.Verdict_VERDICT_ALLOW {
-		return resp
+		return resp, resp.Verdict == authzv1.Verdict_VERDICT_ERROR && analysis.Outcome == access.Hidden && len(analysis.Requires) > 0
 	}
 	ttl := min(s.cfg.TTL, session.left(now))
 	if ttl <= 0 {
-		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired")
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired"), false
 	}
 	if !effectsKnown(resp.Statements) {
-		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have")
+		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have"), false
 	}
 	resp.Ttl = durationpb.New(ttl)
 	if reusable(analysis.Statements) {
 		resp.Cacheability = authzv1.Cacheability_CACHEABILITY_EXACT
 	}
-	return resp
+	return resp, false
 }
 
 // maxAnswer bounds an answer, in bytes. One that the proxy could not receive
@@ -247,19 +253,6 @@ func verdictOf(d policy.Decision, a access.Analysis) authzv1.Verdict {
 		return authzv1.Verdict_VERDICT_ERROR
 	default:
 		return authzv1.Verdict_VERDICT_DENY
-	}
-}
-
-// needsNewerCatalog reports whether the answer is that a name does not exist.
-func needsNewerCatalog(resp *authzv1.AuthorizeResponse) bool {
-	if resp.GetVerdict() != authzv1.Verdict_VERDICT_ERROR {
-		return false
-	}
-	switch resp.GetError().GetSqlstate() {
-	case "42P01", "42703":
-		return true
-	default:
-		return false
 	}
 }
 

@@ -60,6 +60,7 @@ func TestAllowedSelect(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	w := newWorld(t, nil)
+	w.refresh = func(string) error { return nil }
 	stream := w.open(t)
 	for _, tt := range []struct {
 		name, scopes, login, sql string
@@ -78,6 +79,7 @@ func TestVerdicts(t *testing.T) {
 		{"one of two denied", "orders.read", "app_ro", "SELECT id FROM orders; SELECT id FROM secrets", deny, authzv1.Reason_REASON_NOT_GRANTED, authzv1.Cacheability_CACHEABILITY_NONE, ""},
 		{"missing table", "orders.read", "app_ro", "SELECT id FROM nowhere", deny, authzv1.Reason_REASON_UNKNOWN_OBJECT, authzv1.Cacheability_CACHEABILITY_NONE, ""},
 		{"missing table under a wildcard", "everything", "app_ro", "SELECT id FROM nowhere", failure, authzv1.Reason_REASON_UNDEFINED, authzv1.Cacheability_CACHEABILITY_NONE, "42P01"},
+		{"missing column under a wildcard", "everything", "app_ro", "SELECT nothing FROM orders", failure, authzv1.Reason_REASON_UNDEFINED, authzv1.Cacheability_CACHEABILITY_NONE, "42703"},
 		{"syntax", "orders.read", "app_ro", "SELEC 1", failure, authzv1.Reason_REASON_SYNTAX, authzv1.Cacheability_CACHEABILITY_NONE, "42601"},
 		{"kind", "everything", "app_ro", "DROP TABLE orders", deny, authzv1.Reason_REASON_STATEMENT_KIND, authzv1.Cacheability_CACHEABILITY_NONE, ""},
 		{"invalid UTF-8", "everything", "app_ro", "SELECT '\xff'", refuse, authzv1.Reason_REASON_ENCODING, authzv1.Cacheability_CACHEABILITY_NONE, "22021"},
@@ -235,7 +237,7 @@ func TestBrokenAnalysisNeverAllows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w.analyze.Store(&broken)
 			got := stream.ask(request(token, "SELECT id FROM orders"))
-			if v := got.GetVerdict(); v != deny && v != refuse {
+			if v := got.GetVerdict(); v == allow || v == unknownToken || v == 0 {
 				t.Errorf("%v", got)
 			}
 			if strings.Contains(got.String(), "secret literal") {

@@ -70,10 +70,3 @@ func (s *Server) heartbeat(answers uint64) *authzv1.WatchResponse {
 	}
 	return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(age), Answers: answers}
 }
-
-// Age is the age of the oldest fact, for metrics and readiness; complete is
-// false when one is missing.
-func (s *Server) Age() (age time.Duration, complete bool) {
-	age = s.heartbeat(0).GetAge().AsDuration()
-	return age, age != math.MaxInt64
-}

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -156,16 +155,19 @@ func (v *Verifier) untilDue() time.Duration {
 	return max(wait, 0)
 }
 
-// Ready is nil when every issuer has keys that are not too old, else an error
-// that names those that have none.
+// Ready is nil when at least one issuer has keys that are not too old. One that is
+// away is no reason to send the tokens of the others elsewhere: every replica
+// misses the same keys.
 func (v *Verifier) Ready() error {
-	var errs []error
+	var missing []string
 	for name, is := range *v.issuers.Load() {
-		if _, ok := is.keys.current(); !ok {
-			errs = append(errs, fmt.Errorf("no keys of issuer %s", name))
+		if _, ok := is.keys.current(); ok {
+			return nil
 		}
+		missing = append(missing, name)
 	}
-	return errors.Join(errs...)
+	slices.Sort(missing)
+	return fmt.Errorf("no issuer has keys: %q", missing)
 }
 
 // Verify returns who the token names. The error is a *Refusal. Verify does not
