@@ -217,7 +217,10 @@ func (a *analyzer) missingItem(s *scope, schema, name string, location int32) er
 	var relation *catalog.Relation
 	var with *cte
 	if schema == "" {
-		with = findCTE(s, name)
+		var err error
+		if with, err = a.findCTE(s, name); err != nil {
+			return err
+		}
 		if with == nil {
 			relation = a.lookUp(name)
 		}

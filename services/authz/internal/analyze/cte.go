@@ -41,15 +41,18 @@ func (a *analyzer) with(s *scope, clause *pg_query.WithClause) error {
 }
 
 // findCTE is scanNameSpaceForCTE: the nearest WITH that has the name.
-func findCTE(s *scope, name string) *cte {
+func (a *analyzer) findCTE(s *scope, name string) (*cte, error) {
 	for ; s != nil; s = s.parent {
+		if err := a.spend(len(s.ctes)); err != nil {
+			return nil, err
+		}
 		for _, c := range s.ctes {
 			if c.name == name {
-				return c
+				return c, nil
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // bindCTE binds a CTE's query once.

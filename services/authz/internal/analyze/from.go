@@ -52,7 +52,11 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 		return nil, deny(access.Construct, "a relation of another database")
 	}
 	if rv.Schemaname == "" {
-		if with := findCTE(s, rv.Relname); with != nil {
+		with, err := a.findCTE(s, rv.Relname)
+		if err != nil {
+			return nil, err
+		}
+		if with != nil {
 			names, err := a.cteColumns(with)
 			if err != nil {
 				return nil, err
@@ -137,8 +141,9 @@ func (a *analyzer) join(s *scope, j *pg_query.JoinExpr) (*item, []*item, error) 
 		it.columnsVisible = false
 	}
 	if using := j.JoinUsingAlias; using != nil {
+		// Its whole row is the merged columns, which are marked already: no sides.
 		items = append(items, &item{name: using.Aliasname, entry: joined.entry, nameVisible: true, lateralOK: true,
-			columns: append([]column(nil), joined.columns[:len(merged)]...), sides: joined.sides})
+			columns: append([]column(nil), joined.columns[:len(merged)]...)})
 	}
 	return joined, append(items, joined), nil
 }

@@ -175,18 +175,24 @@ func (a *analyzer) callInFrom(s *scope, f *pg_query.FuncCall) (catalog.OID, erro
 	return a.shownType(s, f.Args[0])
 }
 
-// shownType is the type of an argument of unnest. Binding it again charges
-// nothing new.
+// shownType is the type of an argument that has been bound. Only leaves are bound
+// again: nested calls would double the work at each level.
 func (a *analyzer) shownType(s *scope, node *pg_query.Node) (catalog.OID, error) {
 	if node.GetAArrayExpr() != nil {
-		// An array of whatever its elements are; of composites it would not be plain.
+		// An array of whatever its elements are. One composite among literals makes them
+		// all composites, so that only literals will do.
 		elements := node.GetAArrayExpr().Elements
-		if len(elements) == 0 || elements[0].GetAConst() == nil {
-			return 0, nil
+		for _, element := range elements {
+			if element.GetAConst() == nil {
+				return 0, nil
+			}
 		}
 		return typeTextArray, nil
 	}
-	if node.GetColumnRef() == nil && node.GetTypeCast() == nil && node.GetParamRef() == nil {
+	if cast := node.GetTypeCast(); cast != nil {
+		return a.typeName(cast.TypeName)
+	}
+	if node.GetColumnRef() == nil && node.GetParamRef() == nil {
 		return 0, nil
 	}
 	return a.expr(s, node)

@@ -43,6 +43,10 @@ const (
 	lexMalformed
 	// lexNested is a comment deeper than the limit.
 	lexNested
+	// lexParameter is a parameter with a letter after it. Servers reject it from
+	// PostgreSQL 15 on; the parser's copy of the scanner takes it, so that the fault
+	// does not end the text.
+	lexParameter
 	// lexRun is a run of operator characters longer than maxOperatorRun.
 	lexRun
 )
@@ -296,10 +300,8 @@ func (l *lexer) dollar() tokenKind {
 		for isDigit(l.at(l.pos)) {
 			l.pos++
 		}
-		// The server says "trailing junk after parameter" from 15 on; the parser's
-		// own copy of the grammar does not.
 		if l.pos < len(l.text) && isIdentStart(l.text[l.pos]) {
-			l.fault = lexMalformed
+			l.fault = lexParameter
 			return tokenEnd
 		}
 		return tokenParam

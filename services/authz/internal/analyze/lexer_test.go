@@ -50,7 +50,7 @@ func compareScans(t *testing.T, text string) {
 		}
 		mine = append(mine, tok)
 	}
-	if lex.fault == lexNested || lex.fault == lexRun {
+	if lex.fault == lexNested || lex.fault == lexRun || lex.fault == lexParameter {
 		return
 	}
 	scan, err := pg_query.Scan(blank.result())
@@ -65,10 +65,6 @@ func compareScans(t *testing.T, text string) {
 		return
 	}
 	if lex.fault != lexFine {
-		// The parser's copy of the scanner takes $1a, which servers reject.
-		if lex.fault == lexMalformed && strings.Contains(text, "$") {
-			return
-		}
 		t.Fatalf("%q: the lexer says %v, the scanner nothing", text, lex.fault)
 	}
 	i := 0

@@ -28,7 +28,8 @@ const maxAtomic = 100
 // surface is what the pre-check learned about a text.
 type surface struct {
 	// faulty says that the scanner will reject the text at some point, so that the
-	// parser must too.
+	// parser must too. What follows that point was not measured, and the parser does
+	// not see it.
 	faulty bool
 	// parseText is the text with its comments blanked, byte for byte: what the parser
 	// is given. The parser's copy of the scanner makes tokens of comments, so that
@@ -64,6 +65,9 @@ func precheck(text []byte, limits Limits) (surface, error) {
 	switch lex.fault {
 	case lexNested:
 		return surface{}, refuse(access.Limit, stateTooComplex, limitComments)
+	case lexParameter:
+		// Nothing after it was measured, and the parser would go on.
+		return surface{}, deny(access.Construct, "a parameter with a letter after it")
 	case lexRun:
 		return surface{}, refuse(access.Limit, stateTooComplex, limitOperator)
 	}

@@ -88,6 +88,18 @@ func TestPrecheckTakesRealTexts(t *testing.T) {
 	}
 }
 
+// TestNothingUnmeasuredIsParsed: what stops the lexer must stop the parser, or the
+// text stays out of it; the rest was not measured.
+func TestNothingUnmeasuredIsParsed(t *testing.T) {
+	bomb := strings.Repeat(" + a", 100_000)
+	for _, start := range []string{"SELECT $1a", "SELECT 1a", "SELECT 1e+", "SELECT 0x", "SELECT 0b12", "SELECT \"\"", "SELECT 1_", "SELECT $1é", "SELECT 1e5$"} {
+		got := Analyze(Input{Text: []byte(start + bomb), Parse: true, Context: publicContext()}, fixture().index())
+		if got.Outcome != access.Failed && got.Outcome != access.Denied {
+			t.Errorf("%s: %+v", start, got)
+		}
+	}
+}
+
 func TestEncoding(t *testing.T) {
 	for text, message := range map[string]string{
 		"SELECT 1\x00; DROP TABLE orders": `invalid byte sequence for encoding "UTF8": 0x00`,

@@ -9,6 +9,10 @@ import (
 // subquery binds a query below a scope and returns its level and the names of its
 // columns; none for a DML without RETURNING. owner is the CTE it is the query of.
 func (a *analyzer) subquery(parent *scope, node *pg_query.Node, owner *cte) (*scope, []string, error) {
+	if a.casts != nil {
+		// Assignments, set operations and joins cast without an expression to see.
+		return nil, nil, a.casts
+	}
 	s := &scope{parent: parent}
 	var names []string
 	var err error
@@ -207,6 +211,9 @@ func (a *analyzer) locking(s *scope, nodes []*pg_query.Node) error {
 				return deny(access.Construct, "a locking clause")
 			}
 			found := false
+			if err := a.spend(len(s.ranges)); err != nil {
+				return err
+			}
 			for _, entry := range s.ranges {
 				if entry.inFrom && entry.name == name.Relname {
 					found = true

@@ -45,7 +45,7 @@ func accountedFields() map[string]string {
 		"OnConflictClause": "action infer target_list where_clause",
 		"InferClause":      "index_elems where_clause conname",
 		"IndexElem":        "name expr collation opclass ordering nulls_ordering", // orderings are rejected by the server
-		"GroupingSet":      "kind content",                                                    // kind: no names
+		"GroupingSet":      "kind content",                                        // kind: no names
 		// Expressions.
 		"ColumnRef":        "fields",
 		"ParamRef":         "number",

@@ -122,6 +122,9 @@ func (a *analyzer) sortClause(s *scope, nodes []*pg_query.Node, list *targets) e
 // outputExpr is findTargetlistEntrySQL92. In GROUP BY an input column of the name
 // comes first, elsewhere an output one.
 func (a *analyzer) outputExpr(s *scope, node *pg_query.Node, list *targets, group bool) error {
+	if err := a.spend(len(list.names)); err != nil {
+		return err
+	}
 	if ref := node.GetColumnRef(); ref != nil && len(ref.Fields) == 1 {
 		if name, ok := stringNode(ref.Fields[0]); ok && list.has(name) {
 			if !group {
