@@ -140,12 +140,29 @@ func TestRecordsMoved(t *testing.T) {
 	}
 	f, g := frames(t, first), frames(t, last)
 	foreign := small(t)
+	// rewrite changes a record and gives it the CRC and the hash that fit.
+	rewrite := func(frame []byte, prev []byte) []byte {
+		p, _, err := chain.ParseFrame(prev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := chain.ParseFrame(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Payload = bytes.ToUpper(r.Payload)
+		out, _ := chain.AppendFrame(nil, p.Hash, &r.Record)
+		return out
+	}
 	for what, damaged := range map[string]map[string][]byte{
 		"doubled":               changed(files, names[0], join(first, f[0], f[1], f[1], f[2])),
 		"doubled at the end":    changed(files, names[0], join(first, f[0], f[1], f[2], f[2])),
 		"doubled at the head":   changed(files, names[2], join(last, g[0], g[1], g[2], g[2])),
 		"swapped":               changed(files, names[0], join(first, f[1], f[0], f[2])),
 		"swapped at the end":    changed(files, names[2], join(last, g[0], g[2], g[1])),
+		"rewritten":             changed(files, names[0], join(first, f[0], rewrite(f[1], f[0]), f[2])),
+		"rewritten at the end":  changed(files, names[0], join(first, f[0], f[1], rewrite(f[2], f[1]))),
+		"rewritten at the head": changed(files, names[2], join(last, g[0], g[1], rewrite(g[2], g[1]))),
 		"left out":              changed(files, names[0], join(first, f[0], f[2])),
 		"first left out":        changed(files, names[0], join(first, f[1], f[2])),
 		"last left out":         changed(files, names[0], join(first, f[0], f[1])),
@@ -175,6 +192,13 @@ func TestRecordsMoved(t *testing.T) {
 		put(t, again, batch("a", 10, 1))
 		if _, err := again.Get(eventID("a", 10)); err != nil {
 			t.Errorf("%s: %v", what, err)
+		}
+		// What is damaged is evidence: it stays as it is.
+		now := readAll(t, dir)
+		for name, b := range damaged {
+			if name != "head" && !bytes.Equal(now[name], b) {
+				t.Errorf("%s: %s was changed by the store", what, name)
+			}
 		}
 		again.stop()
 	}

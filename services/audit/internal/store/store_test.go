@@ -126,21 +126,22 @@ func TestDeliveries(t *testing.T) {
 		want    []string
 		durable uint64 // after the last one
 	}{
-		"in order":        {[]store.Batch{batch("a", 1, 2), batch("a", 3, 1)}, []string{"a 1", "a 2", "a 3"}, 3},
-		"twice":           {[]store.Batch{batch("a", 1, 2), batch("a", 1, 2)}, []string{"a 1", "a 2"}, 2},
-		"overlap":         {[]store.Batch{batch("a", 1, 3), batch("a", 2, 3)}, []string{"a 1", "a 2", "a 3", "a 4"}, 4},
-		"older again":     {[]store.Batch{batch("a", 1, 3), batch("a", 1, 1)}, []string{"a 1", "a 2", "a 3"}, 3},
-		"hole":            {[]store.Batch{batch("a", 1, 1), batch("a", 4, 1)}, []string{"a 1", "a gap 2-3", "a 4"}, 4},
-		"hole twice":      {[]store.Batch{batch("a", 4, 1), batch("a", 4, 1)}, []string{"a gap 1-3", "a 4"}, 4},
-		"hole filled":     {[]store.Batch{batch("a", 5, 1), batch("a", 2, 2), batch("a", 1, 5)}, []string{"a gap 1-4", "a 5", "a 2", "a 3", "a 1", "a 4"}, 5},
-		"lost":            {[]store.Batch{batch("a", 1, 1), withLost(batch("a", 4, 1), store.Span{First: 2, Last: 3})}, []string{"a 1", "a gap 2-3", "a 4"}, 4},
-		"lost in part":    {[]store.Batch{batch("a", 1, 2), withLost(batch("a", 7, 1), store.Span{First: 2, Last: 3}, store.Span{First: 5, Last: 5})}, []string{"a 1", "a 2", "a gap 3-3", "a gap 4-4", "a gap 5-5", "a gap 6-6", "a 7"}, 7},
-		"lost alone":      {[]store.Batch{{Instance: "a", Epoch: spool, Lost: []store.Span{{First: 1, Last: 9}}}}, []string{"a gap 1-9"}, 9},
-		"lost twice":      {[]store.Batch{withLost(batch("a", 4, 1), store.Span{First: 1, Last: 3}), withLost(batch("a", 4, 2), store.Span{First: 1, Last: 3})}, []string{"a gap 1-3", "a 4", "a 5"}, 5},
-		"lost was stored": {[]store.Batch{batch("a", 1, 3), withLost(batch("a", 4, 1), store.Span{First: 2, Last: 3})}, []string{"a 1", "a 2", "a 3", "a 4"}, 4},
-		"damaged":         {[]store.Batch{damaged, damaged}, []string{"a 1", "a damaged 2", "a gap 2-2", "a 3"}, 3},
-		"two instances":   {[]store.Batch{batch("a", 1, 1), batch("b", 1, 1)}, []string{"a 1", "b 1"}, 1},
-		"nothing":         {[]store.Batch{{Instance: "a", Epoch: spool}}, nil, 0},
+		"in order":         {[]store.Batch{batch("a", 1, 2), batch("a", 3, 1)}, []string{"a 1", "a 2", "a 3"}, 3},
+		"twice":            {[]store.Batch{batch("a", 1, 2), batch("a", 1, 2)}, []string{"a 1", "a 2"}, 2},
+		"overlap":          {[]store.Batch{batch("a", 1, 3), batch("a", 2, 3)}, []string{"a 1", "a 2", "a 3", "a 4"}, 4},
+		"older again":      {[]store.Batch{batch("a", 1, 3), batch("a", 1, 1)}, []string{"a 1", "a 2", "a 3"}, 3},
+		"hole":             {[]store.Batch{batch("a", 1, 1), batch("a", 4, 1)}, []string{"a 1", "a gap 2-3", "a 4"}, 4},
+		"hole twice":       {[]store.Batch{batch("a", 4, 1), batch("a", 4, 1)}, []string{"a gap 1-3", "a 4"}, 4},
+		"hole filled":      {[]store.Batch{batch("a", 5, 1), batch("a", 2, 2), batch("a", 1, 5)}, []string{"a gap 1-4", "a 5", "a 2", "a 3", "a 1", "a 4"}, 5},
+		"lost":             {[]store.Batch{batch("a", 1, 1), withLost(batch("a", 4, 1), store.Span{First: 2, Last: 3})}, []string{"a 1", "a gap 2-3", "a 4"}, 4},
+		"lost in part":     {[]store.Batch{batch("a", 1, 2), withLost(batch("a", 7, 1), store.Span{First: 2, Last: 3}, store.Span{First: 5, Last: 5})}, []string{"a 1", "a 2", "a gap 3-3", "a gap 4-4", "a gap 5-5", "a gap 6-6", "a 7"}, 7},
+		"lost alone":       {[]store.Batch{{Instance: "a", Epoch: spool, Lost: []store.Span{{First: 1, Last: 9}}}}, []string{"a gap 1-9"}, 9},
+		"lost alone twice": {[]store.Batch{{Instance: "a", Epoch: spool, Lost: []store.Span{{First: 1, Last: 9}}}, {Instance: "a", Epoch: spool, Lost: []store.Span{{First: 1, Last: 9}}}}, []string{"a gap 1-9"}, 9},
+		"lost twice":       {[]store.Batch{withLost(batch("a", 4, 1), store.Span{First: 1, Last: 3}), withLost(batch("a", 4, 2), store.Span{First: 1, Last: 3})}, []string{"a gap 1-3", "a 4", "a 5"}, 5},
+		"lost was stored":  {[]store.Batch{batch("a", 1, 3), withLost(batch("a", 4, 1), store.Span{First: 2, Last: 3})}, []string{"a 1", "a 2", "a 3", "a 4"}, 4},
+		"damaged":          {[]store.Batch{damaged, damaged}, []string{"a 1", "a damaged 2", "a gap 2-2", "a 3"}, 3},
+		"two instances":    {[]store.Batch{batch("a", 1, 1), batch("b", 1, 1)}, []string{"a 1", "b 1"}, 1},
+		"nothing":          {[]store.Batch{{Instance: "a", Epoch: spool}}, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
