@@ -212,7 +212,7 @@ func (d *database) number(h, next *held) error {
 }
 
 // settleAttempts is how often a read is tried while others change the catalog.
-// A read takes a tenth of a second; a session that commits changes faster than
+// A read takes less than a tenth of a second; a session that commits changes faster than
 // that, on and on, is rare, and then the snapshot ages.
 const settleAttempts = 4
 
