@@ -124,7 +124,7 @@ func (s *sources) refreshed(what string) error {
 	return hook(what)
 }
 
-func (s *sources) setPolicy(t *testing.T, text string, revision uint64) {
+func (s *sources) setPolicy(t testing.TB, text string, revision uint64) {
 	t.Helper()
 	p, err := policy.Parse([]byte(text))
 	if err != nil {
@@ -179,7 +179,7 @@ func realAnalyze(u Unit, snap *catalog.Snapshot) access.Analysis {
 	}, snap)
 }
 
-func newWorld(t *testing.T, change func(*Config)) *world {
+func newWorld(t testing.TB, change func(*Config)) *world {
 	t.Helper()
 	machine := sys.OS()
 	w := &world{clock: &shiftClock{Clock: machine.Clock}}
@@ -239,7 +239,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 }
 
 // serve connects a client to the server until the test ends or stop is called.
-func (w *world) serve(t *testing.T, machine sys.System, tel *telemetry.Telemetry) {
+func (w *world) serve(t testing.TB, machine sys.System, tel *telemetry.Telemetry) {
 	t.Helper()
 	pipe := transport.NewPipe()
 	grpcServer, err := transport.NewServer(transport.ServerConfig{}, transport.ServerDeps{Clock: machine.Clock, Net: machine.Net, FS: machine.FS})
@@ -278,7 +278,7 @@ func (w *world) serve(t *testing.T, machine sys.System, tel *telemetry.Telemetry
 }
 
 // token mints a token with these scopes.
-func (w *world) token(t *testing.T, scopes ...string) string {
+func (w *world) token(t testing.TB, scopes ...string) string {
 	t.Helper()
 	token, err := w.issuer.Mint(devissuer.Claims{Subject: "alice", Scopes: scopes})
 	if err != nil {

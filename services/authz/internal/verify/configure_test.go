@@ -30,6 +30,10 @@ func TestRefusalCarriesTheClaim(t *testing.T) {
 	if b.v.Holds(*r.Unverified) {
 		t.Error("the verifier stands by what nobody verified")
 	}
+	_, r = reasonOf(t, b.v, b.token(t, "ES256", "p256", nil, map[string]any{"aud": "payroll", "sub": 1, "jti": true, "iat": "x", "scope": 2}))
+	if u := r.Unverified; u.Subject != "" || u.TokenID != "" || !u.IssuedAt.IsZero() || u.Scopes != nil || u.ClientID != "app" {
+		t.Errorf("%+v", u)
+	}
 	if _, r := reasonOf(t, b.v, "abc"); r == nil || r.Unverified != nil {
 		t.Errorf("%+v", r)
 	}

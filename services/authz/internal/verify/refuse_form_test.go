@@ -65,6 +65,7 @@ func TestSec_T36_Time(t *testing.T) {
 		{"expired long ago", b.es(nil, map[string]any{"exp": 1, "iat": 0}), Expired},
 		{"fraction does not lengthen", b.es(nil, map[string]any{"exp": float64(sec) + 0.9, "iat": sec - 60}), Expired},
 		{"no exp", b.es(nil, one("exp", nil)), ClaimsInvalid},
+		{"no dates", b.es(nil, map[string]any{"exp": nil, "iat": nil}), ClaimsInvalid},
 		{"exp is null", b.raw(goodHeader, strings.Replace(claims, fmt.Sprintf(`"exp":%d`, sec+600), `"exp":null`, 1)), ClaimsInvalid},
 		{"exp is a string", b.es(nil, one("exp", fmt.Sprint(sec+600))), ClaimsInvalid},
 		{"exp is 1e308", b.raw(goodHeader, strings.Replace(claims, fmt.Sprint(sec+600), "1e308", 1)), ClaimsInvalid},
