@@ -79,6 +79,9 @@ func (a *analyzer) bareColumn(s *scope, name string, location int32) (catalog.OI
 	if unsure {
 		return 0, deny(access.Construct, "a name that may be a column of a function's result")
 	}
+	if a.returnsOldAndNew(name) {
+		return 0, deny(access.Construct, "old and new in RETURNING")
+	}
 	return 0, hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
 }
 
@@ -214,6 +217,9 @@ func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*ite
 // missingItem is errorMissingRTE. Its text depends on whether an invisible entry
 // matches (searchRangeTableForRel).
 func (a *analyzer) missingItem(s *scope, schema, name string, location int32) error {
+	if a.returnsOldAndNew(name) {
+		return deny(access.Construct, "old and new in RETURNING")
+	}
 	var relation *catalog.Relation
 	var with *cte
 	if schema == "" {
@@ -256,4 +262,10 @@ func (a *analyzer) missingField(it *item, qualifier []string, name string, locat
 	}
 	message := fmt.Sprintf("column %s.%s does not exist", qualifier[len(qualifier)-1], name)
 	return hideColumn(stateUndefinedColumn, message, errorPosition(a.text, location))
+}
+
+// returnsOldAndNew reports whether a name that nothing has may be one that
+// PostgreSQL 18 brings into view in RETURNING. The parser is older than that.
+func (a *analyzer) returnsOldAndNew(name string) bool {
+	return a.version >= 180000 && (name == "old" || name == "new")
 }

@@ -15,8 +15,8 @@
 //     that the walker does not account for; skew.go refuses what an older server
 //     reads differently.
 //  3. The walker binds names as PostgreSQL's parse analysis does, in its order:
-//     from.go and scope.go (range table, visibility, CTEs), column.go (column
-//     references), select.go, insert.go, update.go, truncate.go, utility.go
+//     scope.go, from.go, cte.go (range table, visibility), column.go (column
+//     references), select.go, target.go, dml.go, insert.go, truncate.go, utility.go
 //     (statements), expr.go, function.go, operator.go, typename.go (expressions).
 //  4. table.go, write.go and stored.go judge what a relation runs by itself: row
 //     security, triggers, rules, defaults, checks, index expressions, foreign keys.
@@ -28,7 +28,9 @@
 // checks of ExecCheckPermissions. Whatever is not handled is denied: each switch
 // has a default branch that says no. The access a statement needs is that which
 // PostgreSQL would check, column by column; where that cannot be told (an arbiter
-// constraint named by name) the whole relation is asked for.
+// constraint named by name) the whole relation is asked for. What PostgreSQL's
+// planner throws away before rights are checked (a CTE that nothing names, a
+// subquery that a constant makes superfluous) is asked for all the same.
 //
 // The package is pure: no context, clock, log, network or mutable state. A call
 // costs time linear in the text and in the catalog rows it names, but for name

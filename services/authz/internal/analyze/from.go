@@ -245,7 +245,8 @@ func (a *analyzer) joinColumns(joined *item, merged []column, left, right *item)
 	if total > maxJoinColumns {
 		return deny(access.Construct, "a join of too many columns")
 	}
-	if err := a.spend(total); err != nil {
+	// Columns are copied up through every join, and so are the names in view.
+	if err := a.spend(4*total + 4*len(joined.sides)); err != nil {
 		return err
 	}
 	skip := map[string]bool{}

@@ -88,6 +88,47 @@ func TestPrecheckTakesRealTexts(t *testing.T) {
 	}
 }
 
+// TestNearTheLimits: the deepest trees that pass the pre-check do not overflow the
+// parser's stack, or anything after it.
+func TestNearTheLimits(t *testing.T) {
+	repeat := strings.Repeat
+	for name, text := range map[string]string{
+		"operators":              "SELECT a" + repeat(" + a", 4_890),
+		"casts":                  "SELECT 1" + repeat("::int", 4_890),
+		"collations":             "SELECT ''" + repeat(` COLLATE "C"`, 4_890),
+		"null tests":             "SELECT 1" + repeat(" IS NULL", 4_890),
+		"unions":                 "SELECT 1" + repeat(" UNION SELECT 1", 4_890),
+		"joins":                  "SELECT 1 FROM base" + repeat(" CROSS JOIN base", 4_800),
+		"joins with conditions":  "SELECT 1 FROM base" + repeat(" JOIN base ON true", 2_400),
+		"natural joins":          "SELECT 1 FROM base" + repeat(" NATURAL JOIN base", 200),
+		"not":                    "SELECT " + repeat("NOT ", 4_890) + "true",
+		"minus":                  "SELECT " + repeat("- ", 4_890) + "a",
+		"case":                   "SELECT " + repeat("CASE WHEN true THEN ", 990) + "1" + repeat(" END", 990),
+		"subqueries":             repeat("SELECT (", 990) + "SELECT 1" + repeat(")", 990),
+		"subqueries in FROM":     repeat("SELECT * FROM (", 990) + "SELECT 1" + repeat(") s", 990),
+		"with":                   repeat("WITH x AS (", 990) + "SELECT 1" + repeat(") SELECT * FROM x", 990),
+		"subqueries and sums":    repeat("SELECT 1+1+1+1+(", 990) + "SELECT 1" + repeat(")", 990),
+		"calls":                  "SELECT " + repeat("lower(", 990) + "''" + repeat(")", 990),
+		"arrays":                 "SELECT " + repeat("ARRAY[", 990) + "1" + repeat("]", 990),
+		"rows":                   "SELECT " + repeat("ROW(", 990) + "1" + repeat(")", 990),
+		"doubled columns":        "SELECT * FROM " + repeat("(SELECT s.*, s.* FROM ", 40) + "base s" + repeat(") s", 40),
+		"many names, many lists": "SELECT " + strings.TrimSuffix(repeat("zz,", 40_000), ",") + " FROM " + strings.TrimSuffix(repeat("base,", 40_000), ","),
+		"many queries":           "WITH " + strings.TrimSuffix(repeat("a AS (SELECT 1),", 15_000), ",") + " SELECT 1 FROM " + strings.TrimSuffix(repeat("z,", 30_000), ","),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			got := Analyze(Input{Text: []byte(text), Context: publicContext()}, fixture().index())
+			t.Log(outcomeName(got.Outcome), got.Detail, time.Since(start))
+			if got.Outcome == access.Refused && got.Reason != access.Limit {
+				t.Errorf("%+v", got)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
 // TestNothingUnmeasuredIsParsed: what stops the lexer must stop the parser, or the
 // text stays out of it; the rest was not measured.
 func TestNothingUnmeasuredIsParsed(t *testing.T) {

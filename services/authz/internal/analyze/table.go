@@ -35,8 +35,8 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 	switch rv.Schemaname {
 	case "":
 		rel = a.lookUp(rv.Relname)
-		if a.shadowedByCatalog(rv.Relname, rel) {
-			return nil, deny(access.RelationKind, "catalog "+rv.Relname)
+		if a.shadowed(rv.Relname, rel) {
+			return nil, deny(access.RelationKind, "relation "+rv.Relname+" may be one of the system's")
 		}
 	case schemaTemp:
 		return nil, deny(access.UnknownObject, "a temporary relation")
@@ -58,24 +58,26 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 	return rel, nil
 }
 
-// shadowedByCatalog guards against a snapshot without pg_catalog's relations: all
-// of their names start with pg_, and would come first.
-func (a *analyzer) shadowedByCatalog(name string, found *catalog.Relation) bool {
-	if !strings.HasPrefix(name, "pg_") || found != nil && found.Schema == schemaCatalog {
-		return false
-	}
-	if a.snap.RelationByName(schemaCatalog, "pg_class") != nil {
-		return false
-	}
+// shadowed guards against a snapshot that leaves the system's relations out: one of
+// them could come before what was found. Those of pg_catalog all start with pg_;
+// those of information_schema have any name.
+func (a *analyzer) shadowed(name string, found *catalog.Relation) bool {
 	for _, schema := range a.path {
-		if schema == schemaCatalog {
-			return true
-		}
 		if found != nil && found.Schema == schema {
 			return false
 		}
+		switch schema {
+		case schemaCatalog:
+			if strings.HasPrefix(name, "pg_") && a.snap.RelationByName(schemaCatalog, "pg_class") == nil {
+				return true
+			}
+		case schemaInformation:
+			if a.snap.RelationByName(schemaInformation, "tables") == nil {
+				return true
+			}
+		}
 	}
-	return true
+	return false
 }
 
 // readableCatalog names the catalogs that drivers read at connect.
