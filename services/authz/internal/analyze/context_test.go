@@ -130,3 +130,26 @@ func TestForeignOperators(t *testing.T) {
 		})
 	}
 }
+
+// TestAddedToCatalog: what a superuser or an extension put into pg_catalog is no
+// built-in, whatever its name.
+func TestAddedToCatalog(t *testing.T) {
+	b := fixture()
+	b.snap.Functions = append(b.snap.Functions, catalog.Function{OID: 19000, Schema: "pg_catalog", Name: "lower", Kind: 'f', Arguments: []catalog.OID{17}})
+	b.snap.Operators = append(b.snap.Operators, catalog.Operator{OID: 19001, Schema: "pg_catalog", Name: "||", Left: 23, Right: 25})
+	snap := b.index()
+	for sql, want := range map[string]access.Outcome{
+		"SELECT lower(note) FROM orders":                           access.Denied,
+		"SELECT pg_catalog.lower(note) FROM orders":                access.Denied,
+		"SELECT pg_catalog.upper(note) FROM orders":                access.Judge,
+		"SELECT id || note FROM orders":                            access.Denied,
+		"SELECT id OPERATOR(pg_catalog.||) note FROM orders":       access.Denied,
+		"SELECT id FROM orders WHERE id OPERATOR(pg_catalog.=) 1":  access.Judge,
+		"SELECT name FROM customers":                               access.Denied, // its index is over lower(email)
+		"SELECT line FROM order_items WHERE qty + line - 1 > line": access.Judge,
+	} {
+		if got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, snap); got.Outcome != want {
+			t.Errorf("%s: %s %s", sql, outcomeName(got.Outcome), got.Detail)
+		}
+	}
+}

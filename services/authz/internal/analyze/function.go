@@ -47,14 +47,14 @@ func (a *analyzer) functionName(nodes []*pg_query.Node) error {
 			// The parser qualifies it; servers before 16 look it up over the path.
 			break
 		}
-		if !a.functions[name] {
+		if !a.functions[name] || a.addedToCatalog(name) {
 			return deny(access.FunctionDenied, "function "+name)
 		}
 		return nil
 	default:
 		return deny(access.FunctionDenied, "function "+name+" of a schema")
 	}
-	if !a.functions[name] {
+	if !a.functions[name] || a.addedToCatalog(name) {
 		return deny(access.FunctionDenied, "function "+name)
 	}
 	for _, f := range a.snap.FunctionsNamed(name) {
@@ -67,6 +67,17 @@ func (a *analyzer) functionName(nodes []*pg_query.Node) error {
 		return deny(access.FunctionDenied, "function "+name+" may be a cast to a user's type")
 	}
 	return nil
+}
+
+// addedToCatalog reports whether pg_catalog has a function of that name that did not
+// come with the server: superusers and extensions can put one there.
+func (a *analyzer) addedToCatalog(name string) bool {
+	for _, f := range a.snap.FunctionsNamed(name) {
+		if f.Schema == schemaCatalog && f.OID >= catalog.FirstNormalOID {
+			return true
+		}
+	}
+	return false
 }
 
 // typeInPath reports whether a schema of the path other than pg_catalog has a type

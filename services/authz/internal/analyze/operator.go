@@ -111,10 +111,8 @@ func (a *analyzer) judgeOperator(name []string, types operandTypes, prefix bool)
 	if !a.operatorNames[op] {
 		return deny(access.FunctionDenied, "operator "+op)
 	}
-	switch {
-	case len(name) == 2 && name[0] == schemaCatalog:
-		return nil
-	case len(name) > 1:
+	qualified := len(name) == 2 && name[0] == schemaCatalog
+	if len(name) > 1 && !qualified {
 		return deny(access.FunctionDenied, "operator "+op+" of a schema")
 	}
 	candidates := a.snap.OperatorsNamed(op)
@@ -122,7 +120,10 @@ func (a *analyzer) judgeOperator(name []string, types operandTypes, prefix bool)
 		return err
 	}
 	for _, candidate := range candidates {
-		if candidate.Schema == schemaCatalog || (candidate.Left == 0) != prefix || !a.path.includes(candidate.Schema) {
+		// Superusers and extensions can add to pg_catalog, too.
+		inCatalog := candidate.Schema == schemaCatalog
+		if inCatalog && candidate.OID < catalog.FirstNormalOID || (candidate.Left == 0) != prefix ||
+			qualified && !inCatalog || !a.path.includes(candidate.Schema) {
 			continue
 		}
 		if a.couldBeMeant(candidate, types, candidates) {
@@ -153,7 +154,7 @@ func (a *analyzer) couldBeMeant(op *catalog.Operator, types operandTypes, all []
 		wantRight = typeText
 	}
 	for _, builtin := range all {
-		if builtin.Schema == schemaCatalog && builtin.Left == wantLeft && builtin.Right == wantRight {
+		if builtin.Schema == schemaCatalog && builtin.OID < catalog.FirstNormalOID && builtin.Left == wantLeft && builtin.Right == wantRight {
 			return false
 		}
 	}
