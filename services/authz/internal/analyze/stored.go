@@ -82,16 +82,16 @@ func (a *analyzer) storedAnalyzer() *analyzer {
 	return &inner
 }
 
-// judgeIndexExpression judges a text that may be an operator instead of an expression,
-// as index definitions have them.
+// judgeIndexExpression judges a text that may be an exclusion operator instead of an
+// expression: "&&", or as regoperator prints it, "&&(tsrange,tsrange)", where an
+// operator without a schema is one of pg_catalog.
 func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) error {
-	if bare := strings.TrimSpace(text); bare != "" && strings.Trim(bare, "~!@#^&|`?+-*/%<>=") == "" {
-		if a.operatorNames[bare] {
-			return nil
-		}
-		return deny(access.OpaqueCode, "an operator of an index")
+	name, operands, _ := strings.Cut(text, "(")
+	isOperator := name != "" && strings.Trim(name, "~!@#^&|`?+-*/%<>=") == ""
+	if !isOperator || operands != "" && strings.IndexByte(operands, ')') != len(operands)-1 {
+		return a.judgeStored(text, rel)
 	}
-	return a.judgeStored(text, rel)
+	return a.storedAnalyzer().operator([]string{name}, operandTypes{typeUnknown, typeUnknown})
 }
 
 // judgePartitionKey judges pg_get_partkeydef's text: columns and expressions with
