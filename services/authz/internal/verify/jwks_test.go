@@ -87,7 +87,7 @@ func TestReadKeysRefusesTheDocument(t *testing.T) {
 		"HTML":              `<html><body>sign in</body></html>`,
 		"a key by itself":   string(valid),
 		"keys is an object": `{"keys":{}}`,
-		"a key is a text":   `{"keys":["x"]}`,
+		"a key is a text":   fmt.Sprintf(`{"keys":[%s,"x"]}`, valid),
 		"two documents":     `{"keys":[]}{"keys":[]}`,
 		"keys twice":        `{"keys":[],"keys":[]}`,
 		"a member twice":    fmt.Sprintf(`{"keys":[%s,"kid":"b"}]}`, valid[:len(valid)-1]),
