@@ -30,7 +30,8 @@ func newOracle(t *testing.T) *oracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := pgconn.Connect(t.Context(), pgtest.NewDatabase(t, string(schema)))
+	dsn := pgtest.NewDatabase(t, string(schema))
+	conn, err := pgconn.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func newOracle(t *testing.T) *oracle {
 			t.Error(err)
 		}
 	})
-	o := &oracle{conn: conn, snap: fixture().index()}
+	o := &oracle{conn: conn, snap: readSnapshot(t, dsn)}
 	o.must(t, "CREATE ROLE analyze_oracle; GRANT USAGE ON SCHEMA public, app, hr TO analyze_oracle")
 	return o
 }
