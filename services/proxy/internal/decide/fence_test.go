@@ -90,8 +90,7 @@ func epochs(t *rapid.T) *authzv1.Epoch {
 // Checked by changing the code: it fails when a component is not compared, when
 // a lower epoch replaces a higher one, when a rise keeps the confirmation, when a
 // confirmation of an epoch that is behind or incomplete counts, when the TTL is
-// not looked at or starts anew at each use, and when ages are compared as
-// unsigned numbers.
+// not looked at or starts anew at each use.
 func TestFenceFollowsTheRule(t *testing.T) {
 	for range 20 {
 		rapid.Check(t, followsTheRule)
@@ -203,34 +202,40 @@ func watching(t *testing.T, fence *decide.Fence, watch func(authzv1.Authorizatio
 
 // A watch confirms by round trips alone, counted from their request: pushes,
 // answers to what was not asked, and answers with no or negative age do not.
+// Checked by counting from receipt, and by not looking at the age.
 func TestWatchConfirmsByRoundTrips(t *testing.T) {
 	epoch := &authzv1.Epoch{Policy: 1}
 	type reply = func(*authzv1.WatchRequest) *authzv1.WatchResponse
 	for name, tc := range map[string]struct {
 		reply reply
 		fresh bool
+		// transit is how long a reply takes; 0 is a tenth of the bound.
+		transit time.Duration
 	}{
-		"round trip": {func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+		"round trip": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Answers: r.GetSequence()}
-		}, true},
-		"old": {func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+		}, fresh: true},
+		"counted from the request": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Answers: r.GetSequence()}
+		}, transit: bound + 100*time.Millisecond},
+		"old": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(bound), Answers: r.GetSequence()}
-		}, false},
-		"push": {func(*authzv1.WatchRequest) *authzv1.WatchResponse {
+		}},
+		"push": {reply: func(*authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0)}
-		}, false},
-		"ahead of the question": {func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+		}},
+		"ahead of the question": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Answers: r.GetSequence() + 1000}
-		}, false},
-		"no age": {func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+		}},
+		"no age": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Answers: r.GetSequence()}
-		}, false},
-		"negative age": {func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+		}},
+		"negative age": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(-time.Hour), Answers: r.GetSequence()}
-		}, false},
-		"no epoch": {func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+		}},
+		"no epoch": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Age: durationpb.New(0), Answers: r.GetSequence()}
-		}, false},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -241,7 +246,7 @@ func TestWatchConfirmsByRoundTrips(t *testing.T) {
 						if err != nil {
 							return err
 						}
-						time.Sleep(100 * time.Millisecond)
+						time.Sleep(max(tc.transit, bound/10))
 						if err := stream.Send(tc.reply(req)); err != nil {
 							return err
 						}

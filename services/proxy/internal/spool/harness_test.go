@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -256,7 +257,7 @@ func tryOpen(cfg spool.Config, fsys sys.FS) (*spool.Spool, error) {
 
 // event is the event with a name for an id and some weight.
 func event(name string, size int) *auditv1.Event {
-	return &auditv1.Event{EventId: []byte(name), ReasonDetail: string(make([]byte, size))}
+	return &auditv1.Event{EventId: []byte(name), ReasonDetail: strings.Repeat("x", size)}
 }
 
 // running ships until the test, or stop, ends it.
