@@ -132,7 +132,9 @@ func pieces(statements []access.Statement) []piece {
 				p.any = true
 				add(p)
 			default:
-				named[piece{action: a.Action, schema: p.schema, table: p.table, any: true}] = true
+				if !onlySystem(a.Columns) {
+					named[piece{action: a.Action, schema: p.schema, table: p.table, any: true}] = true
+				}
 				for _, column := range a.Columns {
 					p.column = column
 					add(p)

@@ -8,8 +8,9 @@ import (
 )
 
 // recorder collects the accesses of a statement, one per action and relation, in
-// the order of their first mention. Merging is exact: PostgreSQL asks for each
-// column, and where it asks for "any column" a named one implies it.
+// the order of their first mention. PostgreSQL asks for each column, and of a range
+// table entry without columns for any one of the relation's own; a named column
+// implies that one, unless it is a system column. Only then are there two accesses.
 type recorder struct {
 	entries []*entry
 	index   map[entryKey]*entry
@@ -23,11 +24,13 @@ type entryKey struct {
 type entry struct {
 	access  access.Access
 	columns map[string]bool
+	// needs counts the range table entries that need the action.
+	needs int
 }
 
 // need notes that an action is needed on a relation, on columns not yet said.
 func (r *recorder) need(action access.Action, named access.Object, rel *catalog.Relation) {
-	r.entry(action, named, rel)
+	r.entry(action, named, rel).needs++
 }
 
 // column notes that an action is needed on a column.
@@ -64,6 +67,20 @@ func (r *recorder) accesses() []access.Access {
 		}
 		sort.Strings(found.Columns)
 		all = append(all, found)
+		if e.needs > 1 && len(found.Columns) > 0 && onlySystem(found.Columns) && !found.AllColumns {
+			// One of the entries may have no column, and any column is a user's one.
+			found.Columns = nil
+			all = append(all, found)
+		}
 	}
 	return all
+}
+
+func onlySystem(columns []string) bool {
+	for _, column := range columns {
+		if !isSystemColumn(column) {
+			return false
+		}
+	}
+	return true
 }
