@@ -31,6 +31,7 @@ import (
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/filelock"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -143,7 +144,7 @@ func Open(cfg Config, deps Deps) (*Spool, error) {
 		return nil, fmt.Errorf("make spool directory: %w", err)
 	}
 	var err error
-	if s.lock, err = lockDir(s.sys.FS, cfg.Dir); err != nil {
+	if s.lock, err = filelock.Take(s.sys.FS, filepath.Join(cfg.Dir, "lock")); err != nil {
 		return nil, err
 	}
 	if err := s.findSegments(); err != nil {
