@@ -30,8 +30,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
-	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/filelock"
+	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,19 +24,27 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// dialer hands out one end of a pipe and runs a server of the test's own at the
-// other.
+// dialer hands out one end of a pipe, once, and runs a server of the test's own
+// at the other. Whoever gives up on a server dials it again to cancel; that is
+// not answered.
 type dialer struct {
-	t     *testing.T
 	serve func(net.Conn)
-	done  chan struct{}
+
+	mu   sync.Mutex
+	done chan struct{}
 }
 
 func (d *dialer) DialContext(context.Context, string, string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.done != nil {
+		return nil, errors.New("one connection is served")
+	}
 	client, server := net.Pipe()
-	d.done = make(chan struct{})
+	done := make(chan struct{})
+	d.done = done
 	go func() {
-		defer close(d.done)
+		defer close(done)
 		defer server.Close()
 		d.serve(server)
 	}()
@@ -47,7 +56,7 @@ const password = "the-backend-password"
 // attempt connects to serve and returns the error.
 func attempt(t *testing.T, config *tls.Config, serve func(net.Conn)) error {
 	t.Helper()
-	d := &dialer{t: t, serve: serve}
+	d := &dialer{serve: serve}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	began := time.Now()
@@ -61,9 +70,10 @@ func attempt(t *testing.T, config *tls.Config, serve func(net.Conn)) error {
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if d.done != nil {
-		<-d.done
-	}
+	d.mu.Lock()
+	done := d.done
+	d.mu.Unlock()
+	<-done
 	return err
 }
 
