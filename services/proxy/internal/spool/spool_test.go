@@ -187,7 +187,7 @@ func TestFullSpoolRecovers(t *testing.T) {
 // The directory, copied at any moment while events are written and shipped, is
 // what a killed process leaves: whoever opens it ships everything that had been
 // acknowledged, and the store has each event once.
-func TestKilledAtAnyMoment(t *testing.T) {
+func TestFault_F21_KilledAtAnyMoment(t *testing.T) {
 	dir := t.TempDir()
 	in := newIngest()
 	s := open(t, spool.Config{Dir: dir}, nil)
@@ -240,7 +240,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 // The stream to audit breaks before batches and after them: the store ends up
 // with each event once, and duplicates are on the wire alone.
-func TestAcknowledgementsLost(t *testing.T) {
+func TestFault_F22_AcknowledgementsLost(t *testing.T) {
 	in := newIngest()
 	in.fault = func(batch int) (before, after bool) { return batch%3 == 1 && batch < 12, batch%3 == 2 && batch < 12 }
 	s := open(t, spool.Config{Dir: t.TempDir()}, nil)
