@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"google.golang.org/grpc"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/filelock"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/audit/internal/ingest"
@@ -39,6 +41,8 @@ type Service struct {
 	ingest *ingest.Server
 	query  *query.Server
 	stop   []func()
+	// lock keeps other processes off the store.
+	lock sys.File
 }
 
 // New opens the store, which takes time and memory with its size. Of cfg only
@@ -57,12 +61,19 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		size = defaultSegment
 	}
 	log := deps.Telemetry.Log()
-	st, err := store.Open(store.Config{Directory: cfg.Store.Directory, SegmentBytes: size},
-		store.Deps{Clock: deps.System.Clock, FS: deps.System.FS, Rand: deps.System.Rand, Log: log})
+	if err := deps.System.FS.MkdirAll(cfg.Store.Directory, 0o700); err != nil {
+		return nil, fmt.Errorf("make audit service: %w", err)
+	}
+	lock, err := filelock.Take(deps.System.FS, filepath.Join(cfg.Store.Directory, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("make audit service: %w", err)
 	}
-	s := &Service{store: st, query: query.New(st)}
+	st, err := store.Open(store.Config{Directory: cfg.Store.Directory, SegmentBytes: size},
+		store.Deps{Clock: deps.System.Clock, FS: deps.System.FS, Rand: deps.System.Rand, Log: log})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make audit service: %w", err), lock.Close())
+	}
+	s := &Service{store: st, query: query.New(st), lock: lock}
 	s.ingest = ingest.New(ingest.Deps{Store: st, Clock: deps.System.Clock, Log: log, Telemetry: deps.Telemetry})
 	s.stop = []func(){
 		deps.Telemetry.Gauge(telemetry.AuditStoreBytes, func() float64 { return float64(st.Bytes()) }),
@@ -88,14 +99,19 @@ func (s *Service) RegisterQuery(r grpc.ServiceRegistrar) {
 // that are open then end with UNAVAILABLE. Call it once. When the server has
 // stopped too, Wait.
 func (s *Service) Run(ctx context.Context) error {
-	err := s.store.Run(ctx)
-	for _, stop := range s.stop {
-		stop()
-	}
+	err := errors.Join(s.store.Run(ctx), s.Close())
 	if err != nil {
 		return fmt.Errorf("run audit service: %w", err)
 	}
 	return nil
+}
+
+// Close gives up a service that is not run.
+func (s *Service) Close() error {
+	for _, stop := range s.stop {
+		stop()
+	}
+	return s.lock.Close()
 }
 
 // Wait returns when no goroutine of the service's streams is left. Call it

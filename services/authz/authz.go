@@ -73,11 +73,20 @@ func (a *Authz) build(machine sys.System) error {
 	if err != nil {
 		return err
 	}
-	// The sources tell the server of changes; they do so only once they run, and
-	// the server is there by then.
-	a.policies, err = newPolicies(a.cfg.Policy, machine, a.store, a.verifier, log, func() { a.server.Changed() })
+	// The sources tell the server of changes, and the server is there once they
+	// run.
+	a.policies, err = newPolicies(a.cfg.Policy, machine, a.store, a.verifier, log, func() {
+		if a.server != nil {
+			a.server.Changed()
+		}
+	})
 	if err != nil {
 		return err
+	}
+	// Later a broken file leaves the last good policy in force; at the start there
+	// is none, and a person waits for a word.
+	if err := a.policies.load(); err != nil {
+		return fmt.Errorf("policy: %w", err)
 	}
 	a.catalogs, err = snapshotter.New(a.cfg.Catalog, snapshotter.Deps{
 		Sys: machine, Versions: a.store, Log: log, Changed: func(string) { a.server.Changed() },

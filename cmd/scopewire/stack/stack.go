@@ -294,6 +294,9 @@ func (s *Stack) Close() error {
 	if s.authz != nil {
 		errs = append(errs, s.authz.Close())
 	}
+	if s.audit != nil {
+		errs = append(errs, s.audit.Close())
+	}
 	for _, h := range s.hosted {
 		for _, l := range h.listeners {
 			errs = append(errs, l.Close())

@@ -156,6 +156,7 @@ func (p *planner) gapEvent(missing Span, detail string) {
 		Type:          auditv1.EventType_EVENT_TYPE_GAP,
 		Origin:        &auditv1.Origin{Instance: p.batch.Instance, SpoolEpoch: p.batch.Epoch[:], Sequence: missing.First},
 		ReasonDetail:  detail,
+		Gap:           &auditv1.SequenceRange{First: missing.First, Last: missing.Last},
 	}
 	payload, err := proto.Marshal(event)
 	if err != nil {

@@ -56,6 +56,9 @@ func Analyze(in Input, snap *catalog.Snapshot) access.Analysis {
 	if v.hidesUnit {
 		requires = append(a.touched(v.hidesColumns), requires...)
 	}
+	if a.partial != nil {
+		a.statements = append(a.statements, *a.partial)
+	}
 	return access.Analysis{Outcome: v.outcome, Reason: v.reason, Detail: v.detail, Error: v.err,
 		Requires: requires, Statements: a.statements}
 }
@@ -88,6 +91,8 @@ type analyzer struct {
 	// current collects the accesses of the statement at hand.
 	current    *recorder
 	statements []access.Statement
+	// partial is the statement at which the analysis ended.
+	partial *access.Statement
 }
 
 func (a *analyzer) run() error {
@@ -160,27 +165,50 @@ func (a *analyzer) prepare() error {
 // statement analyses one statement of the unit and appends the result.
 func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	a.current = &recorder{}
-	if err := a.checkShape(raw.ProtoReflect()); err != nil {
-		return err
+	err := a.checkShape(raw.ProtoReflect())
+	var found access.Statement
+	if err == nil {
+		found, err = a.dispatch(raw.Stmt)
 	}
-	found, err := a.dispatch(raw.Stmt)
 	if err != nil {
+		a.failing(raw)
 		return err
 	}
-	start, end := int(raw.StmtLocation), len(a.text)
-	if raw.StmtLen > 0 {
-		end = start + int(raw.StmtLen)
-	}
-	if start < 0 || end > len(a.text) || start > end {
+	own, ok := a.own(raw)
+	if !ok {
 		return deny(access.Construct, "a statement without a place in the text")
 	}
-	own := strings.Trim(a.text[start:end], " \t\n\r\f\v")
 	found.TextSHA256 = sha256.Sum256([]byte(own))
 	found.Normalised, _ = Normalise([]byte(own))
 	found.Accesses = a.current.accesses()
 	a.statements = append(a.statements, found)
 	a.current = nil
 	return nil
+}
+
+// own is a statement's part of the text; false when it has none.
+func (a *analyzer) own(raw *pg_query.RawStmt) (string, bool) {
+	start, end := int(raw.StmtLocation), len(a.text)
+	if raw.StmtLen > 0 {
+		end = start + int(raw.StmtLen)
+	}
+	if start < 0 || end > len(a.text) || start > end {
+		return "", false
+	}
+	return strings.Trim(a.text[start:end], " \t\n\r\f\v"), true
+}
+
+// failing keeps the statement that ends the analysis, as far as it was
+// understood: audit shows what was tried. Its accesses stay with current as well,
+// which Requires is made of.
+func (a *analyzer) failing(raw *pg_query.RawStmt) {
+	own, ok := a.own(raw)
+	if !ok {
+		return
+	}
+	found := access.Statement{Kind: nodeWords(raw.Stmt), TextSHA256: sha256.Sum256([]byte(own)), Accesses: a.current.accesses()}
+	found.Normalised, _ = Normalise([]byte(own))
+	a.partial = &found
 }
 
 // touched lists every access found so far, each on the whole object, and select on

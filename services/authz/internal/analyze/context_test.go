@@ -48,6 +48,24 @@ func TestSearchPathUser(t *testing.T) {
 	}
 }
 
+// TestClosedSchema: the server passes over a schema on which the role has no
+// USAGE, and reads another table of that name.
+func TestClosedSchema(t *testing.T) {
+	in := Input{Text: []byte("SELECT note FROM orders"), Context: publicContext()}
+	in.Context.Role, in.Context.SearchPath = "clerk", "app, public"
+	b := fixture()
+	for i := range b.snap.Schemas {
+		if b.snap.Schemas[i].Name == "app" {
+			b.snap.Schemas[i].ClosedTo = []string{"clerk"}
+		}
+	}
+	got := Analyze(in, b.index())
+	want := access.Object{Kind: access.Table, Schema: "public", Name: "orders"}
+	if got.Outcome != access.Judge || !cmp.Equal(got.Statements[0].Accesses[0].Resolved, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestStatementText: the digest and the normalised text are of the statement's own
 // text, not of the unit's.
 func TestStatementText(t *testing.T) {

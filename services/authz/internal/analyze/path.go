@@ -19,7 +19,8 @@ const (
 )
 
 // searchPath is the effective list of schemas, as recomputeNamespacePath
-// (namespace.c) makes it: existing schemas without repetition, pg_catalog in front
+// (namespace.c) makes it: schemas that exist and on
+// which the role has USAGE, without repetition, pg_catalog in front
 // unless listed. pg_temp is left out: functions, operators and casts never come
 // from it, and no temporary object is in a snapshot.
 type searchPath []string
@@ -46,7 +47,7 @@ func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, er
 		if name == schemaTemp || name == "" {
 			continue
 		}
-		if name == schemaCatalog || snap.SchemaExists(name) {
+		if name == schemaCatalog || snap.SchemaOpenTo(name, role) {
 			add(name)
 		}
 	}

@@ -14,7 +14,7 @@ func sample() *Snapshot {
 	}
 	return &Snapshot{
 		Database: "app", ServerVersionNum: 150018, ServerEncoding: "UTF8",
-		Schemas: []Schema{{OID: 11, Name: "pg_catalog"}, {OID: 2200, Name: "public"}},
+		Schemas: []Schema{{OID: 11, Name: "pg_catalog", ClosedTo: []string{"stranger"}}, {OID: 2200, Name: "public"}},
 		Relations: []Relation{
 			{
 				OID: 20001, Schema: "public", Name: "orders", Kind: KindTable, Owner: "app",

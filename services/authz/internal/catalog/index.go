@@ -1,12 +1,14 @@
 package catalog
 
+import "slices"
+
 // name is a schema-qualified name as a map key. Schema and name are separate
 // fields, so that no spelling of one can run into the other.
 type name struct{ schema, name string }
 
 // index holds the look-ups. Its pointers go into the snapshot's own slices.
 type index struct {
-	schemas         map[string]bool
+	schemas         map[string]*Schema
 	relationsByName map[name]*Relation
 	relationsByOID  map[OID]*Relation
 	typesByName     map[name]*Type
@@ -22,7 +24,7 @@ type index struct {
 // which denies.
 func (s *Snapshot) Index() {
 	x := index{
-		schemas:         make(map[string]bool, len(s.Schemas)),
+		schemas:         make(map[string]*Schema, len(s.Schemas)),
 		relationsByName: make(map[name]*Relation, len(s.Relations)),
 		relationsByOID:  make(map[OID]*Relation, len(s.Relations)),
 		typesByName:     make(map[name]*Type, len(s.Types)),
@@ -31,7 +33,7 @@ func (s *Snapshot) Index() {
 		operators:       make(map[string][]*Operator),
 	}
 	for i := range s.Schemas {
-		x.schemas[s.Schemas[i].Name] = true
+		x.schemas[s.Schemas[i].Name] = &s.Schemas[i]
 	}
 	for i := range s.Relations {
 		r := &s.Relations[i]
@@ -60,7 +62,14 @@ func (s *Snapshot) Index() {
 }
 
 // SchemaExists reports whether there is a schema of that name.
-func (s *Snapshot) SchemaExists(name string) bool { return s.index.schemas[name] }
+func (s *Snapshot) SchemaExists(name string) bool { return s.index.schemas[name] != nil }
+
+// SchemaOpenTo reports whether there is a schema of that name on which the role
+// has USAGE.
+func (s *Snapshot) SchemaOpenTo(name, role string) bool {
+	schema := s.index.schemas[name]
+	return schema != nil && !slices.Contains(schema.ClosedTo, role)
+}
 
 // RelationByName finds a relation of any kind, indexes and sequences included,
 // or returns nil. Names are compared as they are stored: unquoted and

@@ -47,6 +47,9 @@ type Snapshot struct {
 type Schema struct {
 	OID  OID
 	Name string
+	// ClosedTo are the roles that can log in and have no USAGE on the schema,
+	// sorted. Their search_path passes it over.
+	ClosedTo []string
 }
 
 // RelationKind is pg_class.relkind.

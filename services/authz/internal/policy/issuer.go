@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -111,22 +110,13 @@ func (e issuerEntry) check(p *config.Problems, path string) {
 	}
 }
 
-// secureURL reports whether s is an absolute https URL, or an http one of this
-// machine, where nobody is between the two ends.
+// secureURL reports whether s is an absolute https URL.
 func secureURL(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return false
 	}
-	switch u.Scheme {
-	case "https":
-		return true
-	case "http":
-		ip, err := netip.ParseAddr(u.Hostname())
-		return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
-	default:
-		return false
-	}
+	return u.Scheme == "https"
 }
 
 func cloneIssuers(in []Issuer) []Issuer {

@@ -11,6 +11,11 @@ import (
 // changes are statements after which the digest must be another one, each on
 // top of those before it.
 var changes = []struct{ name, sql string }{
+	{"role that can log in made", "CREATE ROLE digest_guest LOGIN"},
+	{"usage of a schema", "GRANT USAGE ON SCHEMA app TO digest_guest"},
+	{"usage revoked", "REVOKE USAGE ON SCHEMA app FROM digest_guest"},
+	{"usage by membership", "CREATE ROLE digest_group; GRANT USAGE ON SCHEMA app TO digest_group; GRANT digest_group TO digest_guest"},
+	{"roles dropped", "DROP OWNED BY digest_guest, digest_group; DROP ROLE digest_guest, digest_group"},
 	{"column type", `ALTER TABLE app."Mixed Case" ALTER "A b" TYPE bigint`},
 	{"column type modifier", "ALTER TABLE app.child ALTER extra TYPE varchar(10)"},
 	{"column type modifier again", "ALTER TABLE app.child ALTER extra TYPE varchar(20)"},

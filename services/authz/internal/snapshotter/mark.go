@@ -17,6 +17,7 @@ type mark [sha256.Size]byte
 // whose names pg_get_expr and its kin print, must be here.
 var marked = []struct{ table, where string }{
 	{"pg_namespace", notTemporarySchema("nspname")},
+	{"pg_auth_members", "true"}, // Who has whose USAGE.
 	{"pg_class", "relpersistence OPERATOR(pg_catalog.<>) 't'"},
 	{"pg_attribute", "attnum OPERATOR(pg_catalog.>) 0 AND " + permanent("attrelid")}, // System columns never change.
 	{"pg_attrdef", permanent("adrelid")},
@@ -66,7 +67,7 @@ func markQuery() string {
 hidden_schemas AS MATERIALIZED (
 	SELECT oid FROM pg_catalog.pg_namespace WHERE NOT (` + notTemporarySchema("nspname") + `))
 SELECT 'pg_roles' AS name, pg_catalog.count(*), COALESCE(pg_catalog.sum(
-	pg_catalog.hash_record_extended(ROW(oid, rolname), 0)), 0)::pg_catalog.text
+	pg_catalog.hash_record_extended(ROW(oid, rolname, rolcanlogin, rolsuper, rolinherit), 0)), 0)::pg_catalog.text
 FROM pg_catalog.pg_roles
 `)
 	for _, m := range marked {

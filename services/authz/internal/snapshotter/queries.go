@@ -15,7 +15,11 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
 	pg_catalog.current_setting('server_encoding'), pg_catalog.current_database()::pg_catalog.text`
 
 const querySchemas = `
-SELECT oid, nspname::pg_catalog.text FROM pg_catalog.pg_namespace
+SELECT oid, nspname::pg_catalog.text,
+	ARRAY(SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r
+		WHERE r.rolcanlogin AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
+		ORDER BY r.rolname COLLATE pg_catalog."C")
+FROM pg_catalog.pg_namespace AS n
 WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY oid`
 
 // relpages, reltuples and their like are statistics, relfilenode and

@@ -111,7 +111,7 @@ func (r *reader) server(ctx context.Context) error {
 
 func (r *reader) schemas(ctx context.Context) error {
 	var v catalog.Schema
-	return r.each(ctx, querySchemas, []any{&v.OID, &v.Name}, func() error {
+	return r.each(ctx, querySchemas, []any{&v.OID, &v.Name, &v.ClosedTo}, func() error {
 		r.s.Schemas = append(r.s.Schemas, v)
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"sync"
 
+	"github.com/scopewire/scopewire/internal/filelock"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -30,7 +31,7 @@ const marker = "state\n"
 // missing though it has been there, is an error: to begin again with number 1
 // would let old decisions pass for new ones. The caller closes the File.
 func Open(fsys sys.FS, clock sys.Clock, path string) (*File, error) {
-	lock, err := openLock(fsys, path+".lock")
+	lock, err := filelock.Take(fsys, path+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/scopewire/scopewire/internal/filelock"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -170,7 +171,7 @@ func TestHistorySurvives(t *testing.T) {
 func TestOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
 	f := open(t, path)
-	if _, err := Open(sys.OS().FS, sys.OS().Clock, path); !errors.Is(err, errLocked) {
+	if _, err := Open(sys.OS().FS, sys.OS().Clock, path); !errors.Is(err, filelock.ErrInUse) {
 		t.Fatalf("a second owner got %v", err)
 	}
 	if err := f.Close(); err != nil {

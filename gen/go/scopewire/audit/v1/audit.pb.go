@@ -53,7 +53,7 @@ const (
 	EventType_EVENT_TYPE_TOKEN_EXPIRED EventType = 9
 	// A cancel request was taken.
 	EventType_EVENT_TYPE_CANCEL EventType = 10
-	// Records are missing or damaged; `gap` of the record says which.
+	// Records are missing or damaged; `gap` says which.
 	EventType_EVENT_TYPE_GAP EventType = 11
 	// A message ended the session: unknown, or not allowed where it came.
 	EventType_EVENT_TYPE_PROTOCOL_VIOLATION EventType = 12
@@ -265,7 +265,9 @@ type Event struct {
 	// How it ended; only on EVENT_TYPE_STATEMENT_FINISHED.
 	Outcome *Outcome `protobuf:"bytes,27,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// The event this one follows (16 bytes): the intent of an outcome.
-	Follows       []byte `protobuf:"bytes,28,opt,name=follows,proto3" json:"follows,omitempty"`
+	Follows []byte `protobuf:"bytes,28,opt,name=follows,proto3" json:"follows,omitempty"`
+	// The records that are missing or damaged; only on EVENT_TYPE_GAP.
+	Gap           *SequenceRange `protobuf:"bytes,29,opt,name=gap,proto3" json:"gap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,6 +494,13 @@ func (x *Event) GetOutcome() *Outcome {
 func (x *Event) GetFollows() []byte {
 	if x != nil {
 		return x.Follows
+	}
+	return nil
+}
+
+func (x *Event) GetGap() *SequenceRange {
+	if x != nil {
+		return x.Gap
 	}
 	return nil
 }
@@ -1362,7 +1371,8 @@ var File_scopewire_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1escopewire/audit/v1/audit.proto\x12\x12scopewire.audit.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fscopewire/authz/v1/access.proto\x1a\x1escopewire/authz/v1/authz.proto\"\xcb\t\n" +
+	"\x1escopewire/audit/v1/audit.proto\x12\x12scopewire.audit.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fscopewire/authz/v1/access.proto\x1a\x1escopewire/authz/v1/authz.proto\"\x80\n" +
+	"\n" +
 	"\x05Event\x12%\n" +
 	"\x0eschema_version\x18\x01 \x01(\rR\rschemaVersion\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\fR\aeventId\x12.\n" +
@@ -1396,7 +1406,8 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\btrace_id\x18\x19 \x01(\fR\atraceId\x12\x17\n" +
 	"\aspan_id\x18\x1a \x01(\fR\x06spanId\x125\n" +
 	"\aoutcome\x18\x1b \x01(\v2\x1b.scopewire.audit.v1.OutcomeR\aoutcome\x12\x18\n" +
-	"\afollows\x18\x1c \x01(\fR\afollows\"a\n" +
+	"\afollows\x18\x1c \x01(\fR\afollows\x123\n" +
+	"\x03gap\x18\x1d \x01(\v2!.scopewire.audit.v1.SequenceRangeR\x03gap\"a\n" +
 	"\x06Origin\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1f\n" +
 	"\vspool_epoch\x18\x02 \x01(\fR\n" +
@@ -1547,32 +1558,33 @@ var file_scopewire_audit_v1_audit_proto_depIdxs = []int32{
 	22, // 9: scopewire.audit.v1.Event.login_refusal:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
 	23, // 10: scopewire.audit.v1.Event.epoch:type_name -> scopewire.authz.v1.Epoch
 	4,  // 11: scopewire.audit.v1.Event.outcome:type_name -> scopewire.audit.v1.Outcome
-	24, // 12: scopewire.audit.v1.Outcome.duration:type_name -> google.protobuf.Duration
-	6,  // 13: scopewire.audit.v1.AppendRequest.lost:type_name -> scopewire.audit.v1.SequenceRange
-	0,  // 14: scopewire.audit.v1.ListEventsRequest.types:type_name -> scopewire.audit.v1.EventType
-	17, // 15: scopewire.audit.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	17, // 16: scopewire.audit.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
-	10, // 17: scopewire.audit.v1.ListEventsResponse.events:type_name -> scopewire.audit.v1.StoredEvent
-	2,  // 18: scopewire.audit.v1.StoredEvent.event:type_name -> scopewire.audit.v1.Event
-	17, // 19: scopewire.audit.v1.StoredEvent.stored_at:type_name -> google.protobuf.Timestamp
-	10, // 20: scopewire.audit.v1.GetEventResponse.event:type_name -> scopewire.audit.v1.StoredEvent
-	0,  // 21: scopewire.audit.v1.TailEventsRequest.types:type_name -> scopewire.audit.v1.EventType
-	10, // 22: scopewire.audit.v1.TailEventsResponse.event:type_name -> scopewire.audit.v1.StoredEvent
-	5,  // 23: scopewire.audit.v1.AuditIngestService.Append:input_type -> scopewire.audit.v1.AppendRequest
-	8,  // 24: scopewire.audit.v1.AuditQueryService.ListEvents:input_type -> scopewire.audit.v1.ListEventsRequest
-	11, // 25: scopewire.audit.v1.AuditQueryService.GetEvent:input_type -> scopewire.audit.v1.GetEventRequest
-	13, // 26: scopewire.audit.v1.AuditQueryService.TailEvents:input_type -> scopewire.audit.v1.TailEventsRequest
-	15, // 27: scopewire.audit.v1.AuditQueryService.VerifyStore:input_type -> scopewire.audit.v1.VerifyStoreRequest
-	7,  // 28: scopewire.audit.v1.AuditIngestService.Append:output_type -> scopewire.audit.v1.AppendResponse
-	9,  // 29: scopewire.audit.v1.AuditQueryService.ListEvents:output_type -> scopewire.audit.v1.ListEventsResponse
-	12, // 30: scopewire.audit.v1.AuditQueryService.GetEvent:output_type -> scopewire.audit.v1.GetEventResponse
-	14, // 31: scopewire.audit.v1.AuditQueryService.TailEvents:output_type -> scopewire.audit.v1.TailEventsResponse
-	16, // 32: scopewire.audit.v1.AuditQueryService.VerifyStore:output_type -> scopewire.audit.v1.VerifyStoreResponse
-	28, // [28:33] is the sub-list for method output_type
-	23, // [23:28] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	6,  // 12: scopewire.audit.v1.Event.gap:type_name -> scopewire.audit.v1.SequenceRange
+	24, // 13: scopewire.audit.v1.Outcome.duration:type_name -> google.protobuf.Duration
+	6,  // 14: scopewire.audit.v1.AppendRequest.lost:type_name -> scopewire.audit.v1.SequenceRange
+	0,  // 15: scopewire.audit.v1.ListEventsRequest.types:type_name -> scopewire.audit.v1.EventType
+	17, // 16: scopewire.audit.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	17, // 17: scopewire.audit.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	10, // 18: scopewire.audit.v1.ListEventsResponse.events:type_name -> scopewire.audit.v1.StoredEvent
+	2,  // 19: scopewire.audit.v1.StoredEvent.event:type_name -> scopewire.audit.v1.Event
+	17, // 20: scopewire.audit.v1.StoredEvent.stored_at:type_name -> google.protobuf.Timestamp
+	10, // 21: scopewire.audit.v1.GetEventResponse.event:type_name -> scopewire.audit.v1.StoredEvent
+	0,  // 22: scopewire.audit.v1.TailEventsRequest.types:type_name -> scopewire.audit.v1.EventType
+	10, // 23: scopewire.audit.v1.TailEventsResponse.event:type_name -> scopewire.audit.v1.StoredEvent
+	5,  // 24: scopewire.audit.v1.AuditIngestService.Append:input_type -> scopewire.audit.v1.AppendRequest
+	8,  // 25: scopewire.audit.v1.AuditQueryService.ListEvents:input_type -> scopewire.audit.v1.ListEventsRequest
+	11, // 26: scopewire.audit.v1.AuditQueryService.GetEvent:input_type -> scopewire.audit.v1.GetEventRequest
+	13, // 27: scopewire.audit.v1.AuditQueryService.TailEvents:input_type -> scopewire.audit.v1.TailEventsRequest
+	15, // 28: scopewire.audit.v1.AuditQueryService.VerifyStore:input_type -> scopewire.audit.v1.VerifyStoreRequest
+	7,  // 29: scopewire.audit.v1.AuditIngestService.Append:output_type -> scopewire.audit.v1.AppendResponse
+	9,  // 30: scopewire.audit.v1.AuditQueryService.ListEvents:output_type -> scopewire.audit.v1.ListEventsResponse
+	12, // 31: scopewire.audit.v1.AuditQueryService.GetEvent:output_type -> scopewire.audit.v1.GetEventResponse
+	14, // 32: scopewire.audit.v1.AuditQueryService.TailEvents:output_type -> scopewire.audit.v1.TailEventsResponse
+	16, // 33: scopewire.audit.v1.AuditQueryService.VerifyStore:output_type -> scopewire.audit.v1.VerifyStoreResponse
+	29, // [29:34] is the sub-list for method output_type
+	24, // [24:29] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_audit_v1_audit_proto_init() }

@@ -1,4 +1,5 @@
-package state
+// Package filelock keeps a directory or a file for one process.
+package filelock
 
 import (
 	"errors"
@@ -11,20 +12,21 @@ import (
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
-// errLocked says that another process, or another File of this one, has the
-// state.
-var errLocked = errors.New("in use by another process")
+// ErrInUse is returned when another process, or another part of this one, holds
+// the lock.
+var ErrInUse = errors.New("in use by another process")
 
-// openLock opens and locks the file beside the state. The lock is flock(2): the
-// kernel drops it when the file is closed or the process dies, however it dies.
-// The state file itself cannot carry it, since every write replaces it.
+// Take opens the file, making it when it is missing, and locks it by flock(2).
+// Closing the file gives the lock back; so does the kernel when the process
+// dies, however it dies. Lock a file that is never replaced: the lock goes with
+// the file, not with its name.
 //
 // A simulated machine has no other processes; its files have no descriptor and
 // are not locked.
-func openLock(fsys sys.FS, name string) (sys.File, error) {
+func Take(fsys sys.FS, name string) (sys.File, error) {
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
+		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	if c, ok := f.(syscall.Conn); ok {
 		if err := flock(c); err != nil {
@@ -46,7 +48,7 @@ func flock(c syscall.Conn) error {
 		return err
 	}
 	if errors.Is(lockErr, unix.EWOULDBLOCK) {
-		return errLocked
+		return ErrInUse
 	}
 	return lockErr
 }
