@@ -85,12 +85,12 @@ bench: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work
 
 .PHONY: demo
-demo: build ## everything in one process, with a PostgreSQL, an issuer and sample data
-	@$(BIN)/scopewire demo
+demo: ## everything in one process, with a PostgreSQL, an issuer and sample data
+	@scripts/demo
 
 .PHONY: tour
-tour: build ## a guided walk through the demo that checks each step and exits
-	@$(BIN)/scopewire demo --tour
+tour: ## a guided walk through the demo that checks each step and exits
+	@scripts/demo --tour
 
 .PHONY: ci
 ci: build lint check-generated test ## what every change must pass

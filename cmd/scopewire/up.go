@@ -12,12 +12,13 @@ import (
 
 	"github.com/scopewire/scopewire/cmd/scopewire/stack"
 	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/services/authz"
 )
 
 // upCommand runs the three services in one process.
 type upCommand struct {
 	Config string `short:"c" required:"" type:"path" help:"Configuration file (YAML)."`
-	Check  bool   `help:"Check the configuration and exit."`
+	Check  bool   `help:"Check the configuration and the policy, and exit."`
 }
 
 // Run implements the command.
@@ -27,6 +28,9 @@ func (c *upCommand) Run(g *global) error {
 		return err
 	}
 	if c.Check {
+		if err := authz.CheckPolicy(g.system.FS, cfg.Authz.Policy.File); err != nil {
+			return err
+		}
 		fmt.Println("configuration ok")
 		return nil
 	}

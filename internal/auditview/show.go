@@ -46,9 +46,7 @@ func Show(w io.Writer, stored *auditv1.StoredEvent) error {
 	for _, f := range who("claims to be", e.GetUnverifiedPrincipal()) {
 		add(f.label, f.value)
 	}
-	for _, f := range what(e.GetStatements()) {
-		fields = append(fields, f)
-	}
+	fields = append(fields, what(e.GetStatements())...)
 	add("outcome", outcomeText(e.GetOutcome()))
 	add("database", plain(e.GetDatabase(), nameLimit))
 	add("login", plain(e.GetLogin(), nameLimit))

@@ -30,7 +30,7 @@ func (r *Recorder) Spans() []RecordedSpan {
 			Parent: s.Parent.SpanID(), Attributes: map[string]string{},
 		}
 		for _, a := range s.Attributes {
-			out[i].Attributes[string(a.Key)] = a.Value.Emit()
+			out[i].Attributes[string(a.Key)] = a.Value.String()
 		}
 	}
 	return out

@@ -31,12 +31,12 @@ func TestBadTokens(t *testing.T) {
 		return tok
 	}
 	good := mint(devissuer.Claims{})
-	header, rest, _ := strings.Cut(good, ".")
-	_ = header
+	expired := devissuer.Claims{Lifetime: -time.Hour, Set: map[string]any{"iat": time.Now().Add(-2 * time.Hour).Unix()}}
+	_, rest, _ := strings.Cut(good, ".")
 	claims, _, _ := strings.Cut(rest, ".")
 	for name, c := range map[string]struct{ token, code, message string }{
 		"not a token":       {"hunter2", "28P01", "the password is not an access token"},
-		"expired":           {mint(devissuer.Claims{Lifetime: -time.Hour}), "28P01", "the access token has expired"},
+		"expired":           {mint(expired), "28P01", "the access token has expired"},
 		"unsigned":          {"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + claims + ".", "28P01", "the access token is not signed with an accepted algorithm"},
 		"tampered":          {good[:len(good)-6] + "AAAAAA", "28P01", "the access token's signature does not verify"},
 		"id token":          {mint(devissuer.Claims{Header: map[string]any{"typ": "JWT"}}), "28P01", "the token is not an access token"},
@@ -66,7 +66,7 @@ func TestBadTokens(t *testing.T) {
 		})
 	}
 	t.Run("every refusal is recorded", func(t *testing.T) {
-		_, err := pgx.Connect(t.Context(), w.ConnString("alice")+" password="+mint(devissuer.Claims{Lifetime: -time.Hour}))
+		_, err := pgx.Connect(t.Context(), w.ConnString("alice")+" password="+mint(expired))
 		ref := detailReference(t, err)
 		ev, err := w.Event(t.Context(), ref)
 		if err != nil {
@@ -212,7 +212,7 @@ func TestBadConfiguration(t *testing.T) {
 		"missing policy":       {strings.Replace(base, "policy.yaml", "no-policy.yaml", 1), "", []string{"no-policy.yaml"}},
 		"missing secret":       {strings.Replace(base, "app.password", "no.password", 1), "", []string{"no.password"}},
 		"port in use":          {strings.Replace(base, free, w.Addr, 1), "", []string{"address already in use"}},
-		"insecure on any host": {strings.Replace(base, free, "0.0.0.0:1}\n      insecure_loopback: true #", 1), "", []string{"config", "scopewire"}},
+		"insecure on any host": {strings.Replace(base, free, "0.0.0.0:1\n      insecure_loopback: true", 1), "", []string{"listeners[0].insecure_loopback", "0.0.0.0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

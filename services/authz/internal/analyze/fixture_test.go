@@ -1,8 +1,6 @@
 package analyze
 
 import (
-	"testing"
-
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
@@ -155,9 +153,4 @@ func (b *builder) index() *catalog.Snapshot {
 func publicContext() Context {
 	return Context{SearchPath: `"$user", public`, Role: "app_login", ServerVersionNum: 150018,
 		Settings: map[string]string{"standard_conforming_strings": "on"}}
-}
-
-func analyzeText(t *testing.T, text string) (outcome string) {
-	t.Helper()
-	return outcomeName(Analyze(Input{Text: []byte(text), Context: publicContext()}, fixture().index()).Outcome)
 }
