@@ -462,7 +462,7 @@ func TestFault_F22_AcksCut(t *testing.T) {
 	durable := uint64(0)
 	for cut := 0; durable < events; cut++ {
 		ctx, cancel := context.WithCancel(deadline(t))
-		stream, err := s.ingest.Append(ctx)
+		stream, err := s.ingest.Append(ctx, grpc.WaitForReady(true))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ catalog:
   databases:
     - {name: %[2]s, host: %[3]s, port: %[4]d, user: %[5]s, password: {file: %[1]s/password}}
 keys: {ca_file: %[1]s/ca.crt}
-decisions: {refresh_wait: 5s}
+decisions: {refresh_wait: 20s, max_source_age: 4s}
 `, in.dir, in.database, srv.SocketDir, srv.Port, srv.Superuser)
 	if err := config.Decode([]byte(text), &in.cfg); err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func (in *installation) start(t *testing.T) *running {
 // until receives pushes of a watch until one fits.
 func (r *running) until(t *testing.T, what string, fits func(*authzv1.WatchResponse) bool) *authzv1.WatchResponse {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	stream, err := r.client.Watch(ctx)
 	if err != nil {
@@ -236,7 +236,7 @@ func (r *running) untilReady(t *testing.T) *authzv1.WatchResponse {
 
 func (r *running) login(t *testing.T, in *installation, token string) *authzv1.AuthenticateResponse {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	session := id.New(sys.OS().Clock, sys.OS().Rand)
 	resp, err := r.client.Authenticate(ctx, &authzv1.AuthenticateRequest{
@@ -250,7 +250,7 @@ func (r *running) login(t *testing.T, in *installation, token string) *authzv1.A
 
 func (r *running) judge(t *testing.T, in *installation, token, sql string) *authzv1.AuthorizeResponse {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	stream, err := r.client.Authorize(ctx)
 	if err != nil {
@@ -410,20 +410,37 @@ func TestRestartKeepsTheEpoch(t *testing.T) {
 	}
 }
 
+// TestRefusesUntilItKnows: before the catalog has been read, nothing is allowed.
 func TestRefusesUntilItKnows(t *testing.T) {
 	in := install(t)
-	if err := os.Remove(in.policy); err != nil {
-		t.Fatal(err)
-	}
+	in.cfg.Catalog.Databases[0].Port = 1 // Nobody listens there.
 	r := in.start(t)
 	if r.Ready(t.Context()) == nil {
-		t.Error("ready without a policy")
+		t.Error("ready without a catalog")
 	}
 	token := in.ask(t, "orders.read")
-	if reason := r.login(t, in, token).GetRefusal().GetReason(); reason == 0 {
-		t.Error("a login without a policy")
-	}
 	if got := r.judge(t, in, token, "SELECT id FROM orders"); got.GetVerdict() != refuse {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestNeedsAPolicyToStart: a file that is missing or broken at the start is told
+// to whoever starts the service.
+func TestNeedsAPolicyToStart(t *testing.T) {
+	tel, err := telemetry.Setup(telemetry.Config{}, telemetry.Deps{Service: "test", Rand: sys.OS().Rand})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(in *installation) error{
+		"missing": func(in *installation) error { return os.Remove(in.policy) },
+		"broken":  func(in *installation) error { return os.WriteFile(in.policy, []byte("version: 1\nscops: {}\n"), 0o600) },
+	} {
+		in := install(t)
+		if err := spoil(in); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(in.cfg, Deps{System: sys.OS(), Telemetry: tel}); err == nil || !strings.Contains(err.Error(), "policy") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
