@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -127,7 +128,7 @@ func deadline(t *testing.T) context.Context {
 // how it ended.
 func send(t *testing.T, s served, requests ...*auditv1.AppendRequest) (acks []*auditv1.AppendResponse, err error) {
 	t.Helper()
-	stream, err := s.ingest.Append(deadline(t))
+	stream, err := s.ingest.Append(deadline(t), grpc.WaitForReady(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +392,7 @@ func TestTail(t *testing.T) {
 		}
 	}
 	// An open tail and an open, silent delivery do not hold up a stop.
-	silent, err := s.ingest.Append(t.Context())
+	silent, err := s.ingest.Append(t.Context(), grpc.WaitForReady(true))
 	if err != nil {
 		t.Fatal(err)
 	}
