@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -58,7 +59,7 @@ type Process struct {
 	t        testing.TB
 	path     string
 	config   string
-	ready    string
+	admin    string
 	mu       sync.Mutex
 	cmd      *exec.Cmd
 	out      *bytes.Buffer
@@ -155,7 +156,7 @@ func address(t testing.TB) string {
 }
 
 func (p *Processes) process(t testing.TB, name, admin, config string) *Process {
-	proc := &Process{t: t, path: filepath.Join(p.Binaries, name), config: config, ready: "http://" + admin + "/readyz", out: &bytes.Buffer{}}
+	proc := &Process{t: t, path: filepath.Join(p.Binaries, name), config: config, admin: admin, out: &bytes.Buffer{}}
 	t.Cleanup(func() {
 		proc.Kill()
 		if t.Failed() {
@@ -192,7 +193,7 @@ func (p *Process) AwaitReady() {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err := probe(ctx, p.ready); err == nil {
+		if _, err := get(ctx, "http://"+p.admin+"/readyz"); err == nil {
 			return
 		}
 		select {
@@ -205,21 +206,32 @@ func (p *Process) AwaitReady() {
 	}
 }
 
-func probe(ctx context.Context, url string) error {
+// Metrics is what the program says of itself now.
+func (p *Process) Metrics() string {
+	p.t.Helper()
+	text, err := get(p.t.Context(), "http://"+p.admin+"/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return text
+}
+
+func get(ctx context.Context, url string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
 	}
-	return nil
+	return string(body), err
 }
 
 // Kill ends the program as the kernel does, at once, and waits for it.

@@ -73,6 +73,24 @@ func TestThreeProcesses(t *testing.T) {
 		t.Fatalf("denied: %s", got)
 	}
 
+	t.Run("metrics", func(t *testing.T) {
+		for process, want := range map[*cluster.Process][]string{
+			p.Proxy: {`scopewire_statements_total{`, `verdict="deny"`, "scopewire_sessions_active 1", "scopewire_spool_bytes"},
+			p.Authz: {"scopewire_authz_requests_total{", "scopewire_policy_revision 1", "scopewire_catalog_age_seconds"},
+			p.Audit: {"scopewire_audit_events_total{", `result="stored"`},
+		} {
+			text := process.Metrics()
+			for _, part := range want {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s is not in the metrics:\n%s", part, text)
+				}
+			}
+			if strings.Contains(text, "employees") || strings.Contains(text, "alice") {
+				t.Error("the metrics name a table or a user")
+			}
+		}
+	})
+
 	t.Run("authz dies and comes back", func(t *testing.T) {
 		s := session{t, s.Conn}
 		p.Authz.Kill()
