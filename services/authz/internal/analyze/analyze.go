@@ -88,6 +88,9 @@ type analyzer struct {
 	catalogText bool
 	// sublinkNames are the names of scalar subqueries already bound.
 	sublinkNames map[*pg_query.SubLink]string
+	// shown is the expression about to be bound, if it may be of a type whose input
+	// looks names up.
+	shown *pg_query.Node
 	// current collects the accesses of the statement at hand.
 	current    *recorder
 	statements []access.Statement
@@ -165,6 +168,12 @@ func (a *analyzer) prepare() error {
 // statement analyses one statement of the unit and appends the result.
 func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	a.current = &recorder{}
+	for _, oid := range a.in.ParameterTypes {
+		if t := a.snap.TypeByOID(oid); t != nil && oid >= catalog.FirstNormalOID {
+			// By OID PostgreSQL asks nobody; a name hidden is hidden by number, too.
+			a.current.schema(t.Schema)
+		}
+	}
 	err := a.checkShape(raw.ProtoReflect())
 	var found access.Statement
 	if err == nil {
@@ -223,6 +232,9 @@ func (a *analyzer) touched(reads bool) []access.Access {
 	}
 	selected := map[string]bool{}
 	for i := range all {
+		if all[i].Resolved.Kind != access.Table {
+			continue
+		}
 		all[i].Columns, all[i].AllColumns = nil, true
 		if all[i].Action == access.Select {
 			selected[all[i].Resolved.Schema+"\x00"+all[i].Resolved.Name] = true
@@ -232,6 +244,9 @@ func (a *analyzer) touched(reads bool) []access.Access {
 		return all
 	}
 	for _, touched := range all {
+		if touched.Resolved.Kind != access.Table {
+			continue
+		}
 		if key := touched.Resolved.Schema + "\x00" + touched.Resolved.Name; !selected[key] {
 			selected[key] = true
 			touched.Action = access.Select

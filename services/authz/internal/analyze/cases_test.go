@@ -83,6 +83,9 @@ func outcomeName(o access.Outcome) string {
 }
 
 func accessText(a access.Access) string {
+	if a.Resolved.Kind == access.Schema {
+		return fmt.Sprintf("%s schema %s", a.Action, a.Resolved.Name)
+	}
 	text := fmt.Sprintf("%s %s.%s", a.Action, a.Resolved.Schema, a.Resolved.Name)
 	switch {
 	case a.AllColumns:

@@ -249,15 +249,14 @@ func (a *analyzer) missingItem(s *scope, schema, name string, location int32) er
 }
 
 // missingField is what becomes of t.f when t has no column f: a function call on
-// the whole row if there is such a function, which is denied, else an error.
+// the whole row if there is such a function, else an error. Of functions and types
+// that users made nothing may be told apart from what does not exist: the answer is
+// the error in either case, and nothing runs.
 func (a *analyzer) missingField(it *item, qualifier []string, name string, location int32) error {
-	if it.unsure || a.functions[name] || len(a.snap.FunctionsNamed(name)) > 0 {
+	if it.unsure || a.functions[name] || a.cameWithServer(name) {
 		return deny(access.Construct, "a function in attribute notation")
 	}
 	if _, builtin := a.types.byName[name]; builtin {
-		return deny(access.Construct, "a cast in attribute notation")
-	}
-	if a.typeInPath(name) {
 		return deny(access.Construct, "a cast in attribute notation")
 	}
 	message := fmt.Sprintf("column %s.%s does not exist", qualifier[len(qualifier)-1], name)

@@ -23,7 +23,7 @@ func (a *analyzer) exprList(s *scope, nodes []*pg_query.Node, defaults bool) (in
 		}
 		if ref := node.GetColumnRef(); ref != nil && isStar(ref) {
 			var list targets
-			if err := a.expandStar(s, ref, &list); err != nil {
+			if err := a.expandStar(s, ref, &list, false); err != nil {
 				return 0, err
 			}
 			count += len(list.names)
@@ -57,9 +57,15 @@ func (a *analyzer) expr(s *scope, node *pg_query.Node) (catalog.OID, error) {
 	if err := a.spend(0); err != nil {
 		return 0, err
 	}
+	shown := a.shown == node
+	a.shown = nil
 	switch n := node.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
-		return a.columnRef(s, n.ColumnRef)
+		typ, err := a.columnRef(s, n.ColumnRef)
+		if err == nil && !shown && a.looksUp(typ) {
+			err = denyLookUp()
+		}
+		return typ, err
 	case *pg_query.Node_AConst:
 		return constType(n.AConst), nil
 	case *pg_query.Node_ParamRef:
@@ -69,12 +75,21 @@ func (a *analyzer) expr(s *scope, node *pg_query.Node) (catalog.OID, error) {
 	case *pg_query.Node_BoolExpr:
 		return 0, a.exprs(s, n.BoolExpr.Args)
 	case *pg_query.Node_TypeCast:
+		if toText(n.TypeCast.TypeName) {
+			a.shown = n.TypeCast.Arg
+		}
 		if _, err := a.expr(s, n.TypeCast.Arg); err != nil {
 			return 0, err
 		}
 		return a.typeName(n.TypeCast.TypeName)
 	case *pg_query.Node_FuncCall:
-		return 0, a.call(s, n.FuncCall)
+		if err := a.call(s, n.FuncCall); err != nil {
+			return 0, err
+		}
+		if !shown && namesType(n.FuncCall) {
+			return 0, denyLookUp()
+		}
+		return 0, nil
 	case *pg_query.Node_SubLink:
 		return 0, a.subLink(s, n.SubLink)
 	case *pg_query.Node_NullTest:

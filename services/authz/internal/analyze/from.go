@@ -194,6 +194,9 @@ func (a *analyzer) mergedColumns(j *pg_query.JoinExpr, left, right *item) ([]col
 		if err != nil {
 			return nil, err
 		}
+		if a.looksUp(l.typ) || a.looksUp(r.typ) {
+			return nil, denyLookUp()
+		}
 		a.read(l)
 		a.read(r)
 		var c column

@@ -80,6 +80,17 @@ func (a *analyzer) addedToCatalog(name string) bool {
 	return false
 }
 
+// cameWithServer reports whether pg_catalog has a function of that name that came
+// with the server.
+func (a *analyzer) cameWithServer(name string) bool {
+	for _, f := range a.snap.FunctionsNamed(name) {
+		if f.Schema == schemaCatalog && f.OID < catalog.FirstNormalOID {
+			return true
+		}
+	}
+	return false
+}
+
 // typeInPath reports whether a schema of the path other than pg_catalog has a type
 // of that name, row types of relations aside.
 func (a *analyzer) typeInPath(name string) bool {

@@ -72,7 +72,7 @@ func (a *analyzer) operand(s *scope, node *pg_query.Node) (catalog.OID, error) {
 	for _, element := range elements {
 		if ref := element.GetColumnRef(); ref != nil && isStar(ref) {
 			var list targets
-			if err := a.expandStar(s, ref, &list); err != nil {
+			if err := a.expandStar(s, ref, &list, false); err != nil {
 				return 0, err
 			}
 			continue

@@ -124,6 +124,13 @@ func pieces(statements []access.Statement) []piece {
 	named := map[piece]bool{}
 	for _, s := range statements {
 		for _, a := range s.Accesses {
+			// The role has usage of every schema, and what EXPLAIN VERBOSE shows is shown
+			// to everybody.
+			surplus := s.Kind == "explain" && a.AllColumns
+			if a.Resolved.Kind == access.Schema || surplus && len(a.Columns) == 0 {
+				continue
+			}
+			a.AllColumns = a.AllColumns && !surplus
 			p := piece{action: a.Action, schema: a.Resolved.Schema, table: a.Resolved.Name}
 			switch {
 			case a.AllColumns:

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -22,8 +23,10 @@ type entryKey struct {
 }
 
 type entry struct {
-	access  access.Access
-	columns map[string]bool
+	access access.Access
+	// relation is nil for a schema.
+	relation *catalog.Relation
+	columns  map[string]bool
 	// needs counts the range table entries that need the action.
 	needs int
 }
@@ -43,12 +46,32 @@ func (r *recorder) whole(action access.Action, named access.Object, rel *catalog
 	r.entry(action, named, rel).access.AllColumns = true
 }
 
+// showColumns notes that the names of all columns of every relation are shown.
+func (r *recorder) showColumns() {
+	for _, e := range slices.Clone(r.entries) {
+		if e.relation != nil {
+			r.whole(access.Select, e.access.Named, e.relation)
+		}
+	}
+}
+
+// schema notes that something of a schema is named.
+func (r *recorder) schema(name string) {
+	for _, e := range r.entries {
+		if e.access.Action == access.Usage && e.access.Resolved.Name == name {
+			return
+		}
+	}
+	object := access.Object{Kind: access.Schema, Name: name}
+	r.entries = append(r.entries, &entry{access: access.Access{Action: access.Usage, Named: object, Resolved: object}})
+}
+
 func (r *recorder) entry(action access.Action, named access.Object, rel *catalog.Relation) *entry {
 	key := entryKey{action, rel.OID}
 	if e := r.index[key]; e != nil {
 		return e
 	}
-	e := &entry{columns: map[string]bool{}, access: access.Access{Action: action, Named: named,
+	e := &entry{columns: map[string]bool{}, relation: rel, access: access.Access{Action: action, Named: named,
 		Resolved: access.Object{Kind: access.Table, Schema: rel.Schema, Name: rel.Name}}}
 	if r.index == nil {
 		r.index = map[entryKey]*entry{}

@@ -1,6 +1,9 @@
 package analyze
 
-import "sync"
+import (
+	"regexp"
+	"sync"
+)
 
 // reference is what analysis knows of PostgreSQL by itself. It is never written
 // after it is made, and shared by all calls.
@@ -11,6 +14,8 @@ type reference struct {
 	records       map[string][]string
 	operatorNames map[string]bool
 	settings      map[string]bool
+	// locales matches the names of locales.
+	locales *regexp.Regexp
 }
 
 // tables makes the reference on first use.
@@ -22,6 +27,7 @@ var tables = sync.OnceValue(func() reference {
 		records:       recordFunctions(),
 		operatorNames: set(builtinOperators()),
 		settings:      set(shownSettings()),
+		locales:       regexp.MustCompile(`^[a-z]{2,3}([-_][A-Za-z0-9]+)*(\.[A-Za-z0-9]+)?(@[a-z]+)?$`),
 	}
 })
 

@@ -105,6 +105,9 @@ func (a *analyzer) readWhole(it *item) error {
 			return err
 		}
 		for _, c := range side.relation.Columns {
+			if a.looksUp(c.Type) {
+				return denyLookUp()
+			}
 			a.current.column(access.Select, side.named, side.relation, c.Name)
 		}
 		if len(side.relation.Columns) == 0 {

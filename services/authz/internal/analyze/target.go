@@ -41,10 +41,13 @@ func (a *analyzer) targetList(s *scope, nodes []*pg_query.Node) (*targets, error
 			return nil, deny(access.Construct, "a target list")
 		}
 		if ref := target.Val.GetColumnRef(); ref != nil && isStar(ref) {
-			if err := a.expandStar(s, ref, list); err != nil {
+			if err := a.expandStar(s, ref, list, true); err != nil {
 				return nil, err
 			}
 			continue
+		}
+		if s.outermost() {
+			a.shown = target.Val
 		}
 		if _, err := a.expr(s, target.Val); err != nil {
 			return nil, err
@@ -67,8 +70,9 @@ func isStar(ref *pg_query.ColumnRef) bool {
 	return len(ref.Fields) > 0 && ref.Fields[len(ref.Fields)-1].GetAStar() != nil
 }
 
-// expandStar is ExpandColumnRefStar: every column is read, one by one.
-func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets) error {
+// expandStar is ExpandColumnRefStar: every column is read, one by one. inTargets says
+// that the star is an item of a target list.
+func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets, inTargets bool) error {
 	names, _, err := refNames(ref)
 	if err != nil {
 		return err
@@ -95,6 +99,9 @@ func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets) 
 			return err
 		}
 		for i := range it.columns {
+			if a.looksUp(it.columns[i].typ) && !(inTargets && s.outermost()) {
+				return denyLookUp()
+			}
 			a.read(&it.columns[i])
 			if err := list.add(it.columns[i].name); err != nil {
 				return err

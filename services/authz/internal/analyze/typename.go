@@ -1,15 +1,15 @@
 package analyze
 
 import (
-	"regexp"
-
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// typeName resolves a type named in a statement and judges it. It returns the
+// typeName resolves a type named in a statement and judges it. A user's type needs
+// usage of its schema, which is all that PostgreSQL asks for naming it in a query. It
+// returns the
 // type's OID, that of the array for T[].
 func (a *analyzer) typeName(t *pg_query.TypeName) (catalog.OID, error) {
 	if t == nil || t.Setof || t.PctType || t.TypeOid != 0 {
@@ -68,6 +68,7 @@ func (a *analyzer) lookUpType(names []string) (catalog.OID, error) {
 			continue
 		}
 		if t := a.snap.TypeByName(candidate, name); t != nil {
+			a.current.schema(t.Schema)
 			return t.OID, a.judgeType(t.OID)
 		}
 	}
@@ -147,7 +148,7 @@ func (a *analyzer) collation(nodes []*pg_query.Node) error {
 	if ok && len(names) == 2 && names[0] == schemaCatalog {
 		return nil
 	}
-	if ok && len(names) == 1 && a.path[0] == schemaCatalog && builtinCollation(names[0]) {
+	if ok && len(names) == 1 && a.path[0] == schemaCatalog && a.builtinCollation(names[0]) {
 		return nil
 	}
 	return deny(access.Construct, "a collation that is not one of pg_catalog")
@@ -155,11 +156,10 @@ func (a *analyzer) collation(nodes []*pg_query.Node) error {
 
 // builtinCollation recognises the names that initdb gives collations: the standard
 // ones and locales.
-func builtinCollation(name string) bool {
+func (a *analyzer) builtinCollation(name string) bool {
 	switch name {
 	case "C", "POSIX", "default", "ucs_basic", "unicode", "pg_c_utf8", "pg_unicode_fast":
 		return true
 	}
-	matched, err := regexp.MatchString(`^[a-z]{2,3}([-_][A-Za-z0-9]+)*(\.[A-Za-z0-9]+)?(@[a-z]+)?$`, name)
-	return err == nil && matched
+	return a.locales.MatchString(name)
 }

@@ -77,11 +77,15 @@ func (a *analyzer) show(v *pg_query.VariableShowStmt) error {
 }
 
 // explain asks for what the statement asks for: PostgreSQL checks the same rights
-// whether or not it runs it.
+// whether or not it runs it. VERBOSE asks for select on all columns as well: a scan's
+// output lists those that the statement does not name (use_physical_tlist).
 func (a *analyzer) explain(e *pg_query.ExplainStmt) error {
+	verbose := false
 	for _, option := range e.Options {
 		switch option.GetDefElem().GetDefname() {
-		case "analyze", "verbose", "costs", "buffers", "timing", "summary", "format", "wal":
+		case "verbose":
+			verbose = true
+		case "analyze", "costs", "buffers", "timing", "summary", "format", "wal":
 		default:
 			return deny(access.Construct, "an option of EXPLAIN")
 		}
@@ -91,8 +95,13 @@ func (a *analyzer) explain(e *pg_query.ExplainStmt) error {
 	default:
 		return deny(access.StatementKind, "explain "+nodeWords(e.Query))
 	}
-	_, _, err := a.subquery(nil, e.Query, nil)
-	return err
+	if _, _, err := a.subquery(nil, e.Query, nil); err != nil {
+		return err
+	}
+	if verbose {
+		a.current.showColumns()
+	}
+	return nil
 }
 
 // nodeWords names a node's type in words: "CreateTableAsStmt" is "create table as".
