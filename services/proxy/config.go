@@ -124,6 +124,9 @@ type LimitsConfig struct {
 	// fresh. Default 1s; lower makes prepared statements ask authz more often,
 	// higher lets a withdrawn grant live that much longer when authz is cut off.
 	Staleness config.Duration `yaml:"staleness,omitempty"`
+	// Decisions is how many allows are kept for texts that come again. Default
+	// 8192, some 16 MB when all are used. More of them save questions to authz.
+	Decisions int `yaml:"decisions,omitempty"`
 	// StatementBytes is the longest statement text. Default and most 1 MiB: authz
 	// takes no more.
 	StatementBytes int `yaml:"statement_bytes,omitempty"`
@@ -143,6 +146,7 @@ const (
 	defaultLogin          = 10 * time.Second
 	defaultDecision       = 200 * time.Millisecond
 	defaultStaleness      = time.Second
+	defaultDecisions      = 8192
 	maxStatementBytes     = 1 << 20
 	defaultPrepared       = 5000
 	defaultPreparedBytes  = 16 << 20
@@ -283,7 +287,7 @@ func (l *LimitsConfig) validate(p *config.Problems, path string) {
 	for _, n := range []struct {
 		key string
 		v   int
-	}{{"prepared", l.Prepared}, {"prepared_bytes", l.PreparedBytes}, {"sessions", l.Sessions}} {
+	}{{"decisions", l.Decisions}, {"prepared", l.Prepared}, {"prepared_bytes", l.PreparedBytes}, {"sessions", l.Sessions}} {
 		if n.v < 0 {
 			p.Addf(path+"."+n.key, "is not negative")
 		}

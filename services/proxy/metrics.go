@@ -19,7 +19,8 @@ type metrics struct {
 	sessions   telemetry.Counter
 	statements telemetry.Counter
 	refusals   telemetry.Counter
-	decisions  telemetry.BoundHistogram
+	asked      telemetry.BoundHistogram
+	cached     telemetry.BoundHistogram
 	gauges     []func()
 }
 
@@ -30,7 +31,8 @@ func newMetrics(t *telemetry.Telemetry, s *spool.Spool) *metrics {
 		sessions:   t.Counter(telemetry.SessionsTotal),
 		statements: t.Counter(telemetry.StatementsTotal),
 		refusals:   t.Counter(telemetry.RefusalsTotal),
-		decisions:  t.Histogram(telemetry.DecisionDuration).With("remote"),
+		asked:      t.Histogram(telemetry.DecisionDuration).With("remote"),
+		cached:     t.Histogram(telemetry.DecisionDuration).With("cache"),
 		gauges: []func(){
 			t.Gauge(telemetry.SpoolBytes, func() float64 { return float64(s.Bytes()) }),
 			t.Gauge(telemetry.SpoolLagRecords, func() float64 { return float64(s.Lag()) }),
@@ -48,9 +50,13 @@ func (m *metrics) stop() {
 func (m *metrics) ended(outcome string) { m.sessions.With(outcome).Add(1) }
 
 // Judged implements session.Observer.
-func (m *metrics) Judged(verdict authzv1.Verdict, reason authzv1.Reason, took time.Duration) {
+func (m *metrics) Judged(verdict authzv1.Verdict, reason authzv1.Reason, cached bool, took time.Duration) {
 	m.statements.With(telemetry.VerdictLabel(verdict), telemetry.ReasonLabel(reason)).Add(1)
-	m.decisions.Observe(took)
+	if cached {
+		m.cached.Observe(took)
+	} else {
+		m.asked.Observe(took)
+	}
 }
 
 // Refused implements session.Observer.

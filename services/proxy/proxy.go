@@ -49,13 +49,15 @@ type Proxy struct {
 	login     time.Duration
 	sessions  int64
 
-	authz   authzv1.AuthorizationServiceClient
-	audit   auditv1.AuditIngestServiceClient
-	fence   *decide.Fence
-	remote  *decide.Remote
-	watcher *decide.Watcher
-	cancels *cancel.Registry
-	spool   *spool.Spool
+	authz  authzv1.AuthorizationServiceClient
+	audit  auditv1.AuditIngestServiceClient
+	fence  *decide.Fence
+	remote *decide.Remote
+	// decisions is the remote authorizer behind the cache.
+	decisions decide.Authorizer
+	watcher   *decide.Watcher
+	cancels   *cancel.Registry
+	spool     *spool.Spool
 
 	open atomic.Int64
 }
@@ -88,8 +90,12 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	staleness := cfg.Limits.Staleness.Or(defaultStaleness)
 	p.fence = decide.NewFence(deps.System.Clock, staleness)
 	p.remote = decide.NewRemote(p.authz, p.fence, deps.System.Clock, log)
+	cached, err := decide.NewCache(p.remote, p.fence, or(cfg.Limits.Decisions, defaultDecisions))
+	if err != nil {
+		return nil, err
+	}
+	p.decisions = cached
 	p.watcher = decide.NewWatcher(p.authz, p.fence, cfg.Instance, staleness/watchPerStaleness, deps.System.Clock, log)
-	var err error
 	p.spool, err = spool.Open(spool.Config{Dir: cfg.Spool.Dir, Instance: cfg.Instance,
 		MaxBytes: or(cfg.Spool.MaxBytes, defaultSpoolBytes), Mode: or(cfg.Spool.Mode, spool.ModeGroup)},
 		spool.Deps{System: deps.System, Logger: log})

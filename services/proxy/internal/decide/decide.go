@@ -1,7 +1,8 @@
 // Package decide obtains decisions and says how long they hold.
 //
 // An Authorizer judges one protocol unit. Remote asks authz over one stream that
-// all sessions share. Watcher keeps a Fence up to date: the highest epoch seen
+// all sessions share; Cache stands in front of it and keeps allows for the exact
+// text. Watcher keeps a Fence up to date: the highest epoch seen
 // from any source, and the last moment at which it is known to have been the
 // newest. A decision may be used again while Fence.Holds says so, and never
 // otherwise: its epoch must be the highest seen in every component, its TTL must
@@ -55,9 +56,11 @@ type Request struct {
 	StatementID id.ID
 	Token       secret.Bytes
 	TokenHash   TokenHash
-	// Context is shared by a session's requests and never modified in place.
-	Context *authzv1.SessionContext
-	Kind    UnitKind
+	// Context is shared by a session's requests and never modified in place;
+	// ContextKey is its ContextKey, without which nothing is kept.
+	Context    *authzv1.SessionContext
+	ContextKey string
+	Kind       UnitKind
 	// Text is the SQL, or the body of a FunctionCall.
 	Text []byte
 	// ParameterTypes are the OIDs of a Parse.
@@ -85,8 +88,8 @@ type Decision struct {
 	// Expires is when the TTL runs out.
 	Expires time.Time
 	// Cacheable says that the decision may be used for another unit with the
-	// same text.
-	Cacheable bool
+	// same text; Cached that it was.
+	Cacheable, Cached bool
 }
 
 // Allowed reports whether the unit may be forwarded.

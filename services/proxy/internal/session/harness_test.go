@@ -116,8 +116,8 @@ func (m *memory) of(typ auditv1.EventType) []*auditv1.Event {
 // silent observes nothing.
 type silent struct{}
 
-func (silent) Judged(authzv1.Verdict, authzv1.Reason, time.Duration) {}
-func (silent) Refused(string)                                        {}
+func (silent) Judged(authzv1.Verdict, authzv1.Reason, bool, time.Duration) {}
+func (silent) Refused(string)                                              {}
 func (silent) Start(ctx context.Context, name telemetry.SpanName, _ ...attribute.KeyValue) (context.Context, trace.Span) {
 	return noop.NewTracerProvider().Tracer("").Start(ctx, string(name))
 }

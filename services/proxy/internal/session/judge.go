@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -99,21 +98,17 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	defer cancel()
 	began := s.System.Clock.Now()
 	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
-		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Context: s.p.Context,
+		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Context: s.p.Context, ContextKey: s.contextKey,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
 	})
-	verdict, reason := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE
+	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
 	if err == nil {
-		verdict, reason = d.Verdict, d.Reason
+		verdict, reason, cached = d.Verdict, d.Reason, d.Cached
 	}
-	s.observe(u, verdict, reason, s.System.Clock.Now().Sub(began))
-	return d, err
-}
-
-func (s *Session) observe(u *unit, verdict authzv1.Verdict, reason authzv1.Reason, took time.Duration) {
 	u.span.SetAttributes(telemetry.AttrVerdict.String(telemetry.VerdictLabel(verdict)),
-		telemetry.AttrReason.String(telemetry.ReasonLabel(reason)))
-	s.Observer.Judged(verdict, reason, took)
+		telemetry.AttrReason.String(telemetry.ReasonLabel(reason)), telemetry.AttrCache.Bool(cached))
+	s.Observer.Judged(verdict, reason, cached, s.System.Clock.Now().Sub(began))
+	return d, err
 }
 
 // refusalOf says which refusal a verdict REFUSE is.

@@ -87,8 +87,9 @@ type Backend interface {
 
 // Observer counts what sessions do. Methods must not block.
 type Observer interface {
-	// Judged counts a unit's verdict and how long it took.
-	Judged(verdict authzv1.Verdict, reason authzv1.Reason, took time.Duration)
+	// Judged counts a unit's verdict, whether it was kept from an earlier one, and
+	// how long it took.
+	Judged(verdict authzv1.Verdict, reason authzv1.Reason, cached bool, took time.Duration)
 	// Refused counts a refusal by its class.
 	Refused(class string)
 	// Start begins a span.
@@ -135,7 +136,9 @@ type Session struct {
 	Deps
 	p         Params
 	tokenHash decide.TokenHash
-	marker    string
+	// contextKey is the context's, empty when it has none.
+	contextKey string
+	marker     string
 
 	reader   *wire.Reader
 	toServer *bufio.Writer
@@ -167,6 +170,9 @@ func New(p Params, deps Deps) *Session {
 	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
 		names: stmt.NewTracker[*prepared](), stop: func() {}}
+	if key, err := decide.ContextKey(p.Context); err == nil {
+		s.contextKey = key
+	}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, wantWhole, s.flushClient)

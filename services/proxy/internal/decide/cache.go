@@ -1,0 +1,96 @@
+package decide
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"google.golang.org/protobuf/proto"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+)
+
+// maxCachedText is the longest text that is kept: longer ones are rare, seldom
+// repeat, and would push out thousands of short ones.
+const maxCachedText = 10000
+
+// cacheKey is everything that an answer depends on. Keys are compared in full, so
+// nothing can be found under a key that is merely alike. Each field of Request
+// that authz is sent is in it, but for those that name the request (session,
+// statement) and the token itself, which its hash stands for; a test walks the
+// fields.
+type cacheKey struct {
+	token TokenHash
+	// context is the whole session context, encoded: database, login, role,
+	// search_path, settings and all that may be added to it.
+	context string
+	kind    UnitKind
+	// types are the parameter types of a Parse, four bytes each.
+	types string
+	text  string
+}
+
+// Cache keeps allows for the exact text they were made for, and asks next for
+// everything else. What it holds is used only while the fence says that it
+// holds; nothing else is ever kept: no denial, no refusal, no error. Safe for
+// concurrent use.
+type Cache struct {
+	next    Authorizer
+	fence   *Fence
+	entries *lru.Cache[cacheKey, *Decision]
+}
+
+// NewCache returns a cache of so many entries in front of next.
+func NewCache(next Authorizer, fence *Fence, entries int) (*Cache, error) {
+	c, err := lru.New[cacheKey, *Decision](entries)
+	if err != nil {
+		return nil, errors.New("a decision cache needs at least one entry")
+	}
+	return &Cache{next: next, fence: fence, entries: c}, nil
+}
+
+// ContextKey encodes a session context for Request.ContextKey. Equal contexts
+// have equal encodings, and different ones different encodings: the encoding is
+// the message's own, with maps in order.
+func ContextKey(c *authzv1.SessionContext) (string, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	return string(b), nil
+}
+
+// Authorize returns the decision that is kept for the request, or next's.
+func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) {
+	if req.ContextKey == "" || len(req.Text) > maxCachedText || (req.Kind != UnitQuery && req.Kind != UnitParse) {
+		return c.next.Authorize(ctx, req)
+	}
+	key := cacheKey{token: req.TokenHash, context: req.ContextKey, kind: req.Kind, types: encodeTypes(req.ParameterTypes), text: string(req.Text)}
+	database := req.Context.GetDatabase()
+	if d, ok := c.entries.Get(key); ok {
+		if c.fence.Holds(d, database) {
+			return d, nil
+		}
+		c.entries.Remove(key)
+	}
+	d, err := c.next.Authorize(ctx, req)
+	if err != nil || !d.Allowed() || !d.Cacheable {
+		return d, err
+	}
+	kept := *d
+	kept.Cached = true
+	c.entries.Add(key, &kept)
+	return d, nil
+}
+
+func encodeTypes(types []uint32) string {
+	if len(types) == 0 {
+		return ""
+	}
+	b := make([]byte, 0, 4*len(types))
+	for _, t := range types {
+		b = binary.BigEndian.AppendUint32(b, t)
+	}
+	return string(b)
+}
