@@ -1,0 +1,229 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/secret"
+	"github.com/scopewire/scopewire/internal/sys"
+)
+
+// counted answers from a function and counts how often it was asked.
+type counted struct {
+	asked  int
+	answer func(*Request) (*Decision, error)
+}
+
+func (c *counted) Authorize(_ context.Context, req *Request) (*Decision, error) {
+	c.asked++
+	return c.answer(req)
+}
+
+func allowAt(fence *Fence, now time.Time, ttl time.Duration) *Decision {
+	e := &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{"db": 1}}
+	fence.Observe(e)
+	return &Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, Epoch: e, AsOf: now, Expires: now.Add(ttl), Cacheable: true}
+}
+
+func cacheRequest(t *testing.T) *Request {
+	t.Helper()
+	c := &authzv1.SessionContext{Database: "db", Login: "app", Role: "app", SearchPath: "public", Settings: map[string]string{"a": "1", "b": "2"}}
+	key, err := ContextKey(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Request{SessionID: id.ID{1}, StatementID: id.ID{2}, Token: secret.FromString("token"), TokenHash: TokenHash{3},
+		Context: c, ContextKey: key, Kind: UnitParse, Text: []byte("SELECT 1"), ParameterTypes: []uint32{23}}
+}
+
+func askCache(t *testing.T, c *Cache, req *Request) *Decision {
+	t.Helper()
+	d, err := c.Authorize(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func newCache(t *testing.T, next Authorizer, fence *Fence) *Cache {
+	t.Helper()
+	c, err := NewCache(next, fence, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Each field of Request is in the key, or stands on the list of those that an
+// answer does not depend on. A new field fails this test until somebody decides.
+func TestEveryFieldIsInTheKey(t *testing.T) {
+	clock := sys.OS().Clock
+	notInKey := []string{"SessionID", "StatementID", "Token"}
+	notKept := []string{"FunctionOID", "Arguments"} // Function calls are never kept.
+	change := map[string]func(*Request){
+		"TokenHash":      func(r *Request) { r.TokenHash[31]++ },
+		"Context":        func(r *Request) { r.Context.SearchPath = "other"; r.ContextKey, _ = ContextKey(r.Context) },
+		"ContextKey":     func(r *Request) { r.ContextKey += "x" },
+		"Kind":           func(r *Request) { r.Kind = UnitQuery },
+		"Text":           func(r *Request) { r.Text = []byte("SELECT 2") },
+		"ParameterTypes": func(r *Request) { r.ParameterTypes = []uint32{25} },
+	}
+	for i := range reflect.TypeFor[Request]().NumField() {
+		name := reflect.TypeFor[Request]().Field(i).Name
+		if slices.Contains(notInKey, name) || slices.Contains(notKept, name) {
+			continue
+		}
+		alter, ok := change[name]
+		if !ok {
+			t.Errorf("field %s is neither in the key nor known to be of no account", name)
+			continue
+		}
+		fence := NewFence(clock, time.Hour)
+		next := &counted{answer: func(*Request) (*Decision, error) { return allowAt(fence, clock.Now(), time.Hour), nil }}
+		c := newCache(t, next, fence)
+		askCache(t, c, cacheRequest(t))
+		if d := askCache(t, c, cacheRequest(t)); !d.Cached || next.asked != 1 {
+			t.Fatalf("the same request was asked %d times", next.asked)
+		}
+		other := cacheRequest(t)
+		alter(other)
+		if d := askCache(t, c, other); d.Cached || next.asked != 2 {
+			t.Errorf("a request with another %s found the decision", name)
+		}
+	}
+}
+
+// Every field of the session context changes its encoding.
+func TestContextKeyHoldsEveryField(t *testing.T) {
+	base, err := ContextKey(&authzv1.SessionContext{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := (&authzv1.SessionContext{}).ProtoReflect().Descriptor().Fields()
+	seen := map[string]bool{base: true}
+	for _, c := range []*authzv1.SessionContext{
+		{Generation: 1}, {Database: "x"}, {ServerVersionNum: 1}, {Login: "x"}, {Role: "x"}, {SearchPath: "x"},
+		{Settings: map[string]string{"x": "y"}}, {TemporaryRelations: []string{"x"}},
+		{PreparedStatements: map[string][]byte{"x": []byte("y")}}, {Cursors: map[string][]byte{"x": []byte("y")}},
+	} {
+		key, err := ContextKey(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[key] {
+			t.Errorf("%v has an encoding that was there", c)
+		}
+		seen[key] = true
+	}
+	if len(seen)-1 != fields.Len() {
+		t.Errorf("%d of %d fields are tried", len(seen)-1, fields.Len())
+	}
+}
+
+// Only allows are kept, and only while they hold.
+func TestWhatIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := sys.OS().Clock
+		fence := NewFence(clock, time.Second)
+		var answer func() (*Decision, error)
+		next := &counted{answer: func(*Request) (*Decision, error) { return answer() }}
+		c := newCache(t, next, fence)
+		allow := func() (*Decision, error) { return allowAt(fence, clock.Now(), 500*time.Millisecond), nil }
+		twice := func(name string, want int, a func() (*Decision, error)) {
+			t.Helper()
+			c.entries.Purge()
+			next.asked, answer = 0, a
+			for range 2 {
+				_, _ = c.Authorize(t.Context(), cacheRequest(t))
+			}
+			if next.asked != want {
+				t.Errorf("%s: asked %d times, want %d", name, next.asked, want)
+			}
+		}
+		twice("allow", 1, allow)
+		twice("deny", 2, func() (*Decision, error) {
+			d, err := allow()
+			d.Verdict = authzv1.Verdict_VERDICT_DENY
+			return d, err
+		})
+		twice("refuse", 2, func() (*Decision, error) {
+			d, err := allow()
+			d.Verdict = authzv1.Verdict_VERDICT_REFUSE
+			return d, err
+		})
+		twice("not cacheable", 2, func() (*Decision, error) {
+			d, err := allow()
+			d.Cacheable = false
+			return d, err
+		})
+		twice("error", 2, func() (*Decision, error) { return nil, errors.New("no") })
+
+		// The TTL counts from evaluation, not from use.
+		c.entries.Purge()
+		next.asked, answer = 0, allow
+		for range 4 {
+			askCache(t, c, cacheRequest(t))
+			time.Sleep(200 * time.Millisecond)
+		}
+		if next.asked != 2 {
+			t.Errorf("asked %d times in 800 ms with a TTL of 500 ms, want 2", next.asked)
+		}
+		// A higher epoch ends what was kept.
+		c.entries.Purge()
+		next.asked = 0
+		askCache(t, c, cacheRequest(t))
+		fence.Observe(&authzv1.Epoch{Policy: 2, Catalog: map[string]uint64{"db": 1}})
+		askCache(t, c, cacheRequest(t))
+		if next.asked != 2 {
+			t.Errorf("a decision outlived its epoch")
+		}
+	})
+}
+
+func TestLongTextsAndFunctionCallsAreNotKept(t *testing.T) {
+	clock := sys.OS().Clock
+	fence := NewFence(clock, time.Hour)
+	next := &counted{answer: func(*Request) (*Decision, error) { return allowAt(fence, clock.Now(), time.Hour), nil }}
+	c := newCache(t, next, fence)
+	long, call, bare := cacheRequest(t), cacheRequest(t), cacheRequest(t)
+	long.Text = []byte(strings.Repeat("x", maxCachedText+1))
+	call.Kind = UnitFunctionCall
+	bare.ContextKey = ""
+	for _, r := range []*Request{long, call, bare} {
+		askCache(t, c, r)
+		askCache(t, c, r)
+	}
+	if next.asked != 6 || c.entries.Len() != 0 {
+		t.Errorf("asked %d times, %d kept", next.asked, c.entries.Len())
+	}
+}
+
+func BenchmarkCacheHit(b *testing.B) {
+	clock := sys.OS().Clock
+	fence := NewFence(clock, time.Hour)
+	next := &counted{answer: func(*Request) (*Decision, error) { return allowAt(fence, clock.Now(), time.Hour), nil }}
+	c, err := NewCache(next, fence, 16)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := &authzv1.SessionContext{Database: "db", Login: "app"}
+	key, err := ContextKey(ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req := &Request{Context: ctx, ContextKey: key, Kind: UnitQuery, Text: []byte("SELECT abalance FROM pgbench_accounts WHERE aid = 12345")}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Authorize(b.Context(), req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
