@@ -1,0 +1,114 @@
+package bypass_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/scopewire/scopewire/cmd/scopewire/demo"
+	"github.com/scopewire/scopewire/test/cluster"
+)
+
+// sameGrants makes a role that holds in PostgreSQL what the attacker's token holds
+// in the policy.
+const sameGrants = `
+CREATE ROLE mallory LOGIN;
+GRANT SELECT ON orders, order_items, all_employees, order_totals, salary_report, guarded TO mallory;
+GRANT SELECT (id, name) ON customers TO mallory;
+`
+
+// direct opens a session at the server itself as that role, without Scopewire.
+func direct(t *testing.T) *pgconn.PgConn {
+	t.Helper()
+	w := cluster.Start(t, demo.Config{SQL: traps + sameGrants, WithoutServices: true})
+	conn, err := pgconn.Connect(t.Context(), w.Postgres.ConnString(demo.Database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	if _, err := conn.Exec(t.Context(), "SET SESSION AUTHORIZATION mallory").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// TestPostgresRefusesTheSameReads: an attack on rows or columns that the token does
+// not cover is refused by PostgreSQL as well, to a role with the same grants; or the
+// case says why it is not.
+func TestPostgresRefusesTheSameReads(t *testing.T) {
+	conn := direct(t)
+	for _, c := range load(t, "read.yaml") {
+		t.Run(c.Name, func(t *testing.T) {
+			query, parse := run(t, conn, c.SQL)
+			refused := query == "42501" && (parse == "42501" || parse == "42601")
+			if refused == (c.Why != "") {
+				t.Errorf("%s\nas a Query %q, as a Parse %q; why: %q", c.SQL, query, parse, c.Why)
+			}
+			run(t, conn, "ROLLBACK")
+		})
+	}
+}
+
+// TestPostgresAllowsTheSameStatements: what this suite calls legitimate is what such
+// a role may run.
+func TestPostgresAllowsTheSameStatements(t *testing.T) {
+	conn := direct(t)
+	for _, c := range load(t, "allow.yaml") {
+		t.Run(c.Name, func(t *testing.T) {
+			if query, parse := run(t, conn, c.SQL); query != "" || parse != "" && parse != "42601" {
+				t.Errorf("%s\nas a Query %q, as a Parse %q", c.SQL, query, parse)
+			}
+			run(t, conn, "ROLLBACK")
+		})
+	}
+}
+
+// twin is a pair of texts of which one names what exists and is not granted, the
+// other what does not exist.
+type twin struct {
+	Name    string `yaml:"name"`
+	SQL     string `yaml:"sql"`
+	Missing string `yaml:"missing"`
+}
+
+// answer is what a client sees of a text, without the reference.
+func answer(t *testing.T, conn *pgconn.PgConn, sql string, parse bool) string {
+	t.Helper()
+	var err error
+	if parse {
+		_, err = conn.ExecParams(t.Context(), sql, nil, nil, nil, nil).Close()
+	} else {
+		_, err = conn.Exec(t.Context(), sql).ReadAll()
+	}
+	if err == nil {
+		return "no error"
+	}
+	e := asPgError(t, err, sql)
+	detail := e.Detail
+	if strings.HasPrefix(detail, "Reference: ") {
+		detail = "a reference"
+	}
+	return strings.Join([]string{e.Severity, e.Code, e.Message, detail, e.Hint, e.Where, e.SchemaName, e.TableName, e.ColumnName,
+		e.DataTypeName, e.ConstraintName, fmt.Sprint(e.Position), fmt.Sprint(e.InternalPosition)}, "|")
+}
+
+// TestHiddenLooksMissing: what is not granted cannot be told from what does not exist.
+func TestHiddenLooksMissing(t *testing.T) {
+	conn := cluster.Connect(t, world(t), "mallory").PgConn()
+	for _, c := range loadTwins(t, "twins.yaml") {
+		t.Run(c.Name, func(t *testing.T) {
+			for _, parse := range []bool{false, true} {
+				hidden, missing := answer(t, conn, c.SQL, parse), answer(t, conn, c.Missing, parse)
+				if hidden != missing {
+					t.Errorf("%s\n%s\n%s\n%s", c.SQL, hidden, c.Missing, missing)
+				}
+				if hidden == "no error" {
+					t.Errorf("%s is no attack", c.SQL)
+				}
+			}
+		})
+	}
+}
