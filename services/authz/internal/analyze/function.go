@@ -191,6 +191,9 @@ func (a *analyzer) callInFrom(s *scope, f *pg_query.FuncCall) (catalog.OID, erro
 	if err := a.call(s, f); err != nil {
 		return 0, err
 	}
+	if namesType(f) {
+		return 0, denyLookUp()
+	}
 	if len(f.Args) != 1 {
 		return 0, nil
 	}
