@@ -18,6 +18,7 @@ import (
 	"github.com/scopewire/scopewire/internal/auditview"
 	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/rpc"
+	"github.com/scopewire/scopewire/services/audit"
 )
 
 // auditCommand reads the audit store.
@@ -70,7 +71,8 @@ func (c *auditCommand) client(g *global) (auditv1.AuditQueryServiceClient, func(
 		cfg.Address = "unix:" + path
 	}
 	cfg.InsecureLoopback = cfg.TLS.IsZero()
-	conn, err := rpc.Dial(cfg, rpc.ClientDeps{Clock: g.system.Clock, Net: g.system.Net, FS: g.system.FS, Server: rpc.Audit})
+	conn, err := rpc.Dial(cfg, rpc.ClientDeps{Clock: g.system.Clock, Net: g.system.Net, FS: g.system.FS, Server: rpc.Audit,
+		ReceiveLimit: audit.QueryReceiveLimit})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,39 +86,59 @@ func (c *auditList) Run(g *global, parent *commands) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	req := &auditv1.ListEventsRequest{PageSize: c.Limit, Subject: c.Subject}
+	req, err := c.request(g)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(g.ctx, auditTimeout)
+	defer cancel()
+	var events []*auditv1.StoredEvent
+	for uint32(len(events)) < c.Limit { //nolint:gosec // G115: at most Limit.
+		req.PageSize = min(c.Limit-uint32(len(events)), maxPage) //nolint:gosec // G115: at most Limit.
+		resp, err := client.ListEvents(ctx, req)
+		if err != nil {
+			return auditError(err)
+		}
+		events = append(events, resp.GetEvents()...)
+		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if !c.JSON {
+		return auditview.Table(os.Stdout, events)
+	}
+	for _, ev := range events {
+		if err := auditview.JSON(os.Stdout, ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxPage is the most events that the service returns at once.
+const maxPage = 1000
+
+// request is what the flags ask for.
+func (c *auditList) request(g *global) (*auditv1.ListEventsRequest, error) {
+	req := &auditv1.ListEventsRequest{Subject: c.Subject}
 	for _, t := range c.Type {
 		v, ok := auditv1.EventType_value["EVENT_TYPE_"+strings.ToUpper(t)]
 		if !ok {
-			return fmt.Errorf("there is no event type %q", t)
+			return nil, fmt.Errorf("there is no event type %q", t)
 		}
 		req.Types = append(req.Types, auditv1.EventType(v))
 	}
 	if c.Session != "" {
 		session, err := id.Parse(c.Session)
 		if err != nil {
-			return fmt.Errorf("--session: %w", err)
+			return nil, fmt.Errorf("--session: %w", err)
 		}
 		req.SessionId = session[:]
 	}
 	if c.Since > 0 {
 		req.Since = timestamppb.New(g.system.Clock.Now().Add(-c.Since))
 	}
-	ctx, cancel := context.WithTimeout(g.ctx, auditTimeout)
-	defer cancel()
-	resp, err := client.ListEvents(ctx, req)
-	if err != nil {
-		return auditError(err)
-	}
-	if c.JSON {
-		for _, ev := range resp.GetEvents() {
-			if err := auditview.JSON(os.Stdout, ev); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return auditview.Table(os.Stdout, resp.GetEvents())
+	return req, nil
 }
 
 // Run implements the command.

@@ -26,6 +26,11 @@ import (
 	"github.com/scopewire/scopewire/services/proxy/internal/upstream"
 )
 
+// AuditSendLimit is the send limit that the connection to the audit service needs,
+// in bytes: the spool closes a batch with the record that takes it over 1 MiB, and
+// a record has at most 1 MiB.
+const AuditSendLimit = 4 << 20
+
 // Deps are what a proxy works with.
 type Deps struct {
 	System sys.System

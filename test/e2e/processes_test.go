@@ -133,6 +133,12 @@ func TestThreeProcesses(t *testing.T) {
 				t.Fatalf("without audit: %q", got)
 			}
 		}
+		// Events that are large, and together more than a batch.
+		for i := range 6 {
+			if got := s.state(fmt.Sprintf("SELECT %d AS \"%s\"", i, strings.Repeat("x", 400<<10))); got != "" {
+				t.Fatalf("a large statement without audit: %q", got)
+			}
+		}
 		_, err := s.PgConn().Exec(t.Context(), "SELECT name FROM employees").ReadAll()
 		ref := reference(t, err)
 		p.Audit.Start()

@@ -127,7 +127,7 @@ func (s *Stack) build() error {
 	if err != nil {
 		return fmt.Errorf("authz: %w", err)
 	}
-	auditConn, err := s.host(s.cfg.Audit.Listen, audit.ReceiveLimit, rpc.Audit, s.audit.Register)
+	auditConn, err := s.host(s.cfg.Audit.Listen, max(audit.ReceiveLimit, audit.QueryReceiveLimit), rpc.Audit, s.audit.Register)
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	"github.com/scopewire/scopewire/internal/program"
 	"github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/sys"
 )
@@ -33,12 +34,12 @@ func TestServesAndStops(t *testing.T) {
 	name := write(t, "listen: {address: '"+address+"', insecure_loopback: true}\nstore: {directory: '"+dir+"/store'}\nadmin: {address: '127.0.0.1:0'}\n"+
 		"telemetry: {log: {level: error}}\n")
 	system := sys.OS()
-	if err := run(t.Context(), flags{Config: name, Check: true}, system); err != nil {
+	if err := run(t.Context(), program.Flags{Config: name, Check: true}, system); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, flags{Config: name}, system) }()
+	go func() { done <- run(ctx, program.Flags{Config: name}, system) }()
 	conn, err := rpc.Dial(rpc.ClientConfig{Address: address, InsecureLoopback: true}, rpc.ClientDeps{Clock: system.Clock, Net: system.Net, FS: system.FS})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,7 @@ func TestServesAndStops(t *testing.T) {
 		t.Error(err)
 	}
 	// A second process does not get to the store.
-	if err := run(t.Context(), flags{Config: name}, system); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := run(t.Context(), program.Flags{Config: name}, system); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Error(err)
 	}
 	cancel()
@@ -65,11 +66,11 @@ func TestBadConfiguration(t *testing.T) {
 		"listen: {adress: x}\n": "adress",
 		"store: {}\n":           "2 problems",
 	} {
-		if err := run(t.Context(), flags{Config: write(t, text)}, sys.OS()); err == nil || !strings.Contains(err.Error(), want) {
+		if err := run(t.Context(), program.Flags{Config: write(t, text)}, sys.OS()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if err := run(t.Context(), flags{Config: "/nowhere"}, sys.OS()); err == nil {
+	if err := run(t.Context(), program.Flags{Config: "/nowhere"}, sys.OS()); err == nil {
 		t.Error("no error")
 	}
 }

@@ -6,15 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/program"
 	"github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/internal/telemetry"
@@ -37,48 +33,34 @@ func (c *fileConfig) Validate(p *config.Problems) {
 }
 
 func main() {
-	var flags struct {
-		Config  string           `short:"c" required:"" type:"path" help:"Configuration file (YAML)."`
-		Check   bool             `help:"Check the configuration and exit."`
-		Version kong.VersionFlag `help:"Print the version and exit."`
-	}
-	kong.Parse(&flags, kong.Name("scopewire-authz"), kong.Vars{"version": version},
-		kong.Description("Decides which statements the scopes of an OAuth token allow."))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, flags.Config, flags.Check); err != nil {
-		fmt.Fprintln(os.Stderr, "scopewire-authz:", err)
-		stop()
-		os.Exit(1) //nolint:gocritic // stop has run.
-	}
+	program.Main("scopewire-authz", "Decides which statements the scopes of an OAuth token allow.", version, run)
 }
 
-func run(ctx context.Context, path string, check bool) (err error) {
+func run(ctx context.Context, f program.Flags) error {
 	system := sys.OS()
 	var cfg fileConfig
-	if err := config.Load(system.FS, path, &cfg); err != nil {
+	if err := config.Load(system.FS, f.Config, &cfg); err != nil {
 		return err
 	}
-	if check {
+	if f.Check {
+		if err := authz.CheckPolicy(system.FS, cfg.Policy.File); err != nil {
+			return err
+		}
 		fmt.Println("configuration ok")
 		return nil
 	}
-	t, err := telemetry.Setup(cfg.Telemetry, telemetry.Deps{Service: "scopewire-authz", Version: version,
-		Log: os.Stderr, Rand: system.Rand, Net: system.Net, FS: system.FS})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, t.Shutdown(flush))
-	}()
+	return program.Observed(cfg.Telemetry, system, "scopewire-authz", version, "", func(t *telemetry.Telemetry) error {
+		return serve(ctx, cfg.Config, system, t)
+	})
+}
+
+func serve(ctx context.Context, cfg authz.Config, system sys.System, t *telemetry.Telemetry) error {
 	server, err := rpc.NewServer(cfg.Listen, rpc.ServerDeps{Clock: system.Clock, Net: system.Net, FS: system.FS,
 		Log: t.Log(), Tracer: t.TracerProvider()})
 	if err != nil {
 		return err
 	}
-	a, err := authz.New(cfg.Config, authz.Deps{System: system, Telemetry: t})
+	a, err := authz.New(cfg, authz.Deps{System: system, Telemetry: t})
 	if err != nil {
 		return err
 	}

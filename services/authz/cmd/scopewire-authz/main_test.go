@@ -14,6 +14,7 @@ import (
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/program"
 	"github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/sys"
 )
@@ -61,7 +62,7 @@ func TestServesAndStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, file, false) }()
+	go func() { done <- run(ctx, program.Flags{Config: file}) }()
 
 	machine := sys.OS()
 	conn, err := rpc.Dial(rpc.ClientConfig{Address: "unix:" + socket, InsecureLoopback: true}, rpc.ClientDeps{
@@ -94,16 +95,16 @@ func TestServesAndStops(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	good, _ := install(t, nil)
-	if err := run(t.Context(), good, true); err != nil {
+	if err := run(t.Context(), program.Flags{Config: good, Check: true}); err != nil {
 		t.Error(err)
 	}
 	bad, _ := install(t, func(s string) string { return strings.Replace(s, "policy:", "polices:", 1) })
 	for _, check := range []bool{true, false} {
-		if err := run(t.Context(), bad, check); err == nil || !strings.Contains(err.Error(), "polices") {
+		if err := run(t.Context(), program.Flags{Config: bad, Check: check}); err == nil || !strings.Contains(err.Error(), "polices") {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := run(t.Context(), bad+".missing", true); err == nil {
+	if err := run(t.Context(), program.Flags{Config: bad + ".missing", Check: true}); err == nil {
 		t.Error("a missing file is fine")
 	}
 }

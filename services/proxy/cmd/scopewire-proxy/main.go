@@ -6,15 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/program"
 	"github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/internal/telemetry"
@@ -37,42 +33,25 @@ func (c *fileConfig) Validate(p *config.Problems) {
 }
 
 func main() {
-	var flags struct {
-		Config  string           `short:"c" required:"" type:"path" help:"Configuration file (YAML)."`
-		Check   bool             `help:"Check the configuration and exit."`
-		Version kong.VersionFlag `help:"Print the version and exit."`
-	}
-	kong.Parse(&flags, kong.Name("scopewire-proxy"), kong.Vars{"version": version},
-		kong.Description("PostgreSQL proxy that enforces OAuth scopes per statement."))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, flags.Config, flags.Check); err != nil {
-		fmt.Fprintln(os.Stderr, "scopewire-proxy:", err)
-		stop()
-		os.Exit(1) //nolint:gocritic // stop has run.
-	}
+	program.Main("scopewire-proxy", "PostgreSQL proxy that enforces OAuth scopes per statement.", version, run)
 }
 
-func run(ctx context.Context, path string, check bool) (err error) {
+func run(ctx context.Context, f program.Flags) error {
 	system := sys.OS()
 	var cfg fileConfig
-	if err := config.Load(system.FS, path, &cfg); err != nil {
+	if err := config.Load(system.FS, f.Config, &cfg); err != nil {
 		return err
 	}
-	if check {
+	if f.Check {
 		fmt.Println("configuration ok")
 		return nil
 	}
-	t, err := telemetry.Setup(cfg.Telemetry, telemetry.Deps{Service: "scopewire-proxy", Version: version,
-		Instance: cfg.Instance, Log: os.Stderr, Rand: system.Rand, Net: system.Net, FS: system.FS})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, t.Shutdown(flush))
-	}()
+	return program.Observed(cfg.Telemetry, system, "scopewire-proxy", version, cfg.Instance, func(t *telemetry.Telemetry) error {
+		return serve(ctx, cfg.Config, system, t)
+	})
+}
+
+func serve(ctx context.Context, cfg proxy.Config, system sys.System, t *telemetry.Telemetry) (err error) {
 	deps := rpc.ClientDeps{Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(), Tracer: t.TracerProvider()}
 	deps.Server = rpc.Authz
 	authz, err := rpc.Dial(cfg.Authz, deps)
@@ -80,13 +59,13 @@ func run(ctx context.Context, path string, check bool) (err error) {
 		return fmt.Errorf("authz: %w", err)
 	}
 	defer func() { err = errors.Join(err, authz.Close()) }()
-	deps.Server = rpc.Audit
+	deps.Server, deps.SendLimit = rpc.Audit, proxy.AuditSendLimit
 	audit, err := rpc.Dial(cfg.Audit, deps)
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
-	p, err := proxy.New(cfg.Config, proxy.Deps{System: system, Telemetry: t, Authz: authz, Audit: audit})
+	p, err := proxy.New(cfg, proxy.Deps{System: system, Telemetry: t, Authz: authz, Audit: audit})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// Batches end at whichever comes first.
+	// Batches end at whichever comes first. A batch has at most one record more
+	// than batchBytes.
 	batchRecords = 512
 	batchBytes   = 1 << 20
 	// Reconnects to the audit service wait between these bounds.
