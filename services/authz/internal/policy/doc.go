@@ -18,6 +18,12 @@
 //  4. Usage of a schema is covered when anything in it is granted.
 //  5. Nothing else is covered.
 //
+// A rule names a relation as a statement reaches it. Rows of a partition or an
+// inheritance child that are read through the parent are read by the parent's
+// right, as PostgreSQL checks it (expand_inherited_rtentry asks for no right on
+// children): neither a grant nor a deny of the child counts there. Who must not
+// read a child's rows is not to be granted the parent, or a deny names both.
+//
 // Wildcards of a grant never cover admin, schemas whose name begins with pg_,
 // information_schema, and the settings role and session_authorization. What is
 // to be granted there is named in full.

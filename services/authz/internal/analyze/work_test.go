@@ -1,0 +1,24 @@
+package analyze
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// TestNamesOutOfViewCost: a long join hides the names within it, but each reference
+// passes over them all the same.
+func TestNamesOutOfViewCost(t *testing.T) {
+	joins := strings.Repeat(" CROSS JOIN (SELECT) q", 100)
+	text := "SELECT 1 FROM (SELECT 1 AS z) y" + joins + " WHERE 1 IN (z" + strings.Repeat(", z", 999) + ")"
+	for _, tc := range []struct {
+		work int
+		want access.Outcome
+	}{{200_000, access.Judge}, {50_000, access.Refused}} {
+		got := Analyze(Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: tc.work}}, fixture().index())
+		if got.Outcome != tc.want {
+			t.Errorf("with %d: outcome %v, %s", tc.work, got.Outcome, got.Detail)
+		}
+	}
+}
