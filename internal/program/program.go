@@ -27,16 +27,17 @@ type Flags struct {
 
 // Main parses the flags and runs the program until it ends or a signal asks it
 // to: SIGINT and SIGTERM end ctx, and a second one ends the process at once. An
-// error is printed in one piece, and makes the exit status 1.
-func Main(name, description, version string, run func(ctx context.Context, f Flags) error) {
+// error is printed in one piece. It returns the exit status.
+func Main(name, description, version string, run func(ctx context.Context, f Flags) error) int {
 	var f Flags
 	kong.Parse(&f, kong.Name(name), kong.Description(description), kong.Vars{"version": version})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, f); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // lastSpans is how long the last spans may take to be delivered.

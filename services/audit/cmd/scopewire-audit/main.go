@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,9 +22,9 @@ import (
 var version = "dev"
 
 func main() {
-	program.Main("scopewire-audit", "Keeps Scopewire's audit events.", version, func(ctx context.Context, f program.Flags) error {
+	os.Exit(program.Main("scopewire-audit", "Keeps Scopewire's audit events.", version, func(ctx context.Context, f program.Flags) error {
 		return run(ctx, f, sys.OS())
-	})
+	}))
 }
 
 func run(ctx context.Context, f program.Flags, system sys.System) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,7 +34,7 @@ func (c *fileConfig) Validate(p *config.Problems) {
 }
 
 func main() {
-	program.Main("scopewire-proxy", "PostgreSQL proxy that enforces OAuth scopes per statement.", version, run)
+	os.Exit(program.Main("scopewire-proxy", "PostgreSQL proxy that enforces OAuth scopes per statement.", version, run))
 }
 
 func run(ctx context.Context, f program.Flags) error {
