@@ -205,11 +205,18 @@ func (a *analyzer) callInFrom(s *scope, f *pg_query.FuncCall) (catalog.OID, erro
 func (a *analyzer) shownType(s *scope, node *pg_query.Node) (catalog.OID, error) {
 	if node.GetAArrayExpr() != nil {
 		// An array of whatever its elements are. One composite among literals makes them
-		// all composites, so that only literals will do.
-		elements := node.GetAArrayExpr().Elements
-		for _, element := range elements {
-			if element.GetAConst() == nil {
+		// all composites, so that every element must be a literal or of a type that is
+		// plain to see.
+		for _, element := range node.GetAArrayExpr().Elements {
+			if element.GetAConst() != nil {
+				continue
+			}
+			if element.GetColumnRef() == nil && element.GetTypeCast() == nil {
 				return 0, nil
+			}
+			typ, err := a.shownType(s, element)
+			if err != nil || !a.plain(typ) {
+				return 0, err
 			}
 		}
 		return typeTextArray, nil
@@ -236,8 +243,17 @@ func (a *analyzer) plainArray(oid catalog.OID) bool {
 	if t == nil || t.Element == 0 {
 		return false
 	}
-	element := a.snap.TypeByOID(t.Element)
-	return element != nil && element.Kind == 'e'
+	return a.plain(t.Element)
+}
+
+// plain reports whether a type is a built-in one of the list or an enum: no
+// composite, and no domain over one.
+func (a *analyzer) plain(oid catalog.OID) bool {
+	if _, ok := a.types.byOID[oid]; ok {
+		return true
+	}
+	t := a.snap.TypeByOID(oid)
+	return t != nil && t.Kind == 'e'
 }
 
 // definedColumns reads a column definition list: names with types.
