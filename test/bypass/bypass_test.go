@@ -81,18 +81,18 @@ func world(t *testing.T) *demo.World {
 	})
 }
 
-func load(t *testing.T, name string) []testCase { return read[testCase](t, name) }
+func load(t *testing.T, name string) []testCase { return read[[]testCase](t, name) }
 
-func loadTwins(t *testing.T, name string) []twin { return read[twin](t, name) }
+func loadTwins(t *testing.T, name string) []twin { return read[[]twin](t, name) }
 
 // read reads a file of cases.
-func read[T any](t *testing.T, name string) []T {
+func read[T any](t *testing.T, name string) T {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []T
+	var cases T
 	if err := yaml.UnmarshalWithOptions(b, &cases, yaml.Strict()); err != nil {
 		t.Fatal(yaml.FormatError(err, false, true))
 	}

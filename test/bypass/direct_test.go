@@ -112,3 +112,40 @@ func TestHiddenLooksMissing(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingThatPostgresRefuses puts many expressions into many places. What
+// PostgreSQL refuses to a role with the same grants must not come through, and what
+// comes through must run.
+func TestNothingThatPostgresRefuses(t *testing.T) {
+	server, proxy := direct(t), cluster.Connect(t, world(t), "mallory").PgConn()
+	cross := read[struct {
+		Frames    []string `yaml:"frames"`
+		Fragments []string `yaml:"fragments"`
+	}](t, "cross.yaml")
+	allowed := 0
+	for _, frame := range cross.Frames {
+		for _, fragment := range cross.Fragments {
+			sql := strings.ReplaceAll(frame, "%s", fragment)
+			theirs, ours := code(t, server, sql), code(t, proxy, sql)
+			if theirs == "42501" && ours != "42501" || theirs != "" && ours == "" {
+				t.Errorf("%s\nPostgreSQL %q, Scopewire %q", sql, theirs, ours)
+			}
+			if ours == "" {
+				allowed++
+			}
+		}
+	}
+	if statements := len(cross.Frames) * len(cross.Fragments); allowed < statements/10 {
+		t.Errorf("%d of %d came through: that shows nothing", allowed, statements)
+	}
+}
+
+// code is the SQLSTATE of a Query, empty for none.
+func code(t *testing.T, conn *pgconn.PgConn, sql string) string {
+	t.Helper()
+	_, err := conn.Exec(t.Context(), sql).ReadAll()
+	if err == nil {
+		return ""
+	}
+	return asPgError(t, err, sql).Code
+}
