@@ -74,8 +74,18 @@ func world(t *testing.T) *demo.World {
     - actions: [select]
       objects: [public.customers]
       columns: [id, name]
+  writer:
+    - {actions: [select], objects: [public.orders], columns: [id, status]}
+    - {actions: [update], objects: [public.orders], columns: [status]}
+    - {actions: [insert], objects: [public.orders], columns: [id, customer_id, total]}
+    - {actions: [select], objects: [public.order_items], columns: [order_id]}
+    - {actions: [delete], objects: [public.order_items]}
+    - {actions: [select], objects: [public.customers], columns: [id, name]}
 `,
-		Users: []demo.User{{Name: "mallory", Scopes: []string{"attacker"}, About: "the attacker"}},
+		Users: []demo.User{
+			{Name: "mallory", Scopes: []string{"attacker"}, About: "the attacker"},
+			{Name: "wanda", Scopes: []string{"writer"}, About: "an attacker who may write some columns"},
+		},
 		// Everything that reaches the server is in its log.
 		PostgresSettings: map[string]string{"log_statement": "all", "log_min_error_statement": "error"},
 	})
