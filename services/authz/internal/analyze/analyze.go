@@ -256,10 +256,12 @@ func (a *analyzer) touched(reads bool) []access.Access {
 	return all
 }
 
-// spend charges name look-ups.
+// spend charges name look-ups. How far binding came depends on what was found, so
+// that the refusal is told only to whom all of it is granted.
 func (a *analyzer) spend(n int) error {
 	if a.work -= n + 1; a.work < 0 {
-		return refuse(access.Limit, stateTooComplex, limitWork)
+		return &verdict{outcome: access.Refused, reason: access.Limit, detail: limitWork, hidesUnit: true,
+			err: access.Error{SQLState: stateTooComplex, Message: limitWork}}
 	}
 	return nil
 }

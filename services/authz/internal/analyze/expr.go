@@ -151,7 +151,9 @@ func constType(c *pg_query.A_Const) catalog.OID {
 // it is repeated.
 func (a *analyzer) param(p *pg_query.ParamRef) (catalog.OID, error) {
 	if !a.in.Parse || p.Number <= 0 {
-		return 0, fail(access.Undefined, stateUndefinedParam, fmt.Sprintf("there is no parameter $%d", p.Number), errorPosition(a.text, p.Location))
+		// Hidden, because it comes after what the statement names: it would tell that
+		// all of that was found.
+		return 0, hide(stateUndefinedParam, fmt.Sprintf("there is no parameter $%d", p.Number), errorPosition(a.text, p.Location))
 	}
 	if int(p.Number) > len(a.in.ParameterTypes) || a.in.ParameterTypes[p.Number-1] == 0 {
 		return typeUnknown, nil

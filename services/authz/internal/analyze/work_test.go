@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 )
 
@@ -20,5 +22,18 @@ func TestNamesOutOfViewCost(t *testing.T) {
 		if got.Outcome != tc.want {
 			t.Errorf("with %d: outcome %v, %s", tc.work, got.Outcome, got.Detail)
 		}
+	}
+}
+
+// TestWorkLimitHidesWhatWasFound: the refusal comes after the names that were found,
+// so that it may be told only to whom they are granted.
+func TestWorkLimitHidesWhatWasFound(t *testing.T) {
+	text := "SELECT 1 FROM hr.salaries, (SELECT 1 AS z) y WHERE 1 IN (z" + strings.Repeat(", z", 999) + ")"
+	got := Analyze(Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: 1000}}, fixture().index())
+	want := []access.Access{{Action: access.Select, AllColumns: true,
+		Named:    access.Object{Kind: access.Table, Schema: "hr", Name: "salaries"},
+		Resolved: access.Object{Kind: access.Table, Schema: "hr", Name: "salaries"}}}
+	if diff := cmp.Diff(want, got.Requires); diff != "" || got.Outcome != access.Refused {
+		t.Errorf("outcome %v, (-want +got)\n%s", got.Outcome, diff)
 	}
 }

@@ -43,6 +43,10 @@ func (g *Grants) Decide(a access.Analysis) Decision {
 	case access.Failed:
 		return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
 	case access.Refused:
+		// A limit that was met after names were looked up tells that they were found.
+		if r, ok := g.uncoveredOf(a.Requires); ok {
+			return deny(access.UnknownObject, displayAccess(r))
+		}
 		return Decision{Refused: true, Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
 	case access.Denied:
 		return deny(a.Reason, a.Detail)
@@ -87,12 +91,20 @@ func (g *Grants) judgeHidden(a access.Analysis) Decision {
 	if a.Error.SQLState == "" {
 		return deny(access.UnknownObject, "analysis hides an error that it does not give")
 	}
-	for _, r := range a.Requires {
-		if v, _ := g.judge(r); v != covered {
-			return deny(access.UnknownObject, displayAccess(r))
-		}
+	if r, ok := g.uncoveredOf(a.Requires); ok {
+		return deny(access.UnknownObject, displayAccess(r))
 	}
 	return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+}
+
+// uncoveredOf returns the first access that is not covered, if there is one.
+func (g *Grants) uncoveredOf(accesses []access.Access) (access.Access, bool) {
+	for _, r := range accesses {
+		if v, _ := g.judge(r); v != covered {
+			return r, true
+		}
+	}
+	return access.Access{}, false
 }
 
 // Covers reports whether an access is allowed, and by which rule of the policy

@@ -168,6 +168,16 @@ scopes:
 			Decision{Refused: true, Reason: access.Limit, Failed: &access.Error{SQLState: "54000"}},
 		},
 		{
+			"a limit met after what is granted was found",
+			access.Analysis{Outcome: access.Refused, Reason: access.Limit, Error: access.Error{SQLState: "54001"}, Requires: []access.Access{table("public")}},
+			Decision{Refused: true, Reason: access.Limit, Failed: &access.Error{SQLState: "54001"}},
+		},
+		{
+			"a limit met after what is not granted was found",
+			access.Analysis{Outcome: access.Refused, Reason: access.Limit, Error: access.Error{SQLState: "54001"}, Requires: []access.Access{table("public"), table("private")}},
+			Decision{Reason: access.UnknownObject, Detail: "select on private.t"},
+		},
+		{
 			"a missing name that a wildcard covers",
 			access.Analysis{Outcome: access.Hidden, Reason: access.Undefined, Error: undefined, Requires: []access.Access{table("public")}},
 			Decision{Reason: access.Undefined, Failed: &undefined},
