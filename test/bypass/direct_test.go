@@ -102,7 +102,12 @@ func answer(t *testing.T, conn *pgconn.PgConn, sql string, parse bool) string {
 // TestHiddenLooksMissing: what is not granted cannot be told from what does not exist.
 func TestHiddenLooksMissing(t *testing.T) {
 	conn := cluster.Connect(t, world(t), "mallory").PgConn()
-	for _, c := range loadTwins(t, "twins.yaml") {
+	// More names than the limit allows: a refusal, if binding came that far.
+	tooMany := ", (SELECT " + strings.Repeat("1 AS x, ", 1600) + "1 AS y ORDER BY " + strings.Repeat("1 + 1, ", 20_000) + "1) q"
+	twins := append(loadTwins(t, "twins.yaml"),
+		twin{Name: "a table before a limit", SQL: "SELECT 1 FROM employees e" + tooMany, Missing: "SELECT 1 FROM employeez e" + tooMany},
+		twin{Name: "a table after a limit", SQL: "SELECT 1 FROM orders o" + tooMany + ", employees", Missing: "SELECT 1 FROM orders o" + tooMany + ", employeez"})
+	for _, c := range twins {
 		t.Run(c.Name, func(t *testing.T) {
 			for _, parse := range []bool{false, true} {
 				hidden, missing := answer(t, conn, c.SQL, parse), answer(t, conn, c.Missing, parse)
