@@ -13,13 +13,20 @@ func (a *analyzer) call(s *scope, f *pg_query.FuncCall) error {
 	if err := a.functionName(f.Funcname); err != nil {
 		return err
 	}
+	exact := !f.FuncVariadic && !f.AggWithinGroup
+	var types []catalog.OID
 	for _, arg := range f.Args {
 		if named := arg.GetNamedArgExpr(); named != nil {
-			arg = named.Arg
+			arg, exact = named.Arg, false
 		}
-		if _, err := a.expr(s, arg); err != nil {
+		typ, err := a.expr(s, arg)
+		if err != nil {
 			return err
 		}
+		types = append(types, typ)
+	}
+	if err := a.overloads(f.Funcname, types, exact); err != nil {
+		return err
 	}
 	if err := a.sortInputs(s, f.AggOrder); err != nil {
 		return err
@@ -57,16 +64,52 @@ func (a *analyzer) functionName(nodes []*pg_query.Node) error {
 	if !a.functions[name] || a.addedToCatalog(name) {
 		return deny(access.FunctionDenied, "function "+name)
 	}
-	for _, f := range a.snap.FunctionsNamed(name) {
-		if f.Schema != schemaCatalog && a.path.includes(f.Schema) {
-			return deny(access.FunctionDenied, "function "+name+" may be that of schema "+f.Schema)
-		}
-	}
 	// f(x) is also a cast to the type f (FuncNameAsType).
 	if a.typeInPath(name) {
 		return deny(access.FunctionDenied, "function "+name+" may be a cast to a user's type")
 	}
 	return nil
+}
+
+// overloads allows an unqualified call if no function of a user can be meant. exact
+// says that the arguments are the parameters, one by one.
+func (a *analyzer) overloads(funcname []*pg_query.Node, args []catalog.OID, exact bool) error {
+	names, _ := stringNodes(funcname)
+	qualified := len(names) > 1 && (last(names) != "json_object" || a.version >= 160000)
+	if qualified {
+		return nil
+	}
+	for _, f := range a.snap.FunctionsNamed(last(names)) {
+		if f.Schema == schemaCatalog || !a.path.includes(f.Schema) {
+			continue
+		}
+		if err := a.spend(len(f.Arguments)); err != nil {
+			return err
+		}
+		if !exact || a.takes(f, args) {
+			return deny(access.FunctionDenied, "function "+f.Name+" may be that of schema "+f.Schema)
+		}
+	}
+	return nil
+}
+
+// takes reports whether a function could be what a call of so many arguments of such
+// types means (FuncnameGetCandidates, func_match_argtypes): not if the number does
+// not fit, nor if an argument that is no untyped literal would have to be of a type
+// that no expression here can have.
+func (a *analyzer) takes(f *catalog.Function, args []catalog.OID) bool {
+	if f.Variadic != 0 {
+		return true
+	}
+	if len(args) > len(f.Arguments) || len(args) < len(f.Arguments)-f.Defaults {
+		return false
+	}
+	for i, typ := range args {
+		if typ != typeUnknown && !a.reachable(f.Arguments[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // addedToCatalog reports whether pg_catalog has a function of that name that did not
