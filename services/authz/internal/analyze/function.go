@@ -108,6 +108,10 @@ func (a *analyzer) takes(f *catalog.Function, args []catalog.OID) bool {
 		if typ != typeUnknown && !a.reachable(f.Arguments[i]) {
 			return false
 		}
+		// Only a row becomes a row.
+		if wanted := a.snap.TypeByOID(f.Arguments[i]); wanted != nil && wanted.Kind == 'c' && a.plain(typ) {
+			return false
+		}
 	}
 	return true
 }
