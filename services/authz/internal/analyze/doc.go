@@ -17,7 +17,8 @@
 //  3. The walker binds names as PostgreSQL's parse analysis does, in its order:
 //     scope.go, from.go, cte.go (range table, visibility), column.go (column
 //     references), select.go, target.go, dml.go, insert.go, truncate.go, utility.go
-//     (statements), expr.go, function.go, operator.go, typename.go (expressions).
+//     (statements), expr.go, function.go, operator.go, typename.go (expressions),
+//     lookup.go (values whose input looks names up).
 //  4. table.go, write.go and stored.go judge what a relation runs by itself: row
 //     security, triggers, rules, defaults, checks, index expressions, foreign keys.
 //
