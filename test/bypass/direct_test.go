@@ -61,6 +61,9 @@ func TestPostgresRefusesTheSameReads(t *testing.T) {
 func TestPostgresAllowsTheSameStatements(t *testing.T) {
 	conn := direct(t, "mallory")
 	for _, c := range load(t, "allow.yaml") {
+		if !c.servedBy(t, conn) {
+			continue
+		}
 		t.Run(c.Name, func(t *testing.T) {
 			if query, parse := run(t, conn, c.SQL); query != "" || parse != "" && parse != "42601" {
 				t.Errorf("%s\nas a Query %q, as a Parse %q", c.SQL, query, parse)
