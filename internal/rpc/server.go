@@ -161,11 +161,13 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		s.grpc.Stop()
 		return fmt.Errorf("serve gRPC: %w", err)
 	}
+	// Before the first connection is accepted: a client that came in between would
+	// be told NOT_SERVING, and fail its call.
+	s.SetServing(true)
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- s.grpc.Serve(l) }()
 	}
-	s.SetServing(true)
 
 	var err error
 	running := len(listeners)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -128,7 +127,7 @@ func deadline(t *testing.T) context.Context {
 // how it ended.
 func send(t *testing.T, s served, requests ...*auditv1.AppendRequest) (acks []*auditv1.AppendResponse, err error) {
 	t.Helper()
-	stream, err := s.ingest.Append(deadline(t), grpc.WaitForReady(true))
+	stream, err := s.ingest.Append(deadline(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +391,7 @@ func TestTail(t *testing.T) {
 		}
 	}
 	// An open tail and an open, silent delivery do not hold up a stop.
-	silent, err := s.ingest.Append(t.Context(), grpc.WaitForReady(true))
+	silent, err := s.ingest.Append(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -463,7 +462,7 @@ func TestFault_F22_AcksCut(t *testing.T) {
 	durable := uint64(0)
 	for cut := 0; durable < events; cut++ {
 		ctx, cancel := context.WithCancel(deadline(t))
-		stream, err := s.ingest.Append(ctx, grpc.WaitForReady(true))
+		stream, err := s.ingest.Append(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
