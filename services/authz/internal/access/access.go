@@ -76,6 +76,23 @@ type Access struct {
 	Columns []string
 	// AllColumns asks for the action on the whole object.
 	AllColumns bool
+	// Within marks what PostgreSQL checks against somebody else than the session's
+	// role: what a view, a rule or a security definer reads. No grant is needed for
+	// it; only an explicit deny speaks about it.
+	Within bool
+	// Trust says which code would run with the login's rights because of the access:
+	// "trigger log of public.orders". When there is any, the action must be granted
+	// on the object by a grant with `trusted: true`, or the code's extension be
+	// trusted.
+	Trust []Trust
+}
+
+// Trust is code that analysis cannot look into.
+type Trust struct {
+	// Code names it for audit, without literals.
+	Code string
+	// Extension is the extension it belongs to, else empty.
+	Extension string
 }
 
 // Reason is why a statement is not forwarded. The names are those of the
@@ -119,14 +136,28 @@ const (
 	EffectSavepoint  EffectKind = "savepoint"
 	EffectRelease    EffectKind = "release"
 	EffectRollbackTo EffectKind = "rollback_to"
+	EffectSet        EffectKind = "set"
+	EffectSetLocal   EffectKind = "set_local"
+	EffectReset      EffectKind = "reset"
+	EffectPrepare    EffectKind = "prepare"
+	EffectDeallocate EffectKind = "deallocate"
+	EffectDeclare    EffectKind = "declare"
+	EffectClose      EffectKind = "close"
+	EffectTemp       EffectKind = "temp"
+	EffectDDL        EffectKind = "ddl"
+	EffectRefresh    EffectKind = "refresh"
 	EffectOpaque     EffectKind = "opaque"
 )
 
 // Effect is what a statement does to the session when it completes.
 type Effect struct {
 	Kind EffectKind
-	// Name is the savepoint's name.
+	// Name is the setting, savepoint, prepared statement or cursor it is about;
+	// empty for all of them (RESET ALL, DEALLOCATE ALL, CLOSE ALL).
 	Name string
+	// Value is a setting's new value as SHOW would print it, or the text of a
+	// prepared statement or cursor.
+	Value string
 	// Chain is AND CHAIN.
 	Chain bool
 }

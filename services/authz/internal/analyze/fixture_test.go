@@ -85,8 +85,8 @@ func fixture() *builder {
 	b.table("public", "order_matview", catalog.KindMaterializedView, "id", 23)
 	b.table("public", "counter", catalog.KindSequence, "last_value", 20)
 	b.table("public", "secured", r, "a", 23).RowSecurity = true
-	b.table("public", "triggered", r, "a", 23, "b", 23).Triggers = []string{"t"}
-	b.table("public", "ruled", r, "a", 23).Rules = []string{"r"}
+	b.table("public", "triggered", r, "a", 23, "b", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O'}}
+	b.table("public", "ruled", r, "a", 23).Rules = []catalog.Rule{{Name: "r", Enabled: 'O'}}
 	b.table("public", "own_default", r, "a", 23, "b", 16).Columns[1].Default = "public.own(1)"
 	b.table("public", "own_check", r, "a", 23).Checks = []string{"public.own(a)"}
 	b.table("public", "own_index", r, "a", 23).IndexExpressions = []string{"public.own(a)"}
@@ -95,7 +95,7 @@ func fixture() *builder {
 	generated.Columns[1].Generated, generated.Columns[1].Default = 's', "public.own(a)"
 	b.table("public", "own_type", r, "a", 23, "other", oidPair)
 	b.table("public", "loud_parent", r, "id", 23)
-	b.table("public", "loud_child", r, "id", 23).Triggers = []string{"t"}
+	b.table("public", "loud_child", r, "id", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O'}}
 	b.key("orders", "customers", 'a', 'a')
 	b.key("order_items", "orders", 'c', 'a')
 	b.key("loud_child", "loud_parent", 'c', 'n')

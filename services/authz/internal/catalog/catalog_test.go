@@ -19,17 +19,24 @@ func sample() *Snapshot {
 			{
 				OID: 20001, Schema: "public", Name: "orders", Kind: KindTable, Owner: "app",
 				Columns:  []Column{{Number: 1, Name: "id", Type: 23, Default: "1", Generated: 's', Identity: 'a'}},
-				Triggers: []string{"t"}, Rules: []string{"r"}, Checks: []string{"c"}, IndexExpressions: []string{"e"},
+				Triggers: []Trigger{{Name: "t", Function: 20004}}, Rules: []Rule{{Name: "r", Event: 2}},
+				Policies: []Policy{{Name: "p", Command: 'r', Roles: []string{"r"}}},
+				Checks:   []string{"c"}, IndexExpressions: []string{"e"}, StatisticsExpressions: []string{"s"},
 				ForeignOperatorClasses: []OID{1}, PartitionKey: "k", Children: []OID{2}, Parents: []OID{3},
 				ForeignKeys: []ForeignKey{key}, ReferencedBy: []ForeignKey{key}, Definition: "d",
 			},
 			{OID: 20002, Schema: "pub", Name: "licorders", Kind: KindView},
 		},
-		Types:     []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []string{"c"}}, {OID: 20003, Schema: "public", Name: "orders"}},
-		Functions: []Function{{OID: 20004, Schema: "public", Name: "f", Arguments: []OID{23}}, {OID: 20005, Schema: "hr", Name: "f"}},
-		Operators: []Operator{{OID: 20006, Schema: "public", Name: "+", Left: 23}, {OID: 551, Schema: "pg_catalog", Name: "+"}},
-		Casts:     []Cast{{OID: 10001, Source: 23, Target: 20}, {OID: 20007, Source: 25, Target: 23, Context: 'i'}},
-		Settings:  []Setting{{Name: "work_mem", Context: "user"}},
+		Types: []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []string{"c"}, Support: []OID{4}}, {OID: 20003, Schema: "public", Name: "orders"}},
+		Functions: []Function{{OID: 20004, Schema: "public", Name: "f", Arguments: []OID{23}, AllArguments: []OID{23, 25}, ArgumentModes: []byte("io"),
+			ArgumentNames: []string{"a", "b"}, DefaultExpressions: []string{"1"}, Settings: []string{"a=b"}, Aggregate: Aggregate{Functions: []OID{5}}}, {OID: 20005, Schema: "hr", Name: "f"}},
+		Operators:       []Operator{{OID: 20006, Schema: "public", Name: "+", Left: 23}, {OID: 551, Schema: "pg_catalog", Name: "+"}},
+		Casts:           []Cast{{OID: 10001, Source: 23, Target: 20}, {OID: 20007, Source: 25, Target: 23, Context: 'i'}},
+		OperatorClasses: []OperatorClass{{OID: 20008, Name: "c", Functions: []OID{6}, Operators: []OID{7}}},
+		Collations:      []Collation{{OID: 20009, Name: "C"}},
+		Roles:           []Role{{OID: 20010, Name: "alice", MemberOf: []OID{10}}},
+		Extensions:      []Extension{{OID: 20011, Name: "citext"}},
+		Settings:        []Setting{{Name: "work_mem", Context: "user"}},
 	}
 }
 
@@ -96,8 +103,8 @@ func TestDigestFollowsContent(t *testing.T) {
 		t.Error("fields run together")
 	}
 	a, b = sample(), sample()
-	a.Relations[0].Triggers, a.Relations[0].Rules = []string{"x", "y"}, nil
-	b.Relations[0].Triggers, b.Relations[0].Rules = []string{"x"}, []string{"y"}
+	a.Relations[0].Checks, a.Relations[0].IndexExpressions = []string{"x", "y"}, nil
+	b.Relations[0].Checks, b.Relations[0].IndexExpressions = []string{"x"}, []string{"y"}
 	if a.ComputeDigest() == b.ComputeDigest() {
 		t.Error("lists run together")
 	}
@@ -141,7 +148,7 @@ func TestDigestHoldsEveryField(t *testing.T) {
 			change("", func(v reflect.Value) { v.SetString(v.String() + "x") })
 		case reflect.Bool:
 			change("", func(v reflect.Value) { v.SetBool(!v.Bool()) })
-		case reflect.Int, reflect.Int16:
+		case reflect.Int, reflect.Int16, reflect.Int32:
 			change("", func(v reflect.Value) { v.SetInt(v.Int() + 1) })
 		case reflect.Uint8, reflect.Uint32:
 			change("", func(v reflect.Value) { v.SetUint(v.Uint() + 1) })

@@ -12,7 +12,7 @@ import (
 
 // digestLabel begins what is hashed, so that a digest of another encoding
 // cannot be the same by accident.
-const digestLabel = "scopewire catalog snapshot 1\n"
+const digestLabel = "scopewire catalog snapshot 2\n"
 
 // ComputeDigest returns the digest of the content: of every field but Digest and
 // Version. Equal catalogs have equal digests, on whatever replica they were
@@ -26,13 +26,17 @@ const digestLabel = "scopewire catalog snapshot 1\n"
 func (s *Snapshot) ComputeDigest() [sha256.Size]byte {
 	c := Snapshot{
 		Database: s.Database, ServerVersionNum: s.ServerVersionNum, ServerEncoding: s.ServerEncoding,
-		Schemas:   sorted(s.Schemas, func(v Schema) OID { return v.OID }),
-		Relations: sorted(s.Relations, func(v Relation) OID { return v.OID }),
-		Types:     sorted(s.Types, func(v Type) OID { return v.OID }),
-		Functions: sorted(s.Functions, func(v Function) OID { return v.OID }),
-		Operators: sorted(s.Operators, func(v Operator) OID { return v.OID }),
-		Casts:     sorted(s.Casts, func(v Cast) OID { return v.OID }),
-		Settings:  sorted(s.Settings, func(v Setting) string { return v.Name }),
+		Schemas:         sorted(s.Schemas, func(v Schema) OID { return v.OID }),
+		Relations:       sorted(s.Relations, func(v Relation) OID { return v.OID }),
+		Types:           sorted(s.Types, func(v Type) OID { return v.OID }),
+		Functions:       sorted(s.Functions, func(v Function) OID { return v.OID }),
+		Operators:       sorted(s.Operators, func(v Operator) OID { return v.OID }),
+		Casts:           sorted(s.Casts, func(v Cast) OID { return v.OID }),
+		OperatorClasses: sorted(s.OperatorClasses, func(v OperatorClass) OID { return v.OID }),
+		Collations:      sorted(s.Collations, func(v Collation) OID { return v.OID }),
+		Roles:           sorted(s.Roles, func(v Role) OID { return v.OID }),
+		Extensions:      sorted(s.Extensions, func(v Extension) OID { return v.OID }),
+		Settings:        sorted(s.Settings, func(v Setting) string { return v.Name }),
 	}
 	e := encoder{hash: sha256.New()}
 	e.text(digestLabel)

@@ -1,6 +1,9 @@
 package catalog
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // name is a schema-qualified name as a map key. Schema and name are separate
 // fields, so that no spelling of one can run into the other.
@@ -14,8 +17,23 @@ type index struct {
 	typesByName     map[name]*Type
 	typesByOID      map[OID]*Type
 	functions       map[string][]*Function
+	functionsByOID  map[OID]*Function
 	operators       map[string][]*Operator
+	operatorsByOID  map[OID]*Operator
+	casts           map[[2]OID]*Cast
 	userCasts       []*Cast
+	classes         map[OID]*OperatorClass
+	defaultClasses  map[methodType]*OperatorClass
+	collations      map[name]*Collation
+	roles           map[string]*Role
+	extensions      map[string]*Extension
+	settings        map[string]*Setting
+}
+
+// methodType is an access method's name and the type an operator class is for.
+type methodType struct {
+	method string
+	input  OID
 }
 
 // Index makes the look-ups ready. It is called once, by whoever filled the
@@ -30,7 +48,16 @@ func (s *Snapshot) Index() {
 		typesByName:     make(map[name]*Type, len(s.Types)),
 		typesByOID:      make(map[OID]*Type, len(s.Types)),
 		functions:       make(map[string][]*Function, len(s.Functions)),
+		functionsByOID:  make(map[OID]*Function, len(s.Functions)),
 		operators:       make(map[string][]*Operator),
+		operatorsByOID:  make(map[OID]*Operator, len(s.Operators)),
+		casts:           make(map[[2]OID]*Cast, len(s.Casts)),
+		classes:         make(map[OID]*OperatorClass, len(s.OperatorClasses)),
+		defaultClasses:  make(map[methodType]*OperatorClass),
+		collations:      make(map[name]*Collation, len(s.Collations)),
+		roles:           make(map[string]*Role, len(s.Roles)),
+		extensions:      make(map[string]*Extension, len(s.Extensions)),
+		settings:        make(map[string]*Setting, len(s.Settings)),
 	}
 	for i := range s.Schemas {
 		x.schemas[s.Schemas[i].Name] = &s.Schemas[i]
@@ -48,12 +75,35 @@ func (s *Snapshot) Index() {
 	for i := range s.Functions {
 		f := &s.Functions[i]
 		x.functions[f.Name] = append(x.functions[f.Name], f)
+		x.functionsByOID[f.OID] = f
 	}
 	for i := range s.Operators {
 		o := &s.Operators[i]
 		x.operators[o.Name] = append(x.operators[o.Name], o)
+		x.operatorsByOID[o.OID] = o
+	}
+	for i := range s.OperatorClasses {
+		c := &s.OperatorClasses[i]
+		x.classes[c.OID] = c
+		if c.Default {
+			x.defaultClasses[methodType{c.Method, c.Input}] = c
+		}
+	}
+	for i := range s.Collations {
+		x.collations[name{s.Collations[i].Schema, s.Collations[i].Name}] = &s.Collations[i]
+	}
+	for i := range s.Roles {
+		x.roles[s.Roles[i].Name] = &s.Roles[i]
+	}
+	for i := range s.Extensions {
+		x.extensions[s.Extensions[i].Name] = &s.Extensions[i]
+	}
+	for i := range s.Settings {
+		// Names of settings fold ASCII case (guc_name_compare of guc.c).
+		x.settings[strings.ToLower(s.Settings[i].Name)] = &s.Settings[i]
 	}
 	for i := range s.Casts {
+		x.casts[[2]OID{s.Casts[i].Source, s.Casts[i].Target}] = &s.Casts[i]
 		if s.Casts[i].OID >= FirstNormalOID {
 			x.userCasts = append(x.userCasts, &s.Casts[i])
 		}
@@ -102,3 +152,40 @@ func (s *Snapshot) OperatorsNamed(name string) []*Operator { return s.index.oper
 // UserCasts lists the casts that did not come with the server: those that can
 // put code between two types which PostgreSQL's own rules say nothing about.
 func (s *Snapshot) UserCasts() []*Cast { return s.index.userCasts }
+
+// CastBetween finds the cast from one type to another, or returns nil. Binary
+// coercions that need no row of pg_cast are not among them.
+func (s *Snapshot) CastBetween(source, target OID) *Cast {
+	return s.index.casts[[2]OID{source, target}]
+}
+
+// FunctionByOID finds a function, or returns nil.
+func (s *Snapshot) FunctionByOID(oid OID) *Function { return s.index.functionsByOID[oid] }
+
+// OperatorByOID finds an operator, or returns nil.
+func (s *Snapshot) OperatorByOID(oid OID) *Operator { return s.index.operatorsByOID[oid] }
+
+// ClassByOID finds an operator class, or returns nil.
+func (s *Snapshot) ClassByOID(oid OID) *OperatorClass { return s.index.classes[oid] }
+
+// DefaultClass finds the default operator class of an access method for exactly
+// that input type, or returns nil.
+func (s *Snapshot) DefaultClass(method string, input OID) *OperatorClass {
+	return s.index.defaultClasses[methodType{method, input}]
+}
+
+// CollationByName finds a collation, or returns nil.
+func (s *Snapshot) CollationByName(schema, collation string) *Collation {
+	return s.index.collations[name{schema, collation}]
+}
+
+// RoleByName finds a role, or returns nil.
+func (s *Snapshot) RoleByName(role string) *Role { return s.index.roles[role] }
+
+// ExtensionByName finds an extension that is installed, or returns nil.
+func (s *Snapshot) ExtensionByName(extension string) *Extension { return s.index.extensions[extension] }
+
+// SettingByName finds a setting, in any case, or returns nil.
+func (s *Snapshot) SettingByName(setting string) *Setting {
+	return s.index.settings[strings.ToLower(setting)]
+}

@@ -38,7 +38,12 @@ type Snapshot struct {
 	Functions []Function
 	Operators []Operator
 	Casts     []Cast
-	Settings  []Setting
+	// OperatorClasses tell which code sorting, grouping and hashing a type run.
+	OperatorClasses []OperatorClass
+	Collations      []Collation
+	Roles           []Role
+	Extensions      []Extension
+	Settings        []Setting
 
 	index index
 }
@@ -83,19 +88,24 @@ type Relation struct {
 	Columns []Column
 	// RowSecurity is relrowsecurity or relforcerowsecurity.
 	RowSecurity bool
-	// Triggers are the names of triggers that are not internal. Foreign keys'
-	// own triggers are in ForeignKeys and ReferencedBy instead.
-	Triggers []string
-	// Rules are the names of rewrite rules other than a view's _RETURN.
-	Rules []string
+	// Triggers are the triggers that are not internal. Foreign keys' own triggers
+	// are in ForeignKeys and ReferencedBy instead.
+	Triggers []Trigger
+	// Rules are the rewrite rules other than a view's _RETURN.
+	Rules []Rule
+	// Policies are the row security policies.
+	Policies []Policy
 	// Checks are the expressions of check constraints.
 	Checks []string
 	// IndexExpressions are expressions, predicates and exclusion operators of the
 	// relation's indexes: the code a write runs.
 	IndexExpressions []string
-	// IndexOperatorClasses lists OIDs of operator classes used by its indexes
-	// that did not come with the server.
+	// ForeignOperatorClasses lists the OIDs of operator classes used by its indexes
+	// and partition key that did not come with the server.
 	ForeignOperatorClasses []OID
+	// StatisticsExpressions are the expressions of extended statistics, which the
+	// planner folds.
+	StatisticsExpressions []string
 	// PartitionKey is pg_get_partkeydef, empty for what is not partitioned.
 	PartitionKey string
 	// Children are the OIDs of direct inheritance children and partitions.
@@ -111,6 +121,13 @@ type Relation struct {
 	Definition string
 	// SecurityInvoker is the view's option of that name.
 	SecurityInvoker bool
+	// RowType is the OID of the relation's composite type, 0 for indexes and
+	// sequences without one.
+	RowType OID
+	// Server is a foreign table's server, else empty.
+	Server string
+	// OwnedBy is the table that a sequence belongs to (serial, identity), else 0.
+	OwnedBy OID
 	// Details identifies what no other field holds and a statement's meaning may
 	// still depend on: the bodies of triggers, rules and policies, and the whole
 	// rows of columns, constraints, indexes and options.
@@ -119,10 +136,12 @@ type Relation struct {
 
 // Column is a row of pg_attribute.
 type Column struct {
-	Number  int16
-	Name    string
-	Type    OID
-	NotNull bool
+	Number int16
+	Name   string
+	Type   OID
+	// Modifier is atttypmod, -1 for none.
+	Modifier int32
+	NotNull  bool
 	// Default is the default's or generation's expression; empty for none.
 	Default string
 	// Generated is attgenerated: 0, 's' or 'v'.
@@ -160,6 +179,22 @@ type Type struct {
 	Base OID
 	// Relation is the relation of a composite type, else 0.
 	Relation OID
+	// Array is the type's array type (typarray), else 0.
+	Array OID
+	// Subtype is what a range or multirange is over: a range's element type, a
+	// multirange's range type; else 0.
+	Subtype OID
+	// Input and Output are the type's text input and output functions. Support are
+	// the further functions that using a value can run: receive, send, typmod input,
+	// subscripting, a range's canonical and difference functions. Zero ones are left
+	// out.
+	Input, Output OID
+	Support       []OID
+	// Owner is the owning role's name; Extension the extension it belongs to, else
+	// empty.
+	Owner, Extension string
+	// NotNull is typnotnull of a domain.
+	NotNull bool
 	// Checks are a domain's check expressions; Default its default expression.
 	Checks  []string
 	Default string
@@ -191,6 +226,31 @@ type Function struct {
 	Owner           string
 	// Extension is the extension that owns it, else empty.
 	Extension string
+	// AllArguments, ArgumentModes and ArgumentNames describe every parameter,
+	// outputs included: proallargtypes, proargmodes (i, o, b, v, t) and proargnames.
+	// AllArguments and ArgumentModes are empty when all parameters are inputs;
+	// ArgumentNames is empty when none has a name.
+	AllArguments  []OID
+	ArgumentModes []byte
+	ArgumentNames []string
+	// DefaultExpressions are the defaults of the last Defaults inputs, as
+	// pg_get_expr prints them.
+	DefaultExpressions []string
+	// Strict is proisstrict.
+	Strict bool
+	// Library and Symbol are probin and prosrc of a C function; Symbol is prosrc of
+	// an internal one, too.
+	Library, Symbol string
+	// Body is prosrc of an SQL function written as a string; StandardBody is
+	// pg_get_function_sqlbody of one written as BEGIN ATOMIC or RETURN. Both are
+	// empty for other languages and for functions that came with the server.
+	Body, StandardBody string
+	// Settings are the settings it runs under (proconfig), as name=value.
+	Settings []string
+	// SupportFunction is prosupport: the planner runs it.
+	SupportFunction OID
+	// Aggregate is what pg_aggregate adds; its Kind is 0 for what is none.
+	Aggregate Aggregate
 	// Details identifies what no other field holds: the body, the library and
 	// symbol, the settings it runs under, names and defaults of its parameters.
 	Details [sha256.Size]byte
@@ -205,6 +265,103 @@ type Operator struct {
 	Right    OID
 	Result   OID
 	Function OID
+}
+
+// Aggregate is a row of pg_aggregate.
+type Aggregate struct {
+	// Kind is aggkind: n normal, o ordered set, h hypothetical set.
+	Kind byte
+	// Direct is aggnumdirectargs.
+	Direct int
+	// Functions are the functions that computing it runs: transition, final,
+	// combine, serialisation, moving-aggregate ones. Zero ones are left out.
+	Functions []OID
+	// SortOperator is aggsortop, else 0.
+	SortOperator OID
+}
+
+// Trigger is a row of pg_trigger.
+type Trigger struct {
+	Name     string
+	Function OID
+	// Type is tgtype: bits for row, before, insert, delete, update, truncate and
+	// instead (catalog/pg_trigger.h).
+	Type int16
+	// Enabled is tgenabled: O, D, R or A.
+	Enabled byte
+	// Condition says that there is a WHEN condition.
+	Condition bool
+	// Definition is the condition as pg_get_triggerdef prints the whole trigger,
+	// when there is one.
+	Definition string
+}
+
+// Rule is a row of pg_rewrite.
+type Rule struct {
+	Name string
+	// Event is ev_type: 1 select, 2 update, 3 insert, 4 delete.
+	Event byte
+	// Instead is is_instead; Enabled is ev_enabled: O, D, R or A.
+	Instead bool
+	Enabled byte
+	// Definition is pg_get_ruledef.
+	Definition string
+}
+
+// Policy is a row of pg_policy.
+type Policy struct {
+	Name string
+	// Command is polcmd: r, a, w, d or *.
+	Command byte
+	// Permissive is polpermissive.
+	Permissive bool
+	// Roles are the names of the roles it applies to; empty for PUBLIC.
+	Roles []string
+	// Using and Check are its expressions, empty for none.
+	Using, Check string
+}
+
+// OperatorClass is a row of pg_opclass with what its family holds for its input
+// type.
+type OperatorClass struct {
+	OID    OID
+	Schema string
+	Name   string
+	// Method is the access method's name.
+	Method string
+	// Input is opcintype; Key is opckeytype, else 0.
+	Input, Key OID
+	// Default is opcdefault.
+	Default bool
+	Family  OID
+	// Functions are the support functions of the family for the input type (amproc),
+	// Operators its operators (amopopr).
+	Functions, Operators []OID
+}
+
+// Collation is a row of pg_collation.
+type Collation struct {
+	OID          OID
+	Schema, Name string
+}
+
+// Role is a row of pg_roles.
+type Role struct {
+	OID  OID
+	Name string
+	// Login is rolcanlogin, Superuser is rolsuper, Inherit is rolinherit.
+	Login, Superuser, Inherit bool
+	// SearchPath is the search_path that a session of the role in this database
+	// starts with (pg_db_role_setting, then the server's own default).
+	SearchPath string
+	// MemberOf are the OIDs of the roles it is directly a member of, sorted.
+	MemberOf []OID
+}
+
+// Extension is a row of pg_extension.
+type Extension struct {
+	OID                   OID
+	Name, Schema, Version string
 }
 
 // Cast is a row of pg_cast.

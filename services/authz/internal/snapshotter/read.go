@@ -226,13 +226,13 @@ func (r *reader) hanging(ctx context.Context, query, kind string, list func(rel 
 
 func (r *reader) triggers(ctx context.Context) error {
 	return r.hanging(ctx, queryTriggers, "trigger", func(rel *catalog.Relation, name string) {
-		rel.Triggers = append(rel.Triggers, name)
+		rel.Triggers = append(rel.Triggers, catalog.Trigger{Name: name})
 	})
 }
 
 func (r *reader) rules(ctx context.Context) error {
 	return r.hanging(ctx, queryRules, "rule", func(rel *catalog.Relation, name string) {
-		rel.Rules = append(rel.Rules, name)
+		rel.Rules = append(rel.Rules, catalog.Rule{Name: name})
 	})
 }
 
