@@ -9,7 +9,6 @@
 // The package is pure.
 package builtin
 
-
 // Class is what a function can reach.
 type Class uint8
 
@@ -52,10 +51,10 @@ type NameKind uint8
 
 // What an argument of a Named function names.
 const (
-	Relation  NameKind = iota + 1 // select on the relation, or what Privilege says
-	Sequence                      // usage or update on the sequence, as the function has it
-	Routine                       // a function: execute
-	TypeName                      // a type: usage
+	Relation NameKind = iota + 1 // select on the relation, or what Privilege says
+	Sequence                     // usage or update on the sequence, as the function has it
+	Routine                      // a function: execute
+	TypeName                     // a type: usage
 	Schema
 	Role
 	OperatorName
@@ -118,4 +117,3 @@ const (
 	// Custom: a name with a dot that no extension defines.
 	Custom
 )
-
