@@ -31,6 +31,7 @@ const (
 	uncovered verdict = iota // No grant; the zero value.
 	covered                  // Granted.
 	denied                   // An explicit deny matches.
+	opaque                   // Granted, but it runs code that nobody trusts.
 )
 
 // Decide judges what analysis found out about a unit.
@@ -71,11 +72,13 @@ func (g *Grants) judgeAll(statements []access.Statement) Decision {
 			v, rule := g.judge(a)
 			switch v {
 			case covered:
-				if !slices.Contains(rules, rule) {
+				if rule != "" && !slices.Contains(rules, rule) {
 					rules = append(rules, rule)
 				}
 			case denied:
 				return deny(access.ExplicitDeny, displayAccess(a)+": "+rule)
+			case opaque:
+				return deny(access.OpaqueCode, displayAccess(a)+" runs "+displayText(rule))
 			default:
 				return deny(access.NotGranted, displayAccess(a))
 			}
@@ -108,8 +111,9 @@ func (g *Grants) uncoveredOf(accesses []access.Access) (access.Access, bool) {
 }
 
 // Covers reports whether an access is allowed, and by which rule of the policy
-// file; or by which deny it is not, or "" when nothing covers it. An access is
-// judged by the object as resolved, or as named where it could not be resolved.
+// file; or by which deny it is not, which code nobody trusts, or "" when nothing
+// covers it. An access is judged by the object as resolved, or as named where it
+// could not be resolved.
 func (g *Grants) Covers(a access.Access) (bool, string) {
 	v, rule := g.judge(a)
 	return v == covered, rule
@@ -127,7 +131,6 @@ func target(a access.Access) access.Object {
 func (g *Grants) judge(a access.Access) (verdict, string) {
 	o := target(a)
 	fine := perColumn(a.Action, o.Kind)
-	whole := a.AllColumns || !fine
 	if inSchema(o.Kind) {
 		// Without usage of its schema PostgreSQL lets nobody name an object.
 		schema := access.Object{Kind: access.Schema, Name: o.Schema}
@@ -150,30 +153,60 @@ func (g *Grants) judge(a access.Access) (verdict, string) {
 		}
 	}
 	found := g.allow.find(a.Action, o, true)
+	rule, ok := "", true
+	if !a.Within {
+		if rule, ok = covering(a, o, found, deniedColumns); !ok && a.Action == access.Usage && o.Kind == access.Schema {
+			rule = g.allow.usage(o.Name)
+			ok = rule != ""
+		}
+		if !ok {
+			return uncovered, ""
+		}
+	}
+	if code, untrusted := g.untrusted(a, o, found, deniedColumns); untrusted {
+		return opaque, code
+	}
+	return covered, rule
+}
+
+// covering returns the rules by which the entries cover an access.
+func covering(a access.Access, o access.Object, found []entry, deniedColumns []string) (string, bool) {
 	for _, e := range found {
 		if e.columns == nil {
-			return covered, e.rule
+			return e.rule, true
 		}
 	}
 	switch {
-	case whole:
+	case a.AllColumns || !perColumn(a.Action, o.Kind):
 	case len(a.Columns) > 0:
 		if rule, ok := coverColumns(found, a.Columns); ok {
-			return covered, rule
+			return rule, true
 		}
 	default:
 		for _, e := range found {
 			if slices.ContainsFunc(e.columns, func(c string) bool { return !slices.Contains(deniedColumns, c) }) {
-				return covered, e.rule
+				return e.rule, true
 			}
 		}
 	}
-	if a.Action == access.Usage && o.Kind == access.Schema {
-		if rule := g.allow.usage(o.Name); rule != "" {
-			return covered, rule
+	return "", false
+}
+
+// untrusted returns code that would run because of the access and that nobody
+// trusts. Code is trusted with its extension, or by trusted grants that cover the
+// access by themselves: one that is about other columns says nothing about it.
+func (g *Grants) untrusted(a access.Access, o access.Object, found []entry, deniedColumns []string) (code string, untrusted bool) {
+	i := slices.IndexFunc(a.Trust, func(t access.Trust) bool { return t.Extension == "" || !g.extensions[t.Extension] })
+	if i < 0 {
+		return "", false
+	}
+	trusted := slices.DeleteFunc(slices.Clone(found), func(e entry) bool { return !e.trusted })
+	if len(trusted) > 0 {
+		if _, ok := covering(a, o, trusted, deniedColumns); ok {
+			return "", false
 		}
 	}
-	return uncovered, ""
+	return a.Trust[i].Code, true
 }
 
 // coverColumns reports whether the entries' columns together hold all of the

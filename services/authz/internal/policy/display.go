@@ -30,6 +30,16 @@ func quoteIdentifier(s string) string {
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
+// displayText prints a description on one line.
+func displayText(s string) string {
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return strconv.QuoteToASCII(s)
+		}
+	}
+	return s
+}
+
 // displayObject prints an object as the policy file would name it.
 func displayObject(o access.Object) string {
 	var b strings.Builder

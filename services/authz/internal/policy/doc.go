@@ -16,7 +16,12 @@
 //  3. Grants with columns add their columns together; they cover an access to
 //     columns that are all among them, and an access that needs any column.
 //  4. Usage of a schema is covered when anything in it is granted.
-//  5. Nothing else is covered.
+//  5. What a view, a rule or a security definer reaches with its owner's rights
+//     (Access.Within) needs no grant; a deny still matches it.
+//  6. Nothing else is covered.
+//  7. Code that analysis could not look into (Access.Trust) has to be trusted as
+//     well: with its extension, or by grants with `trusted: true` that cover the
+//     access by themselves.
 //
 // A rule names a relation as a statement reaches it. Rows of a partition or an
 // inheritance child that are read through the parent are read by the parent's

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/scopewire/scopewire/internal/config"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -24,6 +25,9 @@ type file struct {
 	Deny           []denyItem             `yaml:"deny"`
 	Presets        *[]string              `yaml:"presets"`
 	Logins         map[string]loginEntry  `yaml:"logins"`
+	// TrustedExtensions are extensions whose code may run with the login's rights
+	// wherever a grant lets a statement reach it.
+	TrustedExtensions *[]string `yaml:"trusted_extensions"`
 }
 
 // grantItem is one grant as written.
@@ -31,11 +35,12 @@ type grantItem struct {
 	Actions []string  `yaml:"actions"`
 	Objects []string  `yaml:"objects"`
 	Columns *[]string `yaml:"columns"`
+	// Trusted lets code that cannot be looked into run with the login's rights.
+	Trusted bool `yaml:"trusted"`
 	// What a later version understands is decoded, so that it is refused by its
 	// own sentence.
-	Rows    any `yaml:"rows"`
-	Trusted any `yaml:"trusted"`
-	When    any `yaml:"when"`
+	Rows any `yaml:"rows"`
+	When any `yaml:"when"`
 }
 
 // denyItem is one deny as written.
@@ -100,6 +105,7 @@ func (f *file) compile() (*Policy, error) {
 	}
 	pol.presets = compilePresets(&p, f.Presets)
 	pol.logins = compileLogins(&p, f.Logins)
+	pol.extensions = compileExtensions(&p, f.TrustedExtensions)
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
@@ -107,6 +113,42 @@ func (f *file) compile() (*Policy, error) {
 		pol.base = append(pol.base, presetRules(name)...)
 	}
 	return pol, nil
+}
+
+// compileExtensions checks the list of trusted extensions: names of pg_extension
+// as they stand there, without wildcard.
+func compileExtensions(p *config.Problems, list *[]string) map[string]bool {
+	if list == nil {
+		return nil
+	}
+	if len(*list) == 0 {
+		p.Addf("trusted_extensions", "name at least one extension, or leave the key out")
+	}
+	out := make(map[string]bool, len(*list))
+	for i, s := range *list {
+		name, err := extensionName(s)
+		at := fmt.Sprintf("trusted_extensions[%d]", i)
+		switch {
+		case err != nil:
+			p.Addf(at, "%q: %s", s, err)
+		case out[name]:
+			p.Addf(at, "%q stands twice", s)
+		}
+		out[name] = true
+	}
+	return out
+}
+
+// extensionName parses an extension's name. The names of extensions hold hyphens
+// (uuid-ossp), so that those need no quotes here.
+func extensionName(s string) (string, error) {
+	if s == "*" {
+		return "", errors.New("an extension is trusted by its name")
+	}
+	if s != "" && s[0] == '"' {
+		return parseIdentifier(s)
+	}
+	return parseIdentifier(`"` + foldASCII(strings.ReplaceAll(s, `"`, `""`)) + `"`)
 }
 
 // compileGrants checks the grants of a scope or template.
@@ -123,14 +165,16 @@ func compileGrants(p *config.Problems, path string, items []grantItem, holes []s
 
 func compileGrant(p *config.Problems, path string, item grantItem, holes []string) *rule {
 	unsupported(p, path+".rows", item.Rows, "row filters are")
-	unsupported(p, path+".trusted", item.Trusted, "trusted code is")
 	unsupported(p, path+".when", item.When, "conditions are")
-	r := &rule{name: path}
+	r := &rule{name: path, trusted: item.Trusted}
 	r.actions = compileActions(p, path+".actions", item.Actions, holes)
 	r.objects = compileObjects(p, path+".objects", item.Objects, holes)
 	r.columns = compileColumns(p, path+".columns", item.Columns, holes)
 	for _, finding := range r.problems() {
 		p.Addf(path, "%s", finding)
+	}
+	if r.trusted && slices.ContainsFunc(r.objects, pattern.open) {
+		p.Addf(path+".trusted", "what is trusted is named by the policy, not by the value of a placeholder")
 	}
 	return r
 }

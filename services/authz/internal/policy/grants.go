@@ -11,6 +11,8 @@ import (
 // concurrent use.
 type Grants struct {
 	allow, deny *index
+	// extensions are those whose code is trusted.
+	extensions map[string]bool
 }
 
 // key finds the rules of one action on one object, or on all objects of a
@@ -30,6 +32,7 @@ type entry struct {
 	// overload is set when arguments must match.
 	overload  bool
 	arguments []string
+	trusted   bool
 }
 
 // settingEntry is a rule on settings whose name has a wildcard.
@@ -62,7 +65,7 @@ func newIndex(rules []*rule, all []access.Action) *index {
 			}
 		}
 		for _, o := range r.objects {
-			e := entry{rule: r.name, columns: columns, overload: o.overload, arguments: o.arguments}
+			e := entry{rule: r.name, columns: columns, overload: o.overload, arguments: o.arguments, trusted: r.trusted}
 			for _, a := range r.actions {
 				actions := all
 				if a.action != anyAction {

@@ -16,6 +16,8 @@ type Policy struct {
 	denies    []*rule
 	presets   []string
 	logins    map[string]loginEntry
+	// extensions are those whose code is trusted as a whole.
+	extensions map[string]bool
 	// base are the rules of the presets, which every principal has.
 	base []*rule
 	// denyIndex is compiled from denies, once for all principals.
@@ -62,7 +64,7 @@ func (p *Policy) Principal(scopes []string) *Grants {
 			rules = append(rules, t.expand(s)...)
 		}
 	}
-	return &Grants{allow: newIndex(rules, grantable()), deny: p.denyIndex}
+	return &Grants{allow: newIndex(rules, grantable()), deny: p.denyIndex, extensions: p.extensions}
 }
 
 // grantable lists the actions a wildcard stands for in a grant.

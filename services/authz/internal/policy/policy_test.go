@@ -21,8 +21,12 @@ type decisions struct {
 		Action string   `yaml:"action"`
 		Object string   `yaml:"object"`
 		// Columns is a list, all or any.
-		Columns any           `yaml:"columns"`
-		Want    access.Reason `yaml:"want"`
+		Columns any `yaml:"columns"`
+		// Within and Trust are those of the access; a trust is code, or code of
+		// an extension as extension/code.
+		Within bool          `yaml:"within"`
+		Trust  []string      `yaml:"trust"`
+		Want   access.Reason `yaml:"want"`
 		// By is the rule that decided, where the case says so.
 		By string `yaml:"by"`
 	} `yaml:"cases"`
@@ -69,7 +73,14 @@ func TestDecisions(t *testing.T) {
 		}
 		for _, c := range d.Cases {
 			t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml")+"/"+c.Name, func(t *testing.T) {
-				a := access.Access{Action: access.Action(c.Action), Resolved: object(t, c.Object)}
+				a := access.Access{Action: access.Action(c.Action), Resolved: object(t, c.Object), Within: c.Within}
+				for _, s := range c.Trust {
+					extension, code, ok := strings.Cut(s, "/")
+					if !ok {
+						extension, code = "", s
+					}
+					a.Trust = append(a.Trust, access.Trust{Code: code, Extension: extension})
+				}
 				switch columns := c.Columns.(type) {
 				case nil:
 				case string:

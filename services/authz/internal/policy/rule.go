@@ -15,6 +15,9 @@ type rule struct {
 	objects []pattern
 	// columns is nil for the whole object.
 	columns []part
+	// trusted also lets code that cannot be looked into run with the login's
+	// rights: on a routine, the routine; on a table, what its writing runs.
+	trusted bool
 }
 
 // actionItem is an action, anyAction or a template's placeholder.
@@ -109,6 +112,11 @@ func (r *rule) problems() []string {
 // wild reports whether a pattern stands for more than one name.
 func (p pattern) wild() bool {
 	return slices.ContainsFunc(p.parts, func(q part) bool { return q.any })
+}
+
+// open reports whether a pattern has a placeholder.
+func (p pattern) open() bool {
+	return p.whole != "" || slices.ContainsFunc(p.parts, func(q part) bool { return q.hole != "" })
 }
 
 // uses reports whether the rule has the placeholder.

@@ -74,7 +74,8 @@ func checkNesting(data []byte) error {
 
 // untyped are the keys whose values are not strings.
 func untyped(path string) bool {
-	return path == "version" || strings.HasPrefix(path, "issuers[") && strings.HasSuffix(path, ".accept_typ_jwt")
+	return path == "version" || strings.HasSuffix(path, "].trusted") ||
+		strings.HasPrefix(path, "issuers[") && strings.HasSuffix(path, ".accept_typ_jwt")
 }
 
 // walk collects the findings below a node.
@@ -139,7 +140,7 @@ func walkPair(p *config.Problems, path string, n *ast.MappingValueNode, at func(
 // later reports whether a key of a grant is refused by its own sentence, so
 // that what it holds need not be looked at.
 func later(path string) bool {
-	for _, suffix := range []string{"].rows", "].trusted", "].when"} {
+	for _, suffix := range []string{"].rows", "].when"} {
 		if strings.HasSuffix(path, suffix) {
 			return true
 		}
