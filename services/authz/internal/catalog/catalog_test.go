@@ -32,7 +32,7 @@ func sample() *Snapshot {
 			ArgumentNames: []string{"a", "b"}, DefaultExpressions: []string{"1"}, Settings: []string{"a=b"}, Aggregate: Aggregate{Functions: []OID{5}}}, {OID: 20005, Schema: "hr", Name: "f"}},
 		Operators:       []Operator{{OID: 20006, Schema: "public", Name: "+", Left: 23}, {OID: 551, Schema: "pg_catalog", Name: "+"}},
 		Casts:           []Cast{{OID: 10001, Source: 23, Target: 20}, {OID: 20007, Source: 25, Target: 23, Context: 'i'}},
-		OperatorClasses: []OperatorClass{{OID: 20008, Name: "c", Functions: []OID{6}, Operators: []OID{7}}},
+		OperatorClasses: []OperatorClass{{OID: 20008, Name: "c", Functions: []OID{6}, Operators: []OID{7}, Numbers: []int16{1}, Strategies: []int16{3}}},
 		Collations:      []Collation{{OID: 20009, Name: "C"}},
 		Roles:           []Role{{OID: 20010, Name: "alice", MemberOf: []OID{10}}},
 		Extensions:      []Extension{{OID: 20011, Name: "citext"}},

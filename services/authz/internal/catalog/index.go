@@ -28,6 +28,7 @@ type index struct {
 	roles           map[string]*Role
 	extensions      map[string]*Extension
 	settings        map[string]*Setting
+	multiranges     map[OID]OID
 }
 
 // methodType is an access method's name and the type an operator class is for.
@@ -58,6 +59,7 @@ func (s *Snapshot) Index() {
 		roles:           make(map[string]*Role, len(s.Roles)),
 		extensions:      make(map[string]*Extension, len(s.Extensions)),
 		settings:        make(map[string]*Setting, len(s.Settings)),
+		multiranges:     make(map[OID]OID),
 	}
 	for i := range s.Schemas {
 		x.schemas[s.Schemas[i].Name] = &s.Schemas[i]
@@ -71,6 +73,9 @@ func (s *Snapshot) Index() {
 		t := &s.Types[i]
 		x.typesByName[name{t.Schema, t.Name}] = t
 		x.typesByOID[t.OID] = t
+		if t.Kind == 'm' {
+			x.multiranges[t.Subtype] = t.OID
+		}
 	}
 	for i := range s.Functions {
 		f := &s.Functions[i]
@@ -140,6 +145,9 @@ func (s *Snapshot) TypeByOID(oid OID) *Type { return s.index.typesByOID[oid] }
 func (s *Snapshot) TypeByName(schema, typ string) *Type {
 	return s.index.typesByName[name{schema, typ}]
 }
+
+// MultirangeOf finds the multirange type over a range type, or returns 0.
+func (s *Snapshot) MultirangeOf(rangeType OID) OID { return s.index.multiranges[rangeType] }
 
 // FunctionsNamed lists the functions, procedures, aggregates and window
 // functions of that name in every schema, in the snapshot's order.

@@ -124,6 +124,8 @@ type Relation struct {
 	// RowType is the OID of the relation's composite type, 0 for indexes and
 	// sequences without one.
 	RowType OID
+	// OfType is the composite type of a typed table (reloftype), else 0.
+	OfType OID
 	// Server is a foreign table's server, else empty.
 	Server string
 	// OwnedBy is the table that a sequence belongs to (serial, identity), else 0.
@@ -184,6 +186,9 @@ type Type struct {
 	// Subtype is what a range or multirange is over: a range's element type, a
 	// multirange's range type; else 0.
 	Subtype OID
+	// SubtypeClass is the operator class by which a range compares its bounds
+	// (rngsubopc), else 0.
+	SubtypeClass OID
 	// Input and Output are the type's text input and output functions. Support are
 	// the further functions that using a value can run: receive, send, typmod input,
 	// subscripting, a range's canonical and difference functions. Zero ones are left
@@ -335,8 +340,11 @@ type OperatorClass struct {
 	Default bool
 	Family  OID
 	// Functions are the support functions of the family for the input type (amproc),
-	// Operators its operators (amopopr).
+	// Operators its operators (amopopr), both with the input type on either side.
 	Functions, Operators []OID
+	// Numbers and Strategies say what each of them is: amprocnum and amopstrategy,
+	// in the order of Functions and Operators.
+	Numbers, Strategies []int16
 }
 
 // Collation is a row of pg_collation.
