@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -190,6 +191,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	found.TextSHA256 = sha256.Sum256([]byte(own))
 	found.Normalised, _ = Normalise([]byte(own))
 	found.Accesses = a.current.accesses()
+	if a.current.opaque {
+		found.Effects = append(found.Effects, access.Effect{Kind: access.EffectOpaque})
+	}
 	a.statements = append(a.statements, found)
 	a.current = nil
 	return nil
@@ -231,6 +235,7 @@ func (a *analyzer) touched(reads bool) []access.Access {
 		all = append(all, a.current.accesses()...)
 	}
 	selected := map[string]bool{}
+	all = slices.DeleteFunc(all, func(touched access.Access) bool { return touched.Within })
 	for i := range all {
 		if all[i].Resolved.Kind != access.Table {
 			continue

@@ -3,28 +3,41 @@ package analyze
 import (
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// recorder collects the accesses of a statement, one per action and relation, in
+// recorder collects the accesses of a statement, one per action and object, in
 // the order of their first mention. PostgreSQL asks for each column, and of a range
 // table entry without columns for any one of the relation's own; a named column
 // implies that one, unless it is a system column. Only then are there two accesses.
 type recorder struct {
 	entries []*entry
 	index   map[entryKey]*entry
+	// within marks relations recorded from now on as checked against somebody else
+	// than the session's role: the owner of the view that is being bound.
+	within bool
+	// stored says that the text's names were resolved when it was stored: nobody asks
+	// for usage of their schemas again.
+	stored bool
+	// opaque says that code runs which may change the session.
+	opaque bool
 }
 
+// entryKey is an access without its columns. Objects of one kind are told apart by
+// their names, functions by their arguments as well.
 type entryKey struct {
-	action access.Action
-	oid    catalog.OID
+	action                  access.Action
+	kind                    access.Kind
+	schema, name, arguments string
+	within                  bool
 }
 
 type entry struct {
 	access access.Access
-	// relation is nil for a schema.
+	// relation is nil for what is none.
 	relation *catalog.Relation
 	columns  map[string]bool
 	// needs counts the range table entries that need the action.
@@ -46,33 +59,53 @@ func (r *recorder) whole(action access.Action, named access.Object, rel *catalog
 	r.entry(action, named, rel).access.AllColumns = true
 }
 
+// trust notes that an action on a relation runs code that analysis cannot look into.
+func (r *recorder) trust(action access.Action, named access.Object, rel *catalog.Relation, code access.Trust) {
+	addTrust(&r.entry(action, named, rel).access, code)
+	r.opaque = true
+}
+
+// object notes that an action is needed on something that has no columns: a
+// function, a schema, a setting. It returns the access, to add trust to.
+func (r *recorder) object(action access.Action, named, resolved access.Object) *access.Access {
+	return &r.find(entryKey{action: action, kind: resolved.Kind, schema: resolved.Schema, name: resolved.Name,
+		arguments: strings.Join(resolved.Arguments, "\x00")}, named, resolved, nil).access
+}
+
+// schema notes that something of a schema is named.
+func (r *recorder) schema(name string) {
+	if r.stored {
+		return
+	}
+	object := access.Object{Kind: access.Schema, Name: name}
+	r.object(access.Usage, object, object)
+}
+
 // showColumns notes that the names of all columns of every relation are shown.
 func (r *recorder) showColumns() {
 	for _, e := range slices.Clone(r.entries) {
-		if e.relation != nil {
+		if e.relation != nil && !e.access.Within {
 			r.whole(access.Select, e.access.Named, e.relation)
 		}
 	}
 }
 
-// schema notes that something of a schema is named.
-func (r *recorder) schema(name string) {
-	for _, e := range r.entries {
-		if e.access.Action == access.Usage && e.access.Resolved.Name == name {
-			return
-		}
+func (r *recorder) entry(action access.Action, named access.Object, rel *catalog.Relation) *entry {
+	kind := access.Table
+	if rel.Kind == catalog.KindSequence {
+		kind = access.Sequence
 	}
-	object := access.Object{Kind: access.Schema, Name: name}
-	r.entries = append(r.entries, &entry{access: access.Access{Action: access.Usage, Named: object, Resolved: object}})
+	resolved := access.Object{Kind: kind, Schema: rel.Schema, Name: rel.Name}
+	named.Kind = kind
+	return r.find(entryKey{action: action, kind: kind, schema: rel.Schema, name: rel.Name, within: r.within}, named, resolved, rel)
 }
 
-func (r *recorder) entry(action access.Action, named access.Object, rel *catalog.Relation) *entry {
-	key := entryKey{action, rel.OID}
+func (r *recorder) find(key entryKey, named, resolved access.Object, rel *catalog.Relation) *entry {
 	if e := r.index[key]; e != nil {
 		return e
 	}
-	e := &entry{columns: map[string]bool{}, relation: rel, access: access.Access{Action: action, Named: named,
-		Resolved: access.Object{Kind: access.Table, Schema: rel.Schema, Name: rel.Name}}}
+	e := &entry{columns: map[string]bool{}, relation: rel,
+		access: access.Access{Action: key.action, Named: named, Resolved: resolved, Within: key.within}}
 	if r.index == nil {
 		r.index = map[entryKey]*entry{}
 	}
@@ -81,12 +114,43 @@ func (r *recorder) entry(action access.Action, named access.Object, rel *catalog
 	return e
 }
 
+// absorb adds what another recorder collected. within marks all of it as checked
+// against somebody else, whose code may also do what it likes.
+func (r *recorder) absorb(inner *recorder, within bool) {
+	for _, from := range inner.entries {
+		key := entryKey{action: from.access.Action, kind: from.access.Resolved.Kind, schema: from.access.Resolved.Schema,
+			name: from.access.Resolved.Name, arguments: strings.Join(from.access.Resolved.Arguments, "\x00"),
+			within: from.access.Within || within}
+		e := r.find(key, from.access.Named, from.access.Resolved, from.relation)
+		for column := range from.columns {
+			e.columns[column] = true
+		}
+		e.needs += from.needs
+		e.access.AllColumns = e.access.AllColumns || from.access.AllColumns
+		if within {
+			continue
+		}
+		for _, code := range from.access.Trust {
+			addTrust(&e.access, code)
+		}
+	}
+	r.opaque = r.opaque || inner.opaque
+}
+
+func addTrust(a *access.Access, code access.Trust) {
+	if !slices.Contains(a.Trust, code) {
+		a.Trust = append(a.Trust, code)
+	}
+}
+
 func (r *recorder) accesses() []access.Access {
 	var all []access.Access
 	for _, e := range r.entries {
 		found := e.access
-		for column := range e.columns {
-			found.Columns = append(found.Columns, column)
+		if found.Resolved.Kind == access.Table {
+			for column := range e.columns {
+				found.Columns = append(found.Columns, column)
+			}
 		}
 		sort.Strings(found.Columns)
 		all = append(all, found)
