@@ -64,29 +64,32 @@ func (a *analyzer) bindCTE(c *cte) error {
 	// A recursive name is bound where its WITH stands, whoever named it first.
 	namespace, lateral := c.scope.namespace, c.scope.lateral
 	c.scope.namespace, c.scope.lateral = nil, false
-	_, names, err := a.subquery(c.scope, c.node.Ctequery, c)
+	_, columns, err := a.subquery(c.scope, c.node.Ctequery, c)
 	c.scope.namespace, c.scope.lateral = namespace, lateral
 	if err != nil {
 		return err
 	}
 	c.busy, c.bound = false, true
-	c.silent = names == nil && c.node.Ctequery.GetSelectStmt() == nil
-	return a.nameCTE(c, names)
+	c.silent = columns == nil && c.node.Ctequery.GetSelectStmt() == nil
+	return a.nameCTE(c, columns)
 }
 
 // nameCTE is analyzeCTETargetList: aliases first, then the query's own names.
-func (a *analyzer) nameCTE(c *cte, names []string) error {
+func (a *analyzer) nameCTE(c *cte, columns []output) error {
 	aliases, ok := stringNodes(c.node.Aliascolnames)
-	if !ok || len(aliases) > len(names) {
+	if !ok || len(aliases) > len(columns) {
 		return deny(access.Construct, "the columns of a WITH query")
 	}
-	c.columns = append(aliases, names[len(aliases):]...)
+	c.columns = append([]output(nil), columns...)
+	for i, alias := range aliases {
+		c.columns[i].name = alias
+	}
 	return nil
 }
 
 // cteColumns are the columns a reference to a CTE yields. A query may name itself
 // once its non-recursive part is known.
-func (a *analyzer) cteColumns(c *cte) ([]string, error) {
+func (a *analyzer) cteColumns(c *cte) ([]output, error) {
 	if !c.bound && !c.busy {
 		if err := a.bindCTE(c); err != nil {
 			return nil, err

@@ -33,7 +33,7 @@ func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, action access.Action)
 }
 
 // returning binds RETURNING and yields its columns; none without it.
-func (a *analyzer) returning(s *scope, nodes []*pg_query.Node) ([]string, error) {
+func (a *analyzer) returning(s *scope, nodes []*pg_query.Node) ([]output, error) {
 	if len(nodes) == 0 {
 		return nil, nil
 	}
@@ -41,12 +41,12 @@ func (a *analyzer) returning(s *scope, nodes []*pg_query.Node) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	return list.names, nil
+	return list.columns, nil
 }
 
 // updateStmt binds UPDATE in PostgreSQL's order: WITH, target, FROM, WHERE,
 // RETURNING, SET.
-func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]string, error) {
+func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error) {
 	if err := a.with(s, u.WithClause); err != nil {
 		return nil, err
 	}
@@ -63,15 +63,15 @@ func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]string, error
 	if err := a.optional(s, u.WhereClause); err != nil {
 		return nil, err
 	}
-	names, err := a.returning(s, u.ReturningList)
+	columns, err := a.returning(s, u.ReturningList)
 	if err != nil {
 		return nil, err
 	}
-	return names, a.assignments(s, it, u.TargetList)
+	return columns, a.assignments(s, it, u.TargetList)
 }
 
 // deleteStmt binds DELETE.
-func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]string, error) {
+func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error) {
 	if err := a.with(s, d.WithClause); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (a *analyzer) exprList(s *scope, nodes []*pg_query.Node, defaults bool) (in
 			if err := a.expandStar(s, ref, &list, false); err != nil {
 				return 0, err
 			}
-			count += len(list.names)
+			count += len(list.columns)
 			continue
 		}
 		if _, err := a.expr(s, node); err != nil {
@@ -185,15 +185,15 @@ func (a *analyzer) subLink(s *scope, link *pg_query.SubLink) error {
 	if link.Subselect.GetSelectStmt() == nil {
 		return deny(access.Construct, "a subquery")
 	}
-	_, names, err := a.subquery(s, link.Subselect, nil)
+	_, columns, err := a.subquery(s, link.Subselect, nil)
 	if err != nil {
 		return err
 	}
-	if len(names) > 0 {
+	if len(columns) > 0 {
 		if a.sublinkNames == nil {
 			a.sublinkNames = map[*pg_query.SubLink]string{}
 		}
-		a.sublinkNames[link] = names[0]
+		a.sublinkNames[link] = columns[0].name
 	}
 	// The left side comes after the subquery, as in transformSubLink.
 	return a.optional(s, link.Testexpr)

@@ -57,11 +57,11 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 			return nil, err
 		}
 		if with != nil {
-			names, err := a.cteColumns(with)
+			columns, err := a.cteColumns(with)
 			if err != nil {
 				return nil, err
 			}
-			return a.computedItem(&rangeEntry{name: rv.Relname, cte: with}, names, rv.Alias)
+			return a.computedItem(&rangeEntry{name: rv.Relname, cte: with}, columns, rv.Alias)
 		}
 	}
 	rel, err := a.openRelation(rv, access.Select, rv.Location)
@@ -79,12 +79,12 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 func (a *analyzer) rangeSubselect(s *scope, sub *pg_query.RangeSubselect) (*item, error) {
 	outer := s.lateral
 	s.lateral = sub.Lateral
-	inner, names, err := a.subquery(s, sub.Subquery, nil)
+	inner, columns, err := a.subquery(s, sub.Subquery, nil)
 	s.lateral = outer
 	if err != nil {
 		return nil, err
 	}
-	it, err := a.computedItem(&rangeEntry{subquery: inner}, names, sub.Alias)
+	it, err := a.computedItem(&rangeEntry{subquery: inner}, columns, sub.Alias)
 	if err != nil {
 		return nil, err
 	}

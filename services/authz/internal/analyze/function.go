@@ -188,7 +188,7 @@ func (a *analyzer) rangeFunction(s *scope, rf *pg_query.RangeFunction) (*item, e
 
 // functionItem makes the item of a function in FROM (addRangeTableEntryForFunction).
 func (a *analyzer) functionItem(s *scope, rf *pg_query.RangeFunction, calls []*pg_query.FuncCall, definitions [][]*pg_query.Node) (*item, error) {
-	var names []string
+	var columns []output
 	unsure := false
 	firstName := ""
 	for i, f := range calls {
@@ -208,24 +208,26 @@ func (a *analyzer) functionItem(s *scope, rf *pg_query.RangeFunction, calls []*p
 			if err != nil {
 				return nil, err
 			}
-			names = append(names, defined...)
+			columns = append(columns, defined...)
 		case isRecord:
-			names = append(names, own...)
+			for _, name := range own {
+				columns = append(columns, output{name: name})
+			}
 		case len(calls) == 1 && rf.Alias != nil:
-			names = append(names, rf.Alias.Aliasname)
+			columns = append(columns, output{name: rf.Alias.Aliasname})
 			unsure = name == "unnest" && !a.plainArray(typ)
 		default:
-			names = append(names, name)
+			columns = append(columns, output{name: name})
 			unsure = unsure || name == "unnest" && !a.plainArray(typ)
 		}
 	}
 	if rf.Ordinality {
-		names = append(names, "ordinality")
+		columns = append(columns, output{"ordinality", typeInt8})
 	}
-	if unsure && rf.Alias != nil && len(rf.Alias.Colnames) > len(names) {
+	if unsure && rf.Alias != nil && len(rf.Alias.Colnames) > len(columns) {
 		return nil, deny(access.Construct, "a function whose columns are not known")
 	}
-	it, err := a.computedItem(&rangeEntry{name: firstName}, names, rf.Alias)
+	it, err := a.computedItem(&rangeEntry{name: firstName}, columns, rf.Alias)
 	if err != nil {
 		return nil, err
 	}
@@ -277,6 +279,9 @@ func (a *analyzer) shownType(s *scope, node *pg_query.Node) (catalog.OID, error)
 	return a.expr(s, node)
 }
 
+// typeInt8 is bigint.
+const typeInt8 catalog.OID = 20
+
 // typeTextArray is text[].
 const typeTextArray catalog.OID = 1009
 
@@ -304,14 +309,15 @@ func (a *analyzer) plain(oid catalog.OID) bool {
 }
 
 // definedColumns reads a column definition list: names with types.
-func (a *analyzer) definedColumns(nodes []*pg_query.Node) ([]string, error) {
-	var names []string
+func (a *analyzer) definedColumns(nodes []*pg_query.Node) ([]output, error) {
+	var columns []output
 	for _, node := range nodes {
 		def := node.GetColumnDef()
 		if def == nil {
 			return nil, deny(access.Construct, "a column definition list")
 		}
-		if _, err := a.typeName(def.TypeName); err != nil {
+		typ, err := a.typeName(def.TypeName)
+		if err != nil {
 			return nil, err
 		}
 		if def.CollClause != nil {
@@ -319,7 +325,7 @@ func (a *analyzer) definedColumns(nodes []*pg_query.Node) ([]string, error) {
 				return nil, err
 			}
 		}
-		names = append(names, def.Colname)
+		columns = append(columns, output{def.Colname, typ})
 	}
-	return names, nil
+	return columns, nil
 }

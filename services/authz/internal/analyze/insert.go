@@ -11,7 +11,7 @@ import (
 
 // insertStmt binds INSERT in PostgreSQL's order: WITH, target, columns, source, ON
 // CONFLICT, RETURNING.
-func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]string, error) {
+func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]output, error) {
 	if err := a.with(s, ins.WithClause); err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ func (a *analyzer) insertSource(s *scope, ins *pg_query.InsertStmt) (int, map[in
 	plainValues := len(q.ValuesLists) > 0 && q.WithClause == nil && len(q.SortClause) == 0 && q.LimitOffset == nil &&
 		q.LimitCount == nil && len(q.LockingClause) == 0 && q.Op == pg_query.SetOperation_SETOP_NONE
 	if !plainValues {
-		_, names, err := a.subquery(s, ins.SelectStmt, nil)
-		return len(names), defaulted, err
+		_, rows, err := a.subquery(s, ins.SelectStmt, nil)
+		return len(rows), defaulted, err
 	}
 	width := 0
 	for _, row := range q.ValuesLists {

@@ -66,11 +66,19 @@ type column struct {
 	typ catalog.OID
 }
 
+// output is a column that a query, a function or a set operation yields.
+type output struct {
+	name string
+	// typ is its type, typeUnknown where nothing has typed a literal yet, 0 where it is
+	// not known.
+	typ catalog.OID
+}
+
 // cte is a WITH entry.
 type cte struct {
 	name    string
 	node    *pg_query.CommonTableExpr
-	columns []string
+	columns []output
 	// bound says that the query has been bound; busy that it is being bound.
 	bound, busy bool
 	// scope is where the WITH clause stands.
@@ -138,14 +146,14 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 }
 
 // computedItem makes the item of a subquery, CTE or function.
-func (a *analyzer) computedItem(entry *rangeEntry, names []string, alias *pg_query.Alias) (*item, error) {
-	if err := a.spend(len(names)); err != nil {
+func (a *analyzer) computedItem(entry *rangeEntry, columns []output, alias *pg_query.Alias) (*item, error) {
+	if err := a.spend(len(columns)); err != nil {
 		return nil, err
 	}
 	it := &item{name: entry.name, entry: entry, sides: []*rangeEntry{entry},
-		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(names))}
-	for _, name := range names {
-		it.columns = append(it.columns, column{name: name})
+		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(columns))}
+	for _, c := range columns {
+		it.columns = append(it.columns, column{name: c.name, typ: c.typ})
 	}
 	if alias != nil {
 		entry.name, it.name = alias.Aliasname, alias.Aliasname

@@ -6,33 +6,32 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 )
 
-// subquery binds a query below a scope and returns its level and the names of its
-// columns; none for a DML without RETURNING. owner is the CTE it is the query of.
-func (a *analyzer) subquery(parent *scope, node *pg_query.Node, owner *cte) (*scope, []string, error) {
+// subquery binds a query below a scope and returns its level and its columns; none for a DML without RETURNING. owner is the CTE it is the query of.
+func (a *analyzer) subquery(parent *scope, node *pg_query.Node, owner *cte) (*scope, []output, error) {
 	if a.casts != nil {
 		// Assignments, set operations and joins cast without an expression to see.
 		return nil, nil, a.casts
 	}
 	s := &scope{parent: parent}
-	var names []string
+	var columns []output
 	var err error
 	switch n := node.GetNode().(type) {
 	case *pg_query.Node_SelectStmt:
-		names, err = a.selectStmt(s, n.SelectStmt, owner)
+		columns, err = a.selectStmt(s, n.SelectStmt, owner)
 	case *pg_query.Node_InsertStmt:
-		names, err = a.insertStmt(s, n.InsertStmt)
+		columns, err = a.insertStmt(s, n.InsertStmt)
 	case *pg_query.Node_UpdateStmt:
-		names, err = a.updateStmt(s, n.UpdateStmt)
+		columns, err = a.updateStmt(s, n.UpdateStmt)
 	case *pg_query.Node_DeleteStmt:
-		names, err = a.deleteStmt(s, n.DeleteStmt)
+		columns, err = a.deleteStmt(s, n.DeleteStmt)
 	default:
 		err = deny(access.StatementKind, nodeWords(node))
 	}
-	return s, names, err
+	return s, columns, err
 }
 
 // selectStmt binds SELECT, VALUES or a set operation and returns its columns.
-func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]string, error) {
+func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]output, error) {
 	switch {
 	case q.IntoClause != nil:
 		return nil, deny(access.StatementKind, "select into")
@@ -78,7 +77,7 @@ func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]s
 			return nil, err
 		}
 	}
-	return targets.names, a.locking(s, q.LockingClause)
+	return targets.columns, a.locking(s, q.LockingClause)
 }
 
 // optional binds expressions that may be absent.
@@ -95,52 +94,52 @@ func (a *analyzer) optional(s *scope, nodes ...*pg_query.Node) error {
 
 // setOperation binds UNION and its kin: the arms below this level, then ORDER BY
 // over the columns of the first arm.
-func (a *analyzer) setOperation(s *scope, q *pg_query.SelectStmt, owner *cte) ([]string, error) {
+func (a *analyzer) setOperation(s *scope, q *pg_query.SelectStmt, owner *cte) ([]output, error) {
 	if len(q.LockingClause) > 0 {
 		return nil, deny(access.Construct, "FOR UPDATE of a set operation")
 	}
 	if err := a.with(s, q.WithClause); err != nil {
 		return nil, err
 	}
-	names, err := a.setArm(s, q, owner, true)
+	columns, err := a.setArm(s, q, owner, true)
 	if err != nil {
 		return nil, err
 	}
 	// ORDER BY sees the output names only, and LIMIT nothing.
-	it, err := a.computedItem(&rangeEntry{name: "unnamed_join"}, names, nil)
+	it, err := a.computedItem(&rangeEntry{name: "unnamed_join"}, columns, nil)
 	if err != nil {
 		return nil, err
 	}
 	it.nameVisible = false
 	s.namespace = []*item{it}
-	if err := a.sortClause(s, q.SortClause, &targets{names: names}); err != nil {
+	if err := a.sortClause(s, q.SortClause, &targets{columns: columns}); err != nil {
 		return nil, err
 	}
 	s.namespace = nil
-	return names, a.optional(s, q.LimitOffset, q.LimitCount)
+	return columns, a.optional(s, q.LimitOffset, q.LimitCount)
 }
 
 // setArm is transformSetOperationTree.
-func (a *analyzer) setArm(s *scope, q *pg_query.SelectStmt, owner *cte, top bool) ([]string, error) {
+func (a *analyzer) setArm(s *scope, q *pg_query.SelectStmt, owner *cte, top bool) ([]output, error) {
 	leaf := q.Op == pg_query.SetOperation_SETOP_NONE ||
 		!top && (len(q.SortClause) > 0 || q.LimitOffset != nil || q.LimitCount != nil || len(q.LockingClause) > 0 || q.WithClause != nil)
 	if leaf {
 		inner := &scope{parent: s}
-		names, err := a.selectStmt(inner, q, nil)
+		columns, err := a.selectStmt(inner, q, nil)
 		s.ranges = append(s.ranges, &rangeEntry{name: "*SELECT*", subquery: inner})
-		return names, err
+		return columns, err
 	}
-	names, err := a.setArm(s, q.Larg, nil, false)
+	columns, err := a.setArm(s, q.Larg, nil, false)
 	if err != nil {
 		return nil, err
 	}
 	if top && owner != nil && owner.scope.hasRecursion(owner) {
-		if err := a.nameCTE(owner, names); err != nil {
+		if err := a.nameCTE(owner, columns); err != nil {
 			return nil, err
 		}
 	}
 	_, err = a.setArm(s, q.Rarg, nil, false)
-	return names, err
+	return columns, err
 }
 
 // hasRecursion reports whether a CTE may name itself: under WITH RECURSIVE its
@@ -155,7 +154,7 @@ func (s *scope) hasRecursion(c *cte) bool {
 }
 
 // values binds VALUES as a query (transformValuesClause).
-func (a *analyzer) values(s *scope, q *pg_query.SelectStmt) ([]string, error) {
+func (a *analyzer) values(s *scope, q *pg_query.SelectStmt) ([]output, error) {
 	if err := a.with(s, q.WithClause); err != nil {
 		return nil, err
 	}
@@ -170,16 +169,16 @@ func (a *analyzer) values(s *scope, q *pg_query.SelectStmt) ([]string, error) {
 	if width > maxTargets {
 		return nil, deny(access.Construct, "too many columns")
 	}
-	names := make([]string, 0, width)
+	columns := make([]output, 0, width)
 	for i := range width {
-		names = append(names, "column"+itoa(i+1))
+		columns = append(columns, output{name: "column" + itoa(i+1)})
 	}
-	it, err := a.computedItem(&rangeEntry{name: "*VALUES*"}, names, nil)
+	it, err := a.computedItem(&rangeEntry{name: "*VALUES*"}, columns, nil)
 	if err != nil {
 		return nil, err
 	}
 	s.namespace = []*item{it}
-	if err := a.sortClause(s, q.SortClause, &targets{names: names}); err != nil {
+	if err := a.sortClause(s, q.SortClause, &targets{columns: columns}); err != nil {
 		return nil, err
 	}
 	if err := a.optional(s, q.LimitOffset, q.LimitCount); err != nil {
@@ -188,7 +187,7 @@ func (a *analyzer) values(s *scope, q *pg_query.SelectStmt) ([]string, error) {
 	if len(q.LockingClause) > 0 {
 		return nil, deny(access.Construct, "FOR UPDATE of VALUES")
 	}
-	return names, nil
+	return columns, nil
 }
 
 // locking adds the update access that FOR UPDATE and FOR SHARE need

@@ -12,20 +12,20 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // targets is a bound target list: what ORDER BY, GROUP BY and DISTINCT ON can name.
 type targets struct {
-	names []string
+	columns []output
 }
 
-func (t *targets) add(name string) error {
-	if len(t.names) >= maxTargets {
+func (t *targets) add(column output) error {
+	if len(t.columns) >= maxTargets {
 		return deny(access.Construct, "too many columns")
 	}
-	t.names = append(t.names, name)
+	t.columns = append(t.columns, column)
 	return nil
 }
 
 func (t *targets) has(name string) bool {
-	for _, have := range t.names {
-		if have == name {
+	for _, have := range t.columns {
+		if have.name == name {
 			return true
 		}
 	}
@@ -49,7 +49,8 @@ func (a *analyzer) targetList(s *scope, nodes []*pg_query.Node) (*targets, error
 		if s.outermost() {
 			a.shown = target.Val
 		}
-		if _, err := a.expr(s, target.Val); err != nil {
+		typ, err := a.expr(s, target.Val)
+		if err != nil {
 			return nil, err
 		}
 		name := target.Name
@@ -59,7 +60,7 @@ func (a *analyzer) targetList(s *scope, nodes []*pg_query.Node) (*targets, error
 		if name == "" {
 			name = "?column?"
 		}
-		if err := list.add(name); err != nil {
+		if err := list.add(output{name, typ}); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +104,7 @@ func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets, 
 				return denyLookUp()
 			}
 			a.read(&it.columns[i])
-			if err := list.add(it.columns[i].name); err != nil {
+			if err := list.add(output{it.columns[i].name, it.columns[i].typ}); err != nil {
 				return err
 			}
 		}
@@ -129,7 +130,7 @@ func (a *analyzer) sortClause(s *scope, nodes []*pg_query.Node, list *targets) e
 // outputExpr is findTargetlistEntrySQL92. In GROUP BY an input column of the name
 // comes first, elsewhere an output one.
 func (a *analyzer) outputExpr(s *scope, node *pg_query.Node, list *targets, group bool) error {
-	if err := a.spend(len(list.names)); err != nil {
+	if err := a.spend(len(list.columns)); err != nil {
 		return err
 	}
 	if ref := node.GetColumnRef(); ref != nil && len(ref.Fields) == 1 {
