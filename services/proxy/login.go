@@ -272,7 +272,9 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 	}
 	log := c.log.With("session", c.record.ID.String())
 	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context,
-		Token: c.client.Token, Expires: c.expires},
+		Token: c.client.Token, Expires: c.expires,
+		// Quoted, so that no issuer's name can run into a subject's.
+		Principal: fmt.Sprintf("%q %q", who.GetPrincipal().GetIssuer(), who.GetPrincipal().GetSubject())},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
 			Observer: c.metrics, Limits: c.limits})
 	key := c.cancels.Add(s.Cancel)

@@ -3,9 +3,7 @@ package decide
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/protobuf/proto"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
@@ -38,14 +36,15 @@ type cacheKey struct {
 type Cache struct {
 	next    Authorizer
 	fence   *Fence
-	entries *lru.Cache[cacheKey, *Decision]
+	entries *shares
 }
 
-// NewCache returns a cache of so many entries in front of next.
+// NewCache returns a cache of so many entries in front of next, of which nobody can
+// take more than an equal share from the others.
 func NewCache(next Authorizer, fence *Fence, entries int) (*Cache, error) {
-	c, err := lru.New[cacheKey, *Decision](entries)
+	c, err := newShares(entries)
 	if err != nil {
-		return nil, errors.New("a decision cache needs at least one entry")
+		return nil, err
 	}
 	return &Cache{next: next, fence: fence, entries: c}, nil
 }
@@ -68,11 +67,11 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 	}
 	key := cacheKey{token: req.TokenHash, context: req.ContextKey, kind: req.Kind, types: encodeTypes(req.ParameterTypes), text: string(req.Text)}
 	database := req.Context.GetDatabase()
-	if d, ok := c.entries.Get(key); ok {
+	if d, ok := c.entries.get(req.Principal, key); ok {
 		if c.fence.Holds(d, database) {
 			return d, nil
 		}
-		c.entries.Remove(key)
+		c.entries.remove(req.Principal, key)
 	}
 	d, err := c.next.Authorize(ctx, req)
 	if err != nil || !d.Allowed() || !d.Cacheable {
@@ -80,8 +79,7 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 	}
 	kept := *d
 	kept.Cached = true
-	c.entries.Add(key, &kept)
-	return d, nil
+	return d, c.entries.put(req.Principal, key, &kept)
 }
 
 func encodeTypes(types []uint32) string {

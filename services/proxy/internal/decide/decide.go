@@ -56,6 +56,9 @@ type Request struct {
 	StatementID id.ID
 	Token       secret.Bytes
 	TokenHash   TokenHash
+	// Principal tells whose share of the cache the decision counts against; it plays
+	// no part in finding one.
+	Principal string
 	// Context is shared by a session's requests and never modified in place;
 	// ContextKey is its ContextKey, without which nothing is kept.
 	Context    *authzv1.SessionContext

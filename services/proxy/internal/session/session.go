@@ -121,6 +121,8 @@ type Params struct {
 	// monotonic clock.
 	Token   secret.Bytes
 	Expires time.Time
+	// Principal is whom the token names, for the share of the decision cache.
+	Principal string
 }
 
 // prepared is a statement at the server and the decision it was let through by.
