@@ -12,7 +12,7 @@ import (
 
 // digestLabel begins what is hashed, so that a digest of another encoding
 // cannot be the same by accident.
-const digestLabel = "scopewire catalog snapshot 2\n"
+const digestLabel = "scopewire catalog snapshot 3\n"
 
 // ComputeDigest returns the digest of the content: of every field but Digest and
 // Version. Equal catalogs have equal digests, on whatever replica they were

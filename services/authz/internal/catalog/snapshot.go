@@ -186,8 +186,8 @@ type Type struct {
 	// Subtype is what a range or multirange is over: a range's element type, a
 	// multirange's range type; else 0.
 	Subtype OID
-	// SubtypeClass is the operator class by which a range compares its bounds
-	// (rngsubopc), else 0.
+	// SubtypeClass is the btree operator class that orders a range's element type
+	// (rngsubopc), else 0: its functions run when ranges are made or compared.
 	SubtypeClass OID
 	// Input and Output are the type's text input and output functions. Support are
 	// the further functions that using a value can run: receive, send, typmod input,
@@ -340,7 +340,8 @@ type OperatorClass struct {
 	Default bool
 	Family  OID
 	// Functions are the support functions of the family for the input type (amproc),
-	// Operators its operators (amopopr), both with the input type on either side.
+	// Operators its operators (amopopr): first those with the input type on both
+	// sides, by number, then those that have it on one.
 	Functions, Operators []OID
 	// Numbers and Strategies say what each of them is: amprocnum and amopstrategy,
 	// in the order of Functions and Operators.
@@ -360,7 +361,8 @@ type Role struct {
 	// Login is rolcanlogin, Superuser is rolsuper, Inherit is rolinherit.
 	Login, Superuser, Inherit bool
 	// SearchPath is the search_path that a session of the role in this database
-	// starts with (pg_db_role_setting, then the server's own default).
+	// starts with (pg_db_role_setting, then the server's own default), as SHOW prints
+	// it; empty when it is not known, which an empty path ("") is not.
 	SearchPath string
 	// MemberOf are the OIDs of the roles it is directly a member of, sorted.
 	MemberOf []OID

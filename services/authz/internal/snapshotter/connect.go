@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,6 @@ func sessionSettings(timeout time.Duration) map[string]string {
 	return map[string]string{
 		"application_name":                    "scopewire-authz",
 		"client_encoding":                     "UTF8",
-		"search_path":                         "",
 		"quote_all_identifiers":               "off",
 		"standard_conforming_strings":         "on",
 		"backslash_quote":                     "safe_encoding",
@@ -47,9 +47,34 @@ func sessionSettings(timeout time.Duration) map[string]string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
 
+// session is a connection on which every setting is pinned.
+type session struct {
+	*pgx.Conn
+	// serverPath says that the search_path the session would have by default is the
+	// server's own, and not one of the login's or the database's.
+	serverPath bool
+}
+
+// pathSources are the values of pg_settings.source that stand for the server's
+// own setting (GucSource of utils/guc.h, in the words of GucSource_Names).
+var pathSources = []string{"default", "environment variable", "configuration file", "command line"}
+
+// pin empties the session's search_path. It is not given at startup, since then
+// nothing would tell what other sessions start with.
+func (s *session) pin(ctx context.Context) error {
+	var source string
+	err := s.QueryRow(ctx, `SELECT source FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`).Scan(&source)
+	if err != nil {
+		return err
+	}
+	s.serverPath = slices.Contains(pathSources, source)
+	_, err = s.Exec(ctx, `SET search_path = ''`)
+	return err
+}
+
 // connect opens a connection. Only d says where it goes and how: the variables
 // and files that libpq would also read are overridden.
-func connect(ctx context.Context, d Database, s sys.System, timeout time.Duration) (*pgx.Conn, error) {
+func connect(ctx context.Context, d Database, s sys.System, timeout time.Duration) (*session, error) {
 	cfg, err := pgx.ParseConfig("host=/ port=1 user=x dbname=x password=x sslmode=disable passfile=/dev/null")
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", d.Name, err)
@@ -96,7 +121,13 @@ func connect(ctx context.Context, d Database, s sys.System, timeout time.Duratio
 		return nil, fmt.Errorf("connect to %s: %w", d.Name, err)
 	}
 	connected.Store(true)
-	return conn, nil
+	out := &session{Conn: conn}
+	if err := out.pin(ctx); err != nil {
+		_ = conn.Close(ctx) // The error is told; what closing says adds nothing.
+		<-conn.PgConn().CleanupDone()
+		return nil, fmt.Errorf("connect to %s: pin the search_path: %w", d.Name, err)
+	}
+	return out, nil
 }
 
 // errNoCancel is never seen: pgconn gives cancelling up in silence.

@@ -32,7 +32,7 @@ type database struct {
 	waiters []chan error
 
 	// The rest belongs to the goroutine of run.
-	conn *pgx.Conn
+	conn *session
 	// unread is set until the catalog has been read as a whole over conn.
 	unread bool
 }
@@ -231,7 +231,7 @@ func (d *database) readSettled(ctx context.Context) (*held, error) {
 			if before, err = readMark(ctx, tx); err != nil {
 				return err
 			}
-			snapshot, err = readCatalog(ctx, tx)
+			snapshot, err = readCatalog(ctx, tx, d.conn.serverPath)
 			return err
 		})
 		if err == nil {
@@ -257,8 +257,8 @@ func (d *database) readSettled(ctx context.Context) (*held, error) {
 }
 
 // inTransaction runs f in a transaction that sees one state and changes nothing.
-func inTransaction(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
+func inTransaction(ctx context.Context, conn *session, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, conn.Conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
 }
 
 // disconnect gives the connection up. The server is told if it can be told at

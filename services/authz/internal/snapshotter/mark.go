@@ -18,6 +18,7 @@ type mark [sha256.Size]byte
 var marked = []struct{ table, where string }{
 	{"pg_namespace", notTemporarySchema("nspname")},
 	{"pg_auth_members", "true"}, // Who has whose USAGE.
+	{"pg_db_role_setting", "true"},
 	{"pg_class", "relpersistence OPERATOR(pg_catalog.<>) 't'"},
 	{"pg_attribute", "attnum OPERATOR(pg_catalog.>) 0 AND " + permanent("attrelid")}, // System columns never change.
 	{"pg_attrdef", permanent("adrelid")},
@@ -26,6 +27,10 @@ var marked = []struct{ table, where string }{
 	{"pg_trigger", permanent("tgrelid")},
 	{"pg_rewrite", permanent("ev_class")},
 	{"pg_policy", permanent("polrelid")},
+	{"pg_statistic_ext", permanent("stxrelid")},
+	// ALTER SEQUENCE writes the sequence's row whenever it writes to whom it belongs
+	// (AlterSequence of sequence.c), which pg_depend has.
+	{"pg_sequence", permanent("seqrelid")},
 	{"pg_inherits", permanent("inhrelid")},
 	{"pg_partitioned_table", "true"},
 	{"pg_foreign_table", "true"},
@@ -47,7 +52,8 @@ var marked = []struct{ table, where string }{
 	{"pg_ts_config", "true"},
 	{"pg_ts_dict", "true"},
 	{"pg_extension", "true"},
-	{"pg_depend", "deptype OPERATOR(pg_catalog.=) 'e'"},
+	// What belongs to an extension; by an index, since the table is large.
+	{"pg_depend", "refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype OPERATOR(pg_catalog.=) 'e'"},
 }
 
 // notTemporarySchema is the condition that a schema is no session's own.
@@ -69,6 +75,7 @@ hidden_schemas AS MATERIALIZED (
 SELECT 'pg_roles' AS name, pg_catalog.count(*), COALESCE(pg_catalog.sum(
 	pg_catalog.hash_record_extended(ROW(oid, rolname, rolcanlogin, rolsuper, rolinherit), 0)), 0)::pg_catalog.text
 FROM pg_catalog.pg_roles
+UNION ALL SELECT 'pg_settings', 1, reset_val FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'
 `)
 	for _, m := range marked {
 		fmt.Fprintf(&b, `UNION ALL SELECT '%[1]s', pg_catalog.count(*), COALESCE(pg_catalog.sum(
@@ -96,7 +103,7 @@ func readMark(ctx context.Context, tx pgx.Tx) (mark, error) {
 	if err != nil {
 		return mark{}, fmt.Errorf("look for changes: %w", err)
 	}
-	if n := tag.RowsAffected(); n != int64(len(marked)+1) {
+	if n := tag.RowsAffected(); n != int64(len(marked)+2) {
 		return mark{}, fmt.Errorf("look for changes: %d rows", n)
 	}
 	return mark(h.Sum(nil)), nil

@@ -35,12 +35,18 @@ SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind:
 	COALESCE((SELECT pg_catalog.bool_or(pg_catalog.split_part(o, '=', 2)::pg_catalog.bool)
 		FROM pg_catalog.unnest(c.reloptions) AS o WHERE o LIKE 'security_invoker=%'), false),
 	ARRAY(SELECT o FROM pg_catalog.unnest(p.partclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
+	c.reltype, c.reloftype, COALESCE(v.srvname::pg_catalog.text, ''),
+	CASE WHEN c.relkind = 'S' THEN COALESCE((SELECT d.refobjid FROM pg_catalog.pg_depend AS d
+		WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
+			AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0
+			AND d.deptype IN ('a', 'i') ORDER BY d.refobjid LIMIT 1), 0) ELSE 0 END,
 	ROW(c.relpersistence, c.relam, c.reloftype, c.reloptions, c.relispartition, c.relpartbound::pg_catalog.text,
 		c.relrowsecurity, c.relforcerowsecurity, p::pg_catalog.text, f::pg_catalog.text)::pg_catalog.text
 FROM pg_catalog.pg_class AS c
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 	LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = c.oid
 	LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = c.oid
+	LEFT JOIN pg_catalog.pg_foreign_server AS v ON v.oid = f.ftserver
 WHERE c.relkind <> 't' AND c.relpersistence <> 't'
 	AND n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_'
 ORDER BY c.oid`
@@ -48,7 +54,7 @@ ORDER BY c.oid`
 // A plain default has no variable, so it needs no relation to print it for, and
 // no lock.
 const queryColumns = `
-SELECT a.attrelid, a.attnum, a.attname::pg_catalog.text, a.atttypid, a.attnotnull,
+SELECT a.attrelid, a.attnum, a.attname::pg_catalog.text, a.atttypid, a.atttypmod, a.attnotnull,
 	COALESCE(pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE a.attrelid END), ''),
 	a.attgenerated::pg_catalog.text, a.attidentity::pg_catalog.text,
 	ROW(a.atttypmod, a.attcollation, a.attislocal, a.attinhcount, a.attoptions, a.attfdwoptions)::pg_catalog.text
@@ -84,74 +90,48 @@ FROM pg_catalog.pg_index AS i
 WHERE c.relkind <> 't' AND c.relpersistence <> 't'
 ORDER BY i.indrelid, i.indexrelid`
 
+// Triggers come in the order of their names, in which they fire (RelationBuildTriggers
+// of trigger.c reads them by an index on the name). Printing one takes a lock on
+// its table, and only a condition needs it.
 const queryTriggers = `
-SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN '' ELSE t.tgname::pg_catalog.text END, t::pg_catalog.text
-FROM pg_catalog.pg_trigger AS t ORDER BY t.tgrelid, t.oid`
+SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN '' ELSE t.tgname::pg_catalog.text END, t.tgfoid, t.tgtype,
+	t.tgenabled::pg_catalog.text, t.tgqual IS NOT NULL,
+	CASE WHEN t.tgqual IS NOT NULL AND NOT t.tgisinternal THEN COALESCE(pg_catalog.pg_get_triggerdef(t.oid), '') ELSE '' END,
+	t::pg_catalog.text
+FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+WHERE c.relpersistence <> 't'
+ORDER BY t.tgrelid, t.tgname COLLATE pg_catalog."C", t.oid`
 
 // The query trees of the views that came with the server are a megabyte: the
-// server hashes them.
+// server hashes them. Rules fire in the order of their names (RelationBuildRuleLock
+// of relcache.c).
 const queryRules = `
-SELECT r.ev_class, CASE WHEN r.rulename = '_RETURN' AND c.relkind IN ('v', 'm') THEN '' ELSE r.rulename::pg_catalog.text END,
+SELECT r.ev_class, v.is_return, r.rulename::pg_catalog.text, r.ev_type::pg_catalog.text,
+	r.is_instead, r.ev_enabled::pg_catalog.text,
+	CASE WHEN v.is_return THEN '' ELSE COALESCE(pg_catalog.pg_get_ruledef(r.oid), '') END,
 	ROW(r.oid, r.rulename, r.ev_type, r.ev_enabled, r.is_instead, r.ev_qual::pg_catalog.text,
 		pg_catalog.sha256(pg_catalog.convert_to(r.ev_action::pg_catalog.text, 'UTF8')))::pg_catalog.text
-FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class
-ORDER BY r.ev_class, r.oid`
+FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class,
+	LATERAL (SELECT r.rulename = '_RETURN' AND c.relkind IN ('v', 'm') AS is_return) AS v
+WHERE c.relpersistence <> 't'
+ORDER BY r.ev_class, r.rulename COLLATE pg_catalog."C", r.oid`
 
 const queryPolicies = `
-SELECT p.polrelid, '', p::pg_catalog.text FROM pg_catalog.pg_policy AS p ORDER BY p.polrelid, p.oid`
+SELECT p.polrelid, p.polname::pg_catalog.text, p.polcmd::pg_catalog.text, p.polpermissive,
+	ARRAY(SELECT pg_catalog.pg_get_userbyid(o)::pg_catalog.text FROM pg_catalog.unnest(p.polroles) AS o
+		WHERE o <> 0 ORDER BY pg_catalog.pg_get_userbyid(o) COLLATE pg_catalog."C"),
+	COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), ''),
+	COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), ''), p::pg_catalog.text
+FROM pg_catalog.pg_policy AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.polrelid
+WHERE c.relpersistence <> 't'
+ORDER BY p.polrelid, p.polname COLLATE pg_catalog."C"`
+
+// pg_statistic_ext has no data; pg_statistic_ext_data, which has, is not read.
+const queryStatistics = `
+SELECT s.stxrelid, COALESCE(pg_catalog.pg_get_statisticsobjdef_expressions(s.oid), '{}'), s::pg_catalog.text
+FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.stxrelid
+WHERE c.relpersistence <> 't'
+ORDER BY s.stxrelid, s.oid`
 
 const queryInheritance = `
 SELECT i.inhrelid, i.inhparent, i::pg_catalog.text FROM pg_catalog.pg_inherits AS i ORDER BY i.inhrelid, i.inhseqno`
-
-// An array type is true, as IsTrueArrayType of pg_type.h has it, if its
-// subscripting is that of arrays; name and point, say, have elements as well.
-const queryTypes = `
-SELECT t.oid, n.nspname::pg_catalog.text, t.typname::pg_catalog.text, t.typtype::pg_catalog.text,
-	t.typcategory::pg_catalog.text, t.typispreferred,
-	CASE WHEN t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc THEN t.typelem ELSE 0 END,
-	t.typbasetype, t.typrelid,
-	COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0), t.typdefault, ''),
-	ROW(t::pg_catalog.text, r::pg_catalog.text,
-		CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT ROW(e.enumsortorder, e.enumlabel)::pg_catalog.text
-			FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END)::pg_catalog.text
-FROM pg_catalog.pg_type AS t
-	JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-	LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid = t.oid
-WHERE n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_'
-ORDER BY t.oid`
-
-// Bodies can be long and many; the server hashes them.
-const queryFunctions = `
-SELECT p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind::pg_catalog.text,
-	p.proargtypes::pg_catalog.oid[], p.provariadic, p.pronargdefaults, p.prorettype, p.proretset,
-	p.prosecdef, l.lanname::pg_catalog.text, p.provolatile::pg_catalog.text, p.proleakproof,
-	pg_catalog.pg_get_userbyid(p.proowner)::pg_catalog.text, COALESCE(x.extname::pg_catalog.text, ''),
-	pg_catalog.sha256(pg_catalog.convert_to(ROW(p.prosrc, p.probin, p.prosqlbody::pg_catalog.text, p.proconfig,
-		p.proargnames, p.proargmodes, p.proallargtypes, p.proargdefaults::pg_catalog.text, p.prosupport,
-		p.proisstrict, p.proparallel, p.protrftypes, a::pg_catalog.text)::pg_catalog.text, 'UTF8'))
-FROM pg_catalog.pg_proc AS p
-	JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-	JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-	LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
-	LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-		AND d.objid = p.oid AND d.objsubid = 0 AND d.deptype = 'e'
-	LEFT JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid
-WHERE n.nspname !~ '^pg_(toast_)?temp_'
-ORDER BY p.oid`
-
-const queryOperators = `
-SELECT o.oid, n.nspname::pg_catalog.text, o.oprname::pg_catalog.text, o.oprleft, o.oprright, o.oprresult,
-	o.oprcode::pg_catalog.oid
-FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
-WHERE n.nspname !~ '^pg_(toast_)?temp_'
-ORDER BY o.oid`
-
-const queryCasts = `
-SELECT c.oid, c.castsource, c.casttarget, c.castfunc, c.castcontext::pg_catalog.text, c.castmethod::pg_catalog.text
-FROM pg_catalog.pg_cast AS c
-WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-	WHERE t.oid IN (c.castsource, c.casttarget) AND n.nspname ~ '^pg_(toast_)?temp_')
-ORDER BY c.oid`
-
-const querySettings = `
-SELECT name, context FROM pg_catalog.pg_settings ORDER BY name COLLATE pg_catalog."C"`

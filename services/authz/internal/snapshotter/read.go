@@ -20,6 +20,8 @@ const oldestServer = 140000
 type reader struct {
 	tx pgx.Tx
 	s  *catalog.Snapshot
+	// serverPath is that of the session.
+	serverPath bool
 	// relations and types hold positions in the snapshot's lists. Rows about any
 	// other relation are about a temporary or TOAST table, and are left out.
 	relations map[catalog.OID]int
@@ -28,10 +30,11 @@ type reader struct {
 	details map[catalog.OID]hash.Hash
 }
 
-// readCatalog reads a snapshot without digest, version and index.
-func readCatalog(ctx context.Context, tx pgx.Tx) (*catalog.Snapshot, error) {
+// readCatalog reads a snapshot without digest, version and index. serverPath says
+// whether the session's own default tells that of other sessions.
+func readCatalog(ctx context.Context, tx pgx.Tx, serverPath bool) (*catalog.Snapshot, error) {
 	r := &reader{
-		tx: tx, s: &catalog.Snapshot{},
+		tx: tx, s: &catalog.Snapshot{}, serverPath: serverPath,
 		relations: make(map[catalog.OID]int), types: make(map[catalog.OID]int),
 		details: make(map[catalog.OID]hash.Hash),
 	}
@@ -41,8 +44,10 @@ func readCatalog(ctx context.Context, tx pgx.Tx) (*catalog.Snapshot, error) {
 	}{
 		{"server", r.server}, {"schemas", r.schemas}, {"relations", r.readRelations}, {"columns", r.columns},
 		{"types", r.readTypes}, {"constraints", r.constraints}, {"indexes", r.indexes},
-		{"triggers", r.triggers}, {"rules", r.rules}, {"policies", r.policies}, {"inheritance", r.inheritance},
-		{"functions", r.functions}, {"operators", r.operators}, {"casts", r.casts}, {"settings", r.settings},
+		{"triggers", r.triggers}, {"rules", r.rules}, {"policies", r.policies}, {"statistics", r.statistics},
+		{"inheritance", r.inheritance}, {"functions", r.functions}, {"operators", r.operators}, {"casts", r.casts},
+		{"operator classes", r.operatorClasses}, {"collations", r.collations}, {"roles", r.roles},
+		{"extensions", r.extensions}, {"settings", r.settings},
 	}
 	for _, step := range steps {
 		if err := step.read(ctx); err != nil {
@@ -56,8 +61,8 @@ func readCatalog(ctx context.Context, tx pgx.Tx) (*catalog.Snapshot, error) {
 }
 
 // each runs a query and calls f for every row.
-func (r *reader) each(ctx context.Context, query string, into []any, f func() error) error {
-	rows, err := r.tx.Query(ctx, query)
+func (r *reader) each(ctx context.Context, query string, into []any, f func() error, args ...any) error {
+	rows, err := r.tx.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -122,7 +127,7 @@ func (r *reader) readRelations(ctx context.Context) error {
 	var v catalog.Relation
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.PartitionKey, &v.Definition,
-		&v.SecurityInvoker, &v.ForeignOperatorClasses, &details,
+		&v.SecurityInvoker, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &details,
 	}
 	return r.each(ctx, queryRelations, into, func() error {
 		v.Kind = catalog.RelationKind(char(kind))
@@ -138,7 +143,7 @@ func (r *reader) columns(ctx context.Context) error {
 	var oid catalog.OID
 	var generated, identity, details string
 	var v catalog.Column
-	into := []any{&oid, &v.Number, &v.Name, &v.Type, &v.NotNull, &v.Default, &generated, &identity, &details}
+	into := []any{&oid, &v.Number, &v.Name, &v.Type, &v.Modifier, &v.NotNull, &v.Default, &generated, &identity, &details}
 	return r.each(ctx, queryColumns, into, func() error {
 		rel := r.relation(oid)
 		if rel == nil {
@@ -202,56 +207,6 @@ func (r *reader) indexes(ctx context.Context) error {
 			r.detail(relation, "index", details)
 		}
 		expressions, classes = nil, nil
-		return nil
-	})
-}
-
-// hanging runs a query for what hangs off relations: an OID, a name that is
-// empty where it is not to be listed, and a row.
-func (r *reader) hanging(ctx context.Context, query, kind string, list func(rel *catalog.Relation, name string)) error {
-	var relation catalog.OID
-	var name, details string
-	return r.each(ctx, query, []any{&relation, &name, &details}, func() error {
-		rel := r.relation(relation)
-		if rel == nil {
-			return nil
-		}
-		if name != "" {
-			list(rel, name)
-		}
-		r.detail(relation, kind, details)
-		return nil
-	})
-}
-
-func (r *reader) triggers(ctx context.Context) error {
-	return r.hanging(ctx, queryTriggers, "trigger", func(rel *catalog.Relation, name string) {
-		rel.Triggers = append(rel.Triggers, catalog.Trigger{Name: name})
-	})
-}
-
-func (r *reader) rules(ctx context.Context) error {
-	return r.hanging(ctx, queryRules, "rule", func(rel *catalog.Relation, name string) {
-		rel.Rules = append(rel.Rules, catalog.Rule{Name: name})
-	})
-}
-
-func (r *reader) policies(ctx context.Context) error {
-	return r.hanging(ctx, queryPolicies, "policy", func(*catalog.Relation, string) {})
-}
-
-func (r *reader) inheritance(ctx context.Context) error {
-	var child, parent catalog.OID
-	var details string
-	return r.each(ctx, queryInheritance, []any{&child, &parent, &details}, func() error {
-		c, p := r.relation(child), r.relation(parent)
-		if c == nil || p == nil {
-			return nil
-		}
-		// Rows come in the order of children, and of each child's parents.
-		p.Children = append(p.Children, child)
-		c.Parents = append(c.Parents, parent)
-		r.detail(child, "inherits", details)
 		return nil
 	})
 }

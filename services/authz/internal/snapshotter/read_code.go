@@ -4,38 +4,55 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
+
+// present drops the zeros, which stand for no function.
+func present(oids []catalog.OID) []catalog.OID {
+	return slices.DeleteFunc(oids, func(o catalog.OID) bool { return o == 0 })
+}
 
 func (r *reader) readTypes(ctx context.Context) error {
 	var kind, category, details string
 	var v catalog.Type
 	into := []any{
-		&v.OID, &v.Schema, &v.Name, &kind, &category, &v.Preferred, &v.Element, &v.Base, &v.Relation, &v.Default, &details,
+		&v.OID, &v.Schema, &v.Name, &kind, &category, &v.Preferred, &v.Element, &v.Base, &v.Relation, &v.Array,
+		&v.Subtype, &v.SubtypeClass, &v.Input, &v.Output, &v.Support, &v.Owner, &v.Extension, &v.NotNull,
+		&v.Default, &details,
 	}
 	return r.each(ctx, queryTypes, into, func() error {
 		v.Kind, v.Category = char(kind), char(category)
+		v.Support = present(v.Support)
 		v.Details = sha256.Sum256([]byte(details))
 		r.types[v.OID] = len(r.s.Types)
 		r.s.Types = append(r.s.Types, v)
+		v = catalog.Type{} // The next row must not write into this one's slices.
 		return nil
 	})
 }
 
 func (r *reader) functions(ctx context.Context) error {
-	var kind, volatility string
+	var kind, volatility, modes, aggregate string
 	var details []byte
 	var v catalog.Function
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &kind, &v.Arguments, &v.Variadic, &v.Defaults, &v.Result, &v.ReturnSet,
-		&v.SecurityDefiner, &v.Language, &volatility, &v.Leakproof, &v.Owner, &v.Extension, &details,
+		&v.SecurityDefiner, &v.Language, &volatility, &v.Leakproof, &v.Owner, &v.Extension,
+		&v.AllArguments, &modes, &v.ArgumentNames, &v.DefaultExpressions, &v.Strict, &v.Library, &v.Symbol,
+		&v.Body, &v.StandardBody, &v.Settings, &v.SupportFunction,
+		&aggregate, &v.Aggregate.Direct, &v.Aggregate.SortOperator, &v.Aggregate.Functions, &details,
 	}
 	return r.each(ctx, queryFunctions, into, func() error {
 		if len(details) != sha256.Size {
 			return errors.New("a digest has another length")
 		}
-		v.Kind, v.Volatility = char(kind), char(volatility)
+		v.Kind, v.Volatility, v.Aggregate.Kind = char(kind), char(volatility), char(aggregate)
+		if modes != "" {
+			v.ArgumentModes = []byte(modes)
+		}
+		v.Aggregate.Functions = present(v.Aggregate.Functions)
 		v.Details = [sha256.Size]byte(details)
 		r.s.Functions = append(r.s.Functions, v)
 		v = catalog.Function{} // The next row must not write into this one's slices.
@@ -59,6 +76,51 @@ func (r *reader) casts(ctx context.Context) error {
 	return r.each(ctx, queryCasts, into, func() error {
 		v.Context, v.Method = char(castContext), char(method)
 		r.s.Casts = append(r.s.Casts, v)
+		return nil
+	})
+}
+
+func (r *reader) operatorClasses(ctx context.Context) error {
+	var v catalog.OperatorClass
+	into := []any{
+		&v.OID, &v.Schema, &v.Name, &v.Method, &v.Input, &v.Key, &v.Default, &v.Family,
+		&v.Functions, &v.Numbers, &v.Operators, &v.Strategies,
+	}
+	return r.each(ctx, queryOperatorClasses, into, func() error {
+		r.s.OperatorClasses = append(r.s.OperatorClasses, v)
+		v = catalog.OperatorClass{} // The next row must not write into this one's slices.
+		return nil
+	})
+}
+
+func (r *reader) collations(ctx context.Context) error {
+	var v catalog.Collation
+	return r.each(ctx, queryCollations, []any{&v.OID, &v.Schema, &v.Name}, func() error {
+		r.s.Collations = append(r.s.Collations, v)
+		return nil
+	})
+}
+
+func (r *reader) roles(ctx context.Context) error {
+	var path string
+	if r.serverPath {
+		if err := r.each(ctx, querySearchPath, []any{&path}, func() error { return nil }); err != nil {
+			return err
+		}
+	}
+	var v catalog.Role
+	into := []any{&v.OID, &v.Name, &v.Login, &v.Superuser, &v.Inherit, &v.SearchPath, &v.MemberOf}
+	return r.each(ctx, queryRoles, into, func() error {
+		r.s.Roles = append(r.s.Roles, v)
+		v = catalog.Role{} // The next row must not write into this one's slices.
+		return nil
+	}, path)
+}
+
+func (r *reader) extensions(ctx context.Context) error {
+	var v catalog.Extension
+	return r.each(ctx, queryExtensions, []any{&v.OID, &v.Name, &v.Schema, &v.Version}, func() error {
+		r.s.Extensions = append(r.s.Extensions, v)
 		return nil
 	})
 }
