@@ -83,7 +83,7 @@ func world(t *testing.T) *demo.World {
 		SQL: traps,
 		Scopes: `  attacker:
     - actions: [select]
-      objects: [public.orders, public.order_items, public.all_employees, public.order_totals, public.salary_report, public.guarded]
+      objects: [public.orders, public.order_items, public.guarded]
     - actions: [select]
       objects: [public.customers]
       columns: [id, name]

@@ -72,7 +72,9 @@ type analyzer struct {
 	version int
 
 	text string
-	path searchPath
+	// path is what names of the text are looked up over, session the path in force
+	// while it runs; they differ for texts of the catalog.
+	path, session searchPath
 	reference
 	// casts is the verdict on the snapshot's user casts, for statements that
 	// compute anything.
@@ -82,6 +84,14 @@ type analyzer struct {
 	readable, writable map[catalog.OID]error
 	stored             map[storedKey]error
 	domains            map[catalog.OID]error
+
+	// views memoise views; texts counts how deep one led to another. reader is the role
+	// whose rights relations are checked against, when it is not the session's.
+	views  map[viewKey]*view
+	texts  int
+	reader string
+	// parameters are those of the function whose body is bound.
+	parameters parameters
 
 	// work is what is left of Limits.Work.
 	work int
@@ -146,9 +156,10 @@ func (a *analyzer) prepare() error {
 	if err != nil {
 		return err
 	}
-	a.text, a.path, a.work = string(a.in.Text), path, a.limits.Work
+	a.text, a.path, a.session, a.work = string(a.in.Text), path, path, a.limits.Work
 	a.reference = tables()
 	a.readable, a.writable = map[catalog.OID]error{}, map[catalog.OID]error{}
+	a.views = map[viewKey]*view{}
 	a.stored, a.domains = map[storedKey]error{}, map[catalog.OID]error{}
 	a.casts = a.judgeCasts()
 	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {

@@ -27,6 +27,11 @@ type testCase struct {
 	// Server is server_version_num; the default is 150018.
 	Server int `yaml:"server,omitempty"`
 
+	// Since is the first major version that reads the text so.
+	Since int `yaml:"since,omitempty"`
+	// Surplus says that PostgreSQL does not ask for all that analysis asks for.
+	Surplus bool `yaml:"surplus,omitempty"`
+
 	// Outcome is judge, denied, failed, hidden or refused.
 	Outcome string `yaml:"outcome"`
 	// Kinds are the statements' kinds, Accesses theirs: "select public.t(a, b)", "(*)"
@@ -56,7 +61,7 @@ func (c *testCase) input() Input {
 
 // observed is the case with the expectations replaced by what analysis says.
 func (c *testCase) observed(got access.Analysis) testCase {
-	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server,
+	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server, Since: c.Since, Surplus: c.Surplus,
 		Outcome: outcomeName(got.Outcome), State: got.Error.SQLState, Message: got.Error.Message, Position: got.Error.Position}
 	for _, a := range got.Requires {
 		o.Requires = append(o.Requires, accessText(a))
@@ -82,16 +87,31 @@ func outcomeName(o access.Outcome) string {
 		access.Hidden: "hidden", access.Refused: "refused"}[o]
 }
 
+// accessText is an access on one line. What is checked against somebody else ends in
+// "within", code to be trusted follows in brackets.
 func accessText(a access.Access) string {
-	if a.Resolved.Kind == access.Schema {
-		return fmt.Sprintf("%s schema %s", a.Action, a.Resolved.Name)
+	object := a.Resolved.Name
+	if a.Resolved.Schema != "" {
+		object = a.Resolved.Schema + "." + object
 	}
-	text := fmt.Sprintf("%s %s.%s", a.Action, a.Resolved.Schema, a.Resolved.Name)
+	text := string(a.Action) + " "
 	switch {
+	case a.Resolved.Kind == access.Function, a.Resolved.Kind == access.Procedure:
+		text += string(a.Resolved.Kind) + " " + object + "(" + strings.Join(a.Resolved.Arguments, ", ") + ")"
+	case a.Resolved.Kind != access.Table:
+		text += string(a.Resolved.Kind) + " " + object
 	case a.AllColumns:
-		return text + "(*)"
+		text += object + "(*)"
 	case len(a.Columns) > 0:
-		return text + "(" + strings.Join(a.Columns, ", ") + ")"
+		text += object + "(" + strings.Join(a.Columns, ", ") + ")"
+	default:
+		text += object
+	}
+	if a.Within {
+		text += " within"
+	}
+	for _, code := range a.Trust {
+		text += " [" + strings.TrimSpace(code.Code+" "+code.Extension) + "]"
 	}
 	return text
 }

@@ -21,6 +21,8 @@
 //     lookup.go (values whose input looks names up).
 //  4. table.go, write.go and stored.go judge what a relation runs by itself: row
 //     security, triggers, rules, defaults, checks, index expressions, foreign keys.
+//     view.go binds the queries of views; nested.go is what such texts of the catalog
+//     are bound by.
 //
 // # What it promises
 //

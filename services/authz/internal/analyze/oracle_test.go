@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,9 +25,11 @@ type oracle struct {
 	snap *catalog.Snapshot
 }
 
-func newOracle(t *testing.T) *oracle {
+func newOracle(t *testing.T) *oracle { return newOracleOf(t, "schema.sql") }
+
+func newOracleOf(t *testing.T, file string) *oracle {
 	t.Helper()
-	schema, err := os.ReadFile("testdata/schema.sql")
+	schema, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +51,8 @@ func newOracle(t *testing.T) *oracle {
 	})
 	o := &oracle{conn: conn, snap: readSnapshot(t, dsn)}
 	o.must(t, "CREATE ROLE analyze_oracle; GRANT USAGE ON SCHEMA public, app, hr TO analyze_oracle")
+	// The baseline: PUBLIC's default rights count as revoked.
+	o.must(t, "REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public, app, hr FROM PUBLIC")
 	return o
 }
 
@@ -85,9 +90,12 @@ func (o *oracle) as(t *testing.T, path string, grants []string, sql string) *pgc
 	return pgErr
 }
 
-// piece is one right: an action on a relation, a column of it, any column, or all.
+// piece is one right: an action on an object, or on a column of a relation, any
+// column, or all.
 type piece struct {
 	action         access.Action
+	kind           access.Kind
+	arguments      string
 	schema, table  string
 	column         string
 	any            bool
@@ -96,6 +104,12 @@ type piece struct {
 
 func (p piece) grant(o *oracle) string {
 	target := quote(p.schema) + "." + quote(p.table)
+	if p.kind != access.Table {
+		if p.kind == access.Function || p.kind == access.Procedure {
+			target += "(" + p.arguments + ")"
+		}
+		return fmt.Sprintf("GRANT %s ON %s %s TO analyze_oracle", p.action, p.kind, target)
+	}
 	column := p.column
 	if p.any {
 		rel := o.snap.RelationByName(p.schema, p.table)
@@ -127,12 +141,15 @@ func pieces(statements []access.Statement) []piece {
 			// The role has usage of every schema, and what EXPLAIN VERBOSE shows is shown
 			// to everybody.
 			surplus := s.Kind == "explain" && a.AllColumns
-			if a.Resolved.Kind == access.Schema || surplus && len(a.Columns) == 0 {
+			if a.Resolved.Kind == access.Schema || a.Within || surplus && len(a.Columns) == 0 {
 				continue
 			}
 			a.AllColumns = a.AllColumns && !surplus
-			p := piece{action: a.Action, schema: a.Resolved.Schema, table: a.Resolved.Name}
+			p := piece{action: a.Action, kind: a.Resolved.Kind, schema: a.Resolved.Schema, table: a.Resolved.Name,
+				arguments: strings.Join(a.Resolved.Arguments, ", ")}
 			switch {
+			case p.kind != access.Table:
+				add(p)
 			case a.AllColumns:
 				add(p)
 			case len(a.Columns) == 0:
@@ -140,7 +157,7 @@ func pieces(statements []access.Statement) []piece {
 				add(p)
 			default:
 				if !onlySystem(a.Columns) {
-					named[piece{action: a.Action, schema: p.schema, table: p.table, any: true}] = true
+					named[piece{action: a.Action, kind: p.kind, schema: p.schema, table: p.table, any: true}] = true
 				}
 				for _, column := range a.Columns {
 					p.column = column

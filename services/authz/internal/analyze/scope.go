@@ -131,7 +131,7 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 		return nil, err
 	}
 	entry := &rangeEntry{name: rel.Name, named: named, relation: rel}
-	it := &item{name: rel.Name, relation: rel, entry: entry, sides: []*rangeEntry{entry}, system: true,
+	it := &item{name: rel.Name, relation: rel, entry: entry, sides: []*rangeEntry{entry}, system: rel.Kind != catalog.KindView,
 		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(rel.Columns))}
 	for _, c := range rel.Columns {
 		it.columns = append(it.columns, column{name: c.Name, entry: entry, source: c.Name, typ: c.Type})

@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // subquery binds a query below a scope and returns its level and its columns; none for a DML without RETURNING. owner is the CTE it is the query of.
@@ -244,10 +245,13 @@ func (a *analyzer) lockAll(s *scope) error {
 func (a *analyzer) lock(entry *rangeEntry) error {
 	switch {
 	case entry.relation != nil:
-		if entry.relation.Schema == schemaCatalog {
+		if isSystem(entry.relation) {
 			return deny(access.RelationKind, "FOR UPDATE of a catalog")
 		}
 		a.current.need(access.Update, entry.named, entry.relation)
+		if entry.relation.Kind == catalog.KindView {
+			return a.lockView(entry.relation)
+		}
 	case entry.subquery != nil:
 		return a.lockAll(entry.subquery)
 	}

@@ -24,9 +24,9 @@ func (a *analyzer) lookUp(name string) *catalog.Relation {
 	return nil
 }
 
-// openRelation resolves a relation's name and allows those that can be judged:
-// tables and partitioned tables, and the catalogs of the preset `session` for
-// reading. Position is where PostgreSQL points when there is none; -1 for nowhere.
+// openRelation resolves a relation's name and allows those that the action can
+// mean: everything with rows for reading, and what can be written. Position is where
+// PostgreSQL points when there is none; -1 for nowhere.
 func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, position int32) (*catalog.Relation, error) {
 	if rv.Catalogname != "" && rv.Catalogname != a.snap.Database {
 		return nil, deny(access.Construct, "a relation of another database")
@@ -46,16 +46,48 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 	if rel == nil {
 		return nil, a.missingRelation(rv, action, position)
 	}
-	if rel.Schema == schemaCatalog && action == access.Select && readableCatalog(rel.Name) {
-		return rel, nil
+	if isSystem(rel) {
+		return rel, a.judgeSystem(rel, action)
 	}
-	if strings.HasPrefix(rel.Schema, "pg_") || rel.Schema == schemaInformation || rel.OID < catalog.FirstNormalOID {
-		return nil, deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
-	}
-	if !isTable(rel) {
-		return nil, deny(access.RelationKind, "relation "+rel.Schema+"."+rel.Name+" is no table")
+	if !fits(rel.Kind, action) {
+		return nil, deny(access.RelationKind, "relation "+rel.Schema+"."+rel.Name+" is of no kind for "+string(action))
 	}
 	return rel, nil
+}
+
+// isSystem reports whether a relation came with the server, or stands in a schema
+// that only superusers fill.
+func isSystem(rel *catalog.Relation) bool {
+	return strings.HasPrefix(rel.Schema, "pg_") || rel.Schema == schemaInformation || rel.OID < catalog.FirstNormalOID
+}
+
+// judgeSystem allows reading what builtin's list knows of. A view's owner may read
+// catalogs that are closed, but a closed view shows what the session's role may see.
+func (a *analyzer) judgeSystem(rel *catalog.Relation, action access.Action) error {
+	err := deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+	if action != access.Select || rel.OID >= catalog.FirstNormalOID {
+		return err
+	}
+	if readableCatalog(rel.Name) && rel.Schema == schemaCatalog || a.reader != "" && rel.Kind == catalog.KindTable {
+		return nil
+	}
+	return err
+}
+
+// fits reports whether an action can mean a relation of a kind.
+func fits(kind catalog.RelationKind, action access.Action) bool {
+	switch kind {
+	case catalog.KindTable, catalog.KindPartitionedTable:
+		return true
+	case catalog.KindForeignTable:
+		return true
+	case catalog.KindView:
+		return action == access.Select
+	case catalog.KindMaterializedView, catalog.KindSequence:
+		return action == access.Select
+	default:
+		return false
+	}
 }
 
 // shadowed guards against a snapshot that leaves the system's relations out: one of
@@ -85,8 +117,14 @@ func readableCatalog(name string) bool {
 	return name == "pg_type" || name == "pg_range" || name == "pg_enum"
 }
 
-func isTable(rel *catalog.Relation) bool {
-	return rel.Kind == catalog.KindTable || rel.Kind == catalog.KindPartitionedTable
+// holdsRows reports whether a relation stores rows, or stands for something that
+// does.
+func holdsRows(rel *catalog.Relation) bool {
+	switch rel.Kind {
+	case catalog.KindTable, catalog.KindPartitionedTable, catalog.KindForeignTable, catalog.KindMaterializedView:
+		return true
+	}
+	return false
 }
 
 // missingRelation is PostgreSQL's 42P01, to be told to whom every relation of that
@@ -152,8 +190,11 @@ func (a *analyzer) ancestors(rel *catalog.Relation) []*catalog.Relation {
 // judgeRead allows reading a relation, and its descendants unless ONLY, if that
 // runs no code but built-in code.
 func (a *analyzer) judgeRead(rel *catalog.Relation, descend bool) error {
-	if rel.Schema == schemaCatalog {
+	if isSystem(rel) {
 		return nil
+	}
+	if rel.Kind == catalog.KindView {
+		return a.readView(rel)
 	}
 	all := []*catalog.Relation{rel}
 	if descend {
@@ -185,7 +226,10 @@ func (a *analyzer) judgeReadOne(rel *catalog.Relation) error {
 // their constant parts (get_relation_constraints, RelationGetIndexExpressions).
 func (a *analyzer) whyUnreadable(rel *catalog.Relation) error {
 	name := rel.Schema + "." + rel.Name
-	if !isTable(rel) {
+	if rel.Kind == catalog.KindSequence {
+		return nil
+	}
+	if !holdsRows(rel) {
 		return deny(access.RelationKind, "relation "+name+" is no table")
 	}
 	if rel.RowSecurity {

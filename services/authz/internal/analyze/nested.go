@@ -1,0 +1,115 @@
+package analyze
+
+import (
+	"errors"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// maxTexts is how deep texts of the catalog may lead to one another: views over
+// views, functions that call functions.
+const maxTexts = 32
+
+// inside is what an analyzer of a text of the catalog has to itself.
+type inside struct {
+	// path is what the text's own names are looked up over.
+	path searchPath
+	// session is the path in force while it runs; empty leaves it as it is.
+	session searchPath
+	// types are the types of $1, $2 and so on, names their names; both are empty for
+	// texts without parameters.
+	types []catalog.OID
+	names []string
+	// function is the name that parameters can be qualified with.
+	function string
+	// reader is the role whose rights the text's relations are checked against, when it
+	// is not the session's.
+	reader string
+	// stored says that the text's names were resolved when it was stored.
+	stored bool
+}
+
+// catalogued parses a text of the catalog and binds it with an analyzer of its own, which
+// collects accesses apart. Its errors are nobody's but for the limit on work: what
+// cannot be bound is for the caller to judge.
+func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_query.ParseResult) error) (*recorder, error) {
+	if a.texts >= maxTexts {
+		return nil, deny(access.OpaqueCode, "code that is nested too deeply")
+	}
+	if err := a.spend(len(text)); err != nil {
+		return nil, err
+	}
+	seen, err := precheck([]byte(text), a.limits)
+	if err != nil {
+		return nil, err
+	}
+	if seen.faulty || seen.newNumerals && a.version < 160000 {
+		return nil, deny(access.OpaqueCode, "a text that the server may read otherwise")
+	}
+	tree, err := parse(seen.parseText, text, a.version/10000)
+	if err != nil {
+		return nil, err
+	}
+	inner := *a
+	inner.in = Input{Parse: true, ParameterTypes: in.types, Context: a.in.Context}
+	inner.text, inner.path, inner.reader = text, in.path, in.reader
+	if len(in.session) > 0 {
+		inner.session = in.session
+	}
+	inner.texts++
+	inner.parameters = parameters{names: in.names, function: in.function}
+	inner.current = &recorder{within: in.reader != "", stored: in.stored}
+	inner.statements, inner.partial, inner.sublinkNames, inner.shown = nil, nil, nil, nil
+	inner.catalogText = false
+	err = inner.shapes(tree)
+	if err == nil {
+		err = bind(&inner, tree)
+	}
+	a.work = inner.work
+	return inner.current, err
+}
+
+// shapes checks the shape of every statement of a text.
+func (a *analyzer) shapes(tree *pg_query.ParseResult) error {
+	for _, raw := range tree.Stmts {
+		if err := a.checkShape(raw.ProtoReflect()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// limited reports whether an error is a limit that was met, which no judgement of
+// the text behind it may turn into something else.
+func limited(err error) bool {
+	var v *verdict
+	return errors.As(err, &v) && v.outcome == access.Refused
+}
+
+// parameters are the names of the parameters of the function whose body is bound.
+type parameters struct {
+	names    []string
+	function string
+}
+
+// parameter resolves a name that no column has to a parameter of the function whose
+// body is bound (sql_fn_post_column_ref): p, or f.p. It reports false when there is
+// none.
+func (a *analyzer) parameter(names []string) (catalog.OID, bool) {
+	switch {
+	case len(names) == 1:
+	case len(names) == 2 && names[0] == a.parameters.function:
+		names = names[1:]
+	default:
+		return 0, false
+	}
+	for i, name := range a.parameters.names {
+		if name == names[0] && name != "" && i < len(a.in.ParameterTypes) {
+			return a.in.ParameterTypes[i], true
+		}
+	}
+	return 0, false
+}
