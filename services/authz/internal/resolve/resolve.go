@@ -72,12 +72,18 @@ type Coercion struct {
 	Literal bool
 	// Domains are the domains whose checks run.
 	Domains []catalog.OID
+	// Columns says that an anonymous row becomes one of a row type: each of its
+	// columns is coerced to the one of the same place, which only the caller, who
+	// knows their types, can follow (coerce_record_to_complex).
+	Columns bool
 }
 
 // Argument is an argument of a call.
 type Argument struct {
 	// Type is its type; Unknown for an untyped literal or parameter.
 	Type catalog.OID
+	// Parameter says that it is a parameter ($1).
+	Parameter bool
 	// Name is its name in named notation, else empty.
 	Name string
 }
@@ -98,6 +104,10 @@ type Call struct {
 	Procedure bool
 	// Column says that the call came from attribute notation (t.f).
 	Column bool
+	// DefaultType tells the type of the expression that is the default of a
+	// polymorphic parameter, by its place among the inputs; 0 when that is not
+	// known, which is an error, as is a nil DefaultType.
+	DefaultType func(f *catalog.Function, parameter int) catalog.OID
 }
 
 // Kind is what a call turned out to be (FuncDetailCode).
@@ -136,6 +146,8 @@ type Found struct {
 	// Outputs are the names and types of OUT and TABLE parameters after polymorphic
 	// resolution, for functions with more than one or that return record.
 	Outputs []Output
+	// ResultName is the name of the only OUT parameter, if it has one.
+	ResultName string
 }
 
 // Output is a column of a function's result.
