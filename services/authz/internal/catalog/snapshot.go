@@ -86,8 +86,9 @@ type Relation struct {
 	Owner string
 	// Columns are the live user columns in attnum order.
 	Columns []Column
-	// RowSecurity is relrowsecurity or relforcerowsecurity.
-	RowSecurity bool
+	// RowSecurity is relrowsecurity; ForceRowSecurity is relforcerowsecurity, which
+	// binds the owner as well.
+	RowSecurity, ForceRowSecurity bool
 	// Triggers are the triggers that are not internal. Foreign keys' own triggers
 	// are in ForeignKeys and ReferencedBy instead.
 	Triggers []Trigger
@@ -358,8 +359,9 @@ type Collation struct {
 type Role struct {
 	OID  OID
 	Name string
-	// Login is rolcanlogin, Superuser is rolsuper, Inherit is rolinherit.
-	Login, Superuser, Inherit bool
+	// Login is rolcanlogin, Superuser is rolsuper, Inherit is rolinherit,
+	// BypassRowSecurity is rolbypassrls.
+	Login, Superuser, Inherit, BypassRowSecurity bool
 	// SearchPath is the search_path that a session of the role in this database
 	// starts with (pg_db_role_setting, then the server's own default), as SHOW prints
 	// it; empty when it is not known, which an empty path ("") is not.

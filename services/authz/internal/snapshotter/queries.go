@@ -29,7 +29,7 @@ WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY oid`
 const queryRelations = `
 SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
 	pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
-	c.relrowsecurity OR c.relforcerowsecurity,
+	c.relrowsecurity, c.relforcerowsecurity,
 	CASE WHEN c.relkind = 'p' THEN COALESCE(pg_catalog.pg_get_partkeydef(c.oid), '') ELSE '' END,
 	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN COALESCE(pg_catalog.pg_get_viewdef(c.oid), '') ELSE '' END,
 	COALESCE((SELECT pg_catalog.bool_or(pg_catalog.split_part(o, '=', 2)::pg_catalog.bool)

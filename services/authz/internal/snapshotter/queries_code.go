@@ -111,7 +111,7 @@ ORDER BY c.oid`
 // A session starts with the setting for its role in its database, else for its
 // role, else for its database, else for all (process_settings of postinit.c).
 const queryRoles = `
-SELECT r.oid, r.rolname::pg_catalog.text, r.rolcanlogin, r.rolsuper, r.rolinherit,
+SELECT r.oid, r.rolname::pg_catalog.text, r.rolcanlogin, r.rolsuper, r.rolinherit, r.rolbypassrls,
 	COALESCE((SELECT pg_catalog.substr(o, 13)
 		FROM pg_catalog.pg_db_role_setting AS s, pg_catalog.unnest(s.setconfig) AS o
 		WHERE s.setrole IN (0, r.oid) AND o LIKE 'search\_path=%'

@@ -126,7 +126,7 @@ func (r *reader) readRelations(ctx context.Context) error {
 	var kind, details string
 	var v catalog.Relation
 	into := []any{
-		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.PartitionKey, &v.Definition,
+		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.ForceRowSecurity, &v.PartitionKey, &v.Definition,
 		&v.SecurityInvoker, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &details,
 	}
 	return r.each(ctx, queryRelations, into, func() error {

@@ -109,7 +109,7 @@ func (r *reader) roles(ctx context.Context) error {
 		}
 	}
 	var v catalog.Role
-	into := []any{&v.OID, &v.Name, &v.Login, &v.Superuser, &v.Inherit, &v.SearchPath, &v.MemberOf}
+	into := []any{&v.OID, &v.Name, &v.Login, &v.Superuser, &v.Inherit, &v.BypassRowSecurity, &v.SearchPath, &v.MemberOf}
 	return r.each(ctx, queryRoles, into, func() error {
 		r.s.Roles = append(r.s.Roles, v)
 		v = catalog.Role{} // The next row must not write into this one's slices.

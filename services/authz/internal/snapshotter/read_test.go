@@ -85,7 +85,7 @@ func checkParent(t *testing.T, s *catalog.Snapshot) {
 		FromColumns: []int16{2}, ToColumns: []int16{1},
 	}
 	want := catalog.Relation{
-		Schema: "app", Name: "parent", Kind: 'r', RowSecurity: true,
+		Schema: "app", Name: "parent", Kind: 'r', RowSecurity: true, ForceRowSecurity: true,
 		Columns: []catalog.Column{
 			{Number: 1, Name: "id", Type: 23, Modifier: -1, NotNull: true, Identity: 'a'},
 			{Number: 3, Name: "mood", Type: s.TypeByName("app", "mood").OID, Modifier: -1, Default: "'calm'::app.mood"},
