@@ -33,16 +33,16 @@ const (
 	// functions); needs execute, granted on the function by name.
 	Code
 	// Session: looks at or changes this session beyond the context that the proxy
-	// follows (temporary objects, pg_my_temp_schema, large objects' descriptors);
-	// needs execute, granted by name.
+	// follows (transaction numbers, large objects, its texts); needs execute, granted
+	// by name.
 	Session
 	// Server: files, signals, replication, other sessions, statistics, WAL: needs
 	// admin, granted on the function by name.
 	Server
-	// Internal: cannot be called from SQL, or only with arguments that SQL cannot
-	// make (internal, cstring of support functions): type I/O, operator class
-	// support, triggers, handlers. A call by name is denied; the place that runs it
-	// (a cast, an index) is judged instead.
+	// Internal: cannot be called from SQL, or has no use there: it takes or gives
+	// internal, reads a type that comes by OID or a name, is a trigger or a handler.
+	// A call by name is denied; the place that runs it (a cast, an index, a trigger)
+	// is judged instead, and the function adds nothing to that.
 	Internal
 )
 
@@ -72,12 +72,41 @@ type Name struct {
 	// "usage", "update", "select"; empty where naming needs what looking at the
 	// object's definition needs.
 	Action string
+	// Or is another privilege that suffices, empty for none.
+	Or string
 }
+
+// Runs is code of its arguments' types that a function runs besides its own.
+type Runs uint8
+
+// What a function can run of a type. The types are those of its arguments with
+// what they are made of: elements, columns, bounds, base types.
+const (
+	// RunsCompare: the default btree operator class, and what builds a range of the
+	// type (canonical function).
+	RunsCompare Runs = 1 << iota
+	// RunsHash: the default hash operator class.
+	RunsHash
+	// RunsOutput: the output or send function.
+	RunsOutput
+	// RunsInput: the input functions of the fields of the result, domains' checks
+	// included. The result's type comes from an argument or from the column
+	// definitions of the call.
+	RunsInput
+	// RunsCast: a cast to json or text that a user made (to_json looks for one,
+	// json.c; quote_literal casts).
+	RunsCast
+)
 
 // Function is what is known of a function.
 type Function struct {
 	Class Class
+	// Names are the arguments that name objects. Under Named and Setting, each must
+	// be a literal. Under Introspection they are another way: where all of them are
+	// literals, the objects can be judged instead of asking for the preset.
 	Names []Name
+	// Runs is further code that a call runs: harmless only if that code is.
+	Runs Runs
 	// Lookup says that the result's type looks names up when a literal stands beside
 	// it (regtype of pg_typeof).
 	Lookup bool
