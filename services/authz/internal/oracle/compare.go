@@ -1,0 +1,179 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// Class says how two answers relate.
+type Class string
+
+// The classes. Those of failing are failures.
+const (
+	// Agree: both let it run, or both do not.
+	Agree Class = "agree"
+	// Undecided: the server's error says nothing about rights, and Scopewire denies.
+	Undecided Class = "undecided"
+	// Explained: Scopewire denies what the role may do, by a rule of the list.
+	Explained Class = "explained"
+	// ServerRefuses: Scopewire allows what the role is refused, and the server refuses
+	// it to the login as well: what is refused is not the role but, say, a view's owner.
+	ServerRefuses Class = "server refuses the login too"
+	// PlannerDropped: Scopewire asks for what the plan no longer holds.
+	PlannerDropped Class = "planner dropped"
+	// ByTrust: code that the policy trusts was refused something by the role.
+	ByTrust Class = "by trust"
+
+	// Leak: Scopewire allows what the role is refused.
+	Leak Class = "LEAK"
+	// Unbound: Scopewire allows a text with a name that means nothing.
+	Unbound Class = "UNBOUND"
+	// Overdenied: Scopewire denies what the role may do, and no rule says why.
+	Overdenied Class = "OVERDENIED"
+	// WrongError: Scopewire gives an error in the server's name, and the server has
+	// another answer.
+	WrongError Class = "WRONG ERROR"
+)
+
+// Failing reports whether the class is a failure.
+func (c Class) Failing() bool {
+	return c == Leak || c == Unbound || c == Overdenied || c == WrongError
+}
+
+// Comparison is what the two sides said of a statement.
+type Comparison struct {
+	SQL     string
+	Role    *Role
+	Class   Class
+	Rule    string // The explanation's name.
+	Server  Answer
+	Verdict Verdict
+	// Schema is what made the database, for those who want to make it again.
+	Schema []string
+}
+
+// String is the comparison in a few lines.
+func (c Comparison) String() string {
+	ours := "allow"
+	switch {
+	case c.Verdict.Error != nil:
+		ours = fmt.Sprintf("error %s: %s (%d)", c.Verdict.Error.SQLState, c.Verdict.Error.Message, c.Verdict.Error.Position)
+	case !c.Verdict.Allow:
+		ours = fmt.Sprintf("deny %s: %s", c.Verdict.Reason, c.Verdict.Detail)
+	}
+	theirs := "runs"
+	if !c.Server.Ran() {
+		theirs = c.Server.State + ": " + c.Server.Message
+		if c.Server.Where != "" {
+			theirs += " (" + strings.ReplaceAll(c.Server.Where, "\n", "; ") + ")"
+		}
+	}
+	return fmt.Sprintf("%s\n  statement:  %s\n  path:       %s\n  scopewire:  %s\n  postgresql: %s", c.Class, c.SQL, c.Role.Path, ours, theirs)
+}
+
+// Compare runs a statement as the role and asks Scopewire. lost reports that the
+// server gave no answer in time.
+func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, sql string) (c Comparison, lost bool, err error) {
+	c = Comparison{SQL: sql, Role: r, Verdict: r.judge.verdict(sql)}
+	if c.Server, lost, err = r.session.rolledBack(ctx, r.Path, sql); err != nil || lost {
+		return c, lost, err
+	}
+	c.Class = classify(c.Server, c.Verdict)
+	switch c.Class {
+	case Leak:
+		err = d.excuse(ctx, &c)
+	case Overdenied:
+		err = d.explain(ctx, &c, rules)
+	}
+	return c, false, err
+}
+
+// classify compares the answers by themselves.
+func classify(a Answer, v Verdict) Class {
+	switch {
+	case v.Allow && a.Refused():
+		return Leak
+	case v.Allow && a.Unbound():
+		return Unbound
+	case v.Allow:
+		return Agree
+	case v.Error != nil && !v.Refused:
+		return classifyError(a, *v.Error)
+	case a.Ran():
+		return Overdenied
+	case a.Refused(), a.Unbound():
+		return Agree
+	default:
+		return Undecided
+	}
+}
+
+// classifyError compares an error that Scopewire gives in the server's name with
+// what the server says itself.
+func classifyError(a Answer, e access.Error) Class {
+	switch {
+	case a.State == e.SQLState:
+		return Agree
+	case a.Ran(), a.Refused():
+		return WrongError
+	default:
+		// The server looks at types, grouping and literals in another order.
+		return Undecided
+	}
+}
+
+// excuse looks closer at a statement that Scopewire allows and the role is refused.
+func (d *Database) excuse(ctx context.Context, c *Comparison) error {
+	asLogin, lost, err := d.admin.rolledBack(ctx, c.Role.Path, c.SQL)
+	switch {
+	case err != nil || lost:
+		return err
+	case asLogin.Refused():
+		c.Class = ServerRefuses
+	case c.Role.trusts() && strings.Contains(c.Server.Where, "PL/pgSQL function"):
+		c.Class = ByTrust
+	}
+	return nil
+}
+
+// trusts reports whether a grant of the role lets opaque code run.
+func (r *Role) trusts() bool {
+	for _, g := range r.Grants {
+		if g.Trusted {
+			return true
+		}
+	}
+	return false
+}
+
+// explain looks for the reason why Scopewire denies what the role may do.
+func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) error {
+	if name := rules.find(c.Verdict, c.SQL); name != "" {
+		c.Class, c.Rule = Explained, name
+		return nil
+	}
+	if c.Verdict.Missing == nil || c.Verdict.Missing.Resolved.Name == "" {
+		return nil
+	}
+	dropped, err := d.dropped(ctx, c.Role.Path, c.SQL, c.Verdict.Missing.Resolved)
+	if err == nil && dropped {
+		c.Class = PlannerDropped
+	}
+	return err
+}
+
+// dropped reports whether the plan of a statement does not mention an object that
+// the text names.
+func (d *Database) dropped(ctx context.Context, path, sql string, o access.Object) (bool, error) {
+	if o.Kind != access.Table && o.Kind != access.Function {
+		return false, nil
+	}
+	plan, err := d.admin.plan(ctx, path, sql)
+	if err != nil || plan == "" {
+		return false, err
+	}
+	return !strings.Contains(plan, o.Name), nil
+}

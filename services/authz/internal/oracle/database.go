@@ -1,0 +1,176 @@
+package oracle
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
+)
+
+// Database is a database of a test server, its snapshot and model, and the roles
+// that hold grants in it.
+type Database struct {
+	dsn   string
+	admin *session
+	// Schema are the statements that made it, those left out that failed.
+	Schema []string
+	// Snapshot is as the service reads it, with the login that is a superuser.
+	Snapshot *catalog.Snapshot
+	Model    *Model
+	roles    []*Role
+}
+
+// Role is a role of the server that holds some grants, and the same as policy.
+type Role struct {
+	Name   string
+	Grants []Grant
+	// Path is the search_path its statements run under.
+	Path string
+
+	session *session
+	judge   *judge
+}
+
+// baseline revokes what PUBLIC has by default, as DESIGN's baseline has it. Later
+// objects of the superuser are made without it.
+const baseline = `
+DO $$ BEGIN CREATE ROLE oracle_owner; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); END $$;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE USAGE ON LANGUAGE sql, plpgsql FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+`
+
+// Open loads a schema into an empty database and reads it back. Statements that
+// fail are left out. The caller closes it; the database itself is the caller's.
+func Open(ctx context.Context, dsn string, schema []string) (*Database, error) {
+	admin, err := newSession(dsn, "", "")
+	if err != nil {
+		return nil, err
+	}
+	// What makes a world may take its time.
+	delete(admin.config.RuntimeParams, "statement_timeout")
+	d := &Database{dsn: dsn, admin: admin}
+	if err := d.load(ctx, schema); err != nil {
+		d.Close(ctx)
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Database) load(ctx context.Context, schema []string) error {
+	if answer, err := d.admin.exec(ctx, baseline); err != nil || !answer.Ran() {
+		return errors.Join(err, stateError(answer))
+	}
+	for _, sql := range schema {
+		answer, err := d.admin.exec(ctx, sql)
+		if err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+		if answer.Ran() {
+			d.Schema = append(d.Schema, sql)
+		}
+	}
+	return d.Read(ctx)
+}
+
+// Read reads snapshot and model again.
+func (d *Database) Read(ctx context.Context) error {
+	if err := d.admin.open(ctx); err != nil {
+		return err
+	}
+	var err error
+	if d.Model, err = readModel(ctx, d.admin.conn); err != nil {
+		return err
+	}
+	d.Snapshot, err = readSnapshot(ctx, d.dsn)
+	return err
+}
+
+// Close ends its sessions and drops its roles.
+func (d *Database) Close(ctx context.Context) {
+	for _, r := range d.roles {
+		r.session.close()
+		_, _ = d.admin.exec(ctx, "DROP OWNED BY "+quote(r.Name)) // The database goes anyway.
+		_, _ = d.admin.exec(ctx, "DROP ROLE "+quote(r.Name))
+	}
+	d.admin.close()
+}
+
+// AddRole makes a role of the server with these grants.
+func (d *Database) AddRole(ctx context.Context, path string, grants []Grant) (*Role, error) {
+	password := rand.Text()
+	r := &Role{Name: "oracle_" + strings.ToLower(rand.Text()), Path: path, Grants: grants}
+	var sql strings.Builder
+	fmt.Fprintf(&sql, "CREATE ROLE %s LOGIN PASSWORD '%s';\nGRANT CONNECT ON DATABASE %s TO %s;\n", quote(r.Name), password, quote(d.Model.Database), quote(r.Name))
+	for _, g := range grants {
+		if text := g.SQL(r.Name); text != "" {
+			sql.WriteString(text + ";\n")
+		}
+	}
+	answer, err := d.admin.exec(ctx, sql.String())
+	if err != nil || !answer.Ran() {
+		return nil, fmt.Errorf("grant: %w", errors.Join(err, stateError(answer)))
+	}
+	if r.session, err = newSession(d.dsn, r.Name, password); err != nil {
+		return nil, err
+	}
+	d.roles = append(d.roles, r)
+	if r.judge, err = newJudge(d.Snapshot, path, d.admin.config.User, grants); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// oneVersion gives every snapshot the same number.
+type oneVersion struct{}
+
+func (oneVersion) NextCatalog(string, [sha256.Size]byte) (uint64, error) { return 1, nil }
+
+// readSnapshot reads the snapshot of a database as the service does.
+func readSnapshot(ctx context.Context, dsn string) (snap *catalog.Snapshot, err error) {
+	server, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "oracle")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	entry := snapshotter.Database{Name: server.Database, Host: server.Host, Port: server.Port, User: server.User}
+	entry.Password.File = filepath.Join(dir, "password")
+	if err := os.WriteFile(entry.Password.File, []byte(server.Password), 0o600); err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(server.Host, "/") {
+		entry.TLS.Mode = "disable"
+	}
+	reader, err := snapshotter.New(snapshotter.Config{Databases: []snapshotter.Database{entry}},
+		snapshotter.Deps{Sys: sys.OS(), Versions: oneVersion{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- reader.Run(running) }()
+	err = reader.Refresh(ctx, server.Database)
+	snap, _, ok := reader.Current(server.Database)
+	stop()
+	if err = errors.Join(err, <-done); err == nil && !ok {
+		err = errors.New("no snapshot was read")
+	}
+	return snap, err
+}

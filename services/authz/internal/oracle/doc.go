@@ -1,0 +1,34 @@
+// Package oracle holds Scopewire's verdicts against PostgreSQL's own. It is test
+// support: no service links it.
+//
+// # How a statement is compared
+//
+//  1. world.go writes the SQL of a random database: tables of many types, views,
+//     functions, sequences, triggers, partitions, several schemas with the same
+//     names. database.go loads it and reads back what came of it, as a snapshot, the
+//     way the service reads it.
+//  2. grants.go deals out random grants, and says them twice: as GRANT statements
+//     for a role of the server's, and as a policy file.
+//  3. writer.go and its kin write random statements over whatever the snapshot
+//     holds; mutate.go bends given ones; split.go cuts scripts as psql does.
+//  4. server.go runs each statement as that role, in a transaction that is rolled
+//     back; judge.go asks analysis and policy.
+//  5. compare.go names the difference. Allowing what the role is refused, or what
+//     does not exist, is a failure, always. Denying what the role may do is a failure unless a
+//     rule of testdata/explained.yaml says why.
+//  6. minimise.go makes a difference small, by dropping tokens, grants and parts of
+//     the schema; found.go keeps it as a file of testdata/found, which every
+//     run replays.
+//
+// # What PostgreSQL's answer means
+//
+// SQLSTATE 42501 is a refusal. No error is leave. Errors of data (class 22, 23, …)
+// can come before rights are looked at (a constant that is no number) and after,
+// so they say neither. An error about names says that nothing would have run.
+//
+// The role has the rights that DESIGN takes for the baseline: PUBLIC's default
+// rights are revoked, a grant on an object brings usage of its schema. What the
+// planner drops before rights are checked (a branch that a constant decides, a
+// CTE that nobody names) analysis asks for all the same: the writer avoids it,
+// and compare.go proves it by EXPLAIN where it happens.
+package oracle

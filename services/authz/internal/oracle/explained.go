@@ -1,0 +1,64 @@
+package oracle
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// Rule explains why Scopewire denies what a role with the same grants may do. All
+// patterns that are given have to match.
+type Rule struct {
+	Name string `yaml:"name"`
+	// Why is the reason, in a sentence.
+	Why string `yaml:"why"`
+	// Reason is the reason code.
+	Reason access.Reason `yaml:"reason"`
+	// Detail matches the detail for audit, SQL the statement; regular expressions.
+	Detail string `yaml:"detail,omitempty"`
+	SQL    string `yaml:"sql,omitempty"`
+
+	detail, sql *regexp.Regexp
+}
+
+// Rules is the list of explanations.
+type Rules []Rule
+
+// LoadRules reads the list.
+func LoadRules(file string) (Rules, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var rules Rules
+	if err := yaml.UnmarshalWithOptions(b, &rules, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, true))
+	}
+	for i := range rules {
+		r := &rules[i]
+		if r.Name == "" || r.Why == "" || r.Reason == "" {
+			return nil, fmt.Errorf("%s: rule %d lacks name, why or reason", file, i+1)
+		}
+		if r.detail, err = regexp.Compile(r.Detail); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", file, r.Name, err)
+		}
+		if r.sql, err = regexp.Compile("(?is)" + r.SQL); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", file, r.Name, err)
+		}
+	}
+	return rules, nil
+}
+
+// find returns the name of the first rule that explains a denial, or "".
+func (rules Rules) find(v Verdict, sql string) string {
+	for _, r := range rules {
+		if r.Reason == v.Reason && r.detail.MatchString(v.Detail) && r.sql.MatchString(sql) {
+			return r.Name
+		}
+	}
+	return ""
+}

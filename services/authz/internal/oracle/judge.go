@@ -1,0 +1,60 @@
+package oracle
+
+import (
+	"fmt"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/analyze"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/policy"
+)
+
+// judge asks Scopewire about statements of one role.
+type judge struct {
+	snap    *catalog.Snapshot
+	context analyze.Context
+	grants  *policy.Grants
+}
+
+// newJudge compiles the grants to a policy. login is the login that the sessions of
+// the principal would run under.
+func newJudge(snap *catalog.Snapshot, path, login string, grants []Grant) (*judge, error) {
+	p, err := policy.Parse([]byte(PolicyText(grants)))
+	if err != nil {
+		return nil, fmt.Errorf("the policy of the grants: %w", err)
+	}
+	return &judge{
+		snap:   snap,
+		grants: p.Principal([]string{scope}),
+		context: analyze.Context{SearchPath: path, Role: login, ServerVersionNum: snap.ServerVersionNum,
+			Settings: map[string]string{"standard_conforming_strings": "on"}},
+	}, nil
+}
+
+// Verdict is what Scopewire said of a statement.
+type Verdict struct {
+	Allow, Refused bool
+	Reason         access.Reason
+	Detail         string
+	// Error is the error it gives in PostgreSQL's name, nil for none.
+	Error *access.Error
+	// Missing is the first access that no grant covers, nil for none.
+	Missing *access.Access
+}
+
+func (j *judge) verdict(sql string) Verdict {
+	analysis := analyze.Analyze(analyze.Input{Text: []byte(sql), Context: j.context}, j.snap)
+	d := j.grants.Decide(analysis)
+	v := Verdict{Allow: d.Allow, Refused: d.Refused, Reason: d.Reason, Detail: d.Detail, Error: d.Failed}
+	if v.Allow || analysis.Outcome != access.Judge {
+		return v
+	}
+	for _, s := range analysis.Statements {
+		for _, a := range s.Accesses {
+			if ok, _ := j.grants.Covers(a); !ok && v.Missing == nil {
+				v.Missing = &a
+			}
+		}
+	}
+	return v
+}

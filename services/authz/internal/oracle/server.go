@@ -1,0 +1,177 @@
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// statementLimit is the longest a statement may take, in the server and with it.
+const statementLimit = 3 * time.Second
+
+// Answer is what the server said of a statement.
+type Answer struct {
+	// State is the SQLSTATE, empty when it ran.
+	State   string
+	Message string
+	// Where is the error's context: the functions it came through.
+	Where string
+}
+
+// Refused reports whether PostgreSQL's check of privileges said no.
+func (a Answer) Refused() bool {
+	return a.State == "42501" && !rowSecurityMessage.MatchString(a.Message)
+}
+
+// rowSecurityMessage is the message of a check on rows that shares the SQLSTATE
+// (ExecWithCheckOptions of execMain.c).
+var rowSecurityMessage = regexp.MustCompile(`violates row-level security policy`)
+
+// Ran reports whether the statement ran to its end, so that every check of
+// privileges was passed.
+func (a Answer) Ran() bool { return a.State == "" }
+
+// Unbound reports whether a name of the statement means nothing.
+func (a Answer) Unbound() bool {
+	switch a.State {
+	case "42P01", "42703", "42883", "42704", "3F000", "42P02":
+		// An error that comes out of a running function is about a name in its body.
+		return a.Where == ""
+	}
+	return false
+}
+
+// session is a connection as one role; it is opened again when it breaks.
+type session struct {
+	config *pgconn.Config
+	conn   *pgconn.PgConn
+}
+
+// newSession prepares a session; nothing is dialled yet.
+func newSession(dsn, user, password string) (*session, error) {
+	cfg, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if user != "" {
+		cfg.User, cfg.Password = user, password
+	}
+	cfg.RuntimeParams["statement_timeout"] = fmt.Sprint(statementLimit.Milliseconds() / 2)
+	cfg.RuntimeParams["lock_timeout"] = "500"
+	return &session{config: cfg}, nil
+}
+
+func (s *session) close() {
+	if s.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), statementLimit)
+		defer cancel()
+		_ = s.conn.Close(ctx) // Whatever it says, the session is over.
+		s.conn = nil
+	}
+}
+
+// open dials when there is no connection that works.
+func (s *session) open(ctx context.Context) error {
+	if s.conn != nil && !s.conn.IsClosed() {
+		return nil
+	}
+	conn, err := pgconn.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return fmt.Errorf("connect as %s: %w", s.config.User, err)
+	}
+	s.conn = conn
+	return nil
+}
+
+// exec runs one text and returns the server's answer. The error is one of the
+// connection's.
+func (s *session) exec(ctx context.Context, sql string) (Answer, error) {
+	if err := s.open(ctx); err != nil {
+		return Answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	defer cancel()
+	var err error
+	if copyIn.MatchString(sql) {
+		_, err = s.conn.CopyFrom(ctx, strings.NewReader(""), sql)
+	} else {
+		_, err = s.conn.Exec(ctx, sql).ReadAll()
+	}
+	var e *pgconn.PgError
+	switch {
+	case err == nil:
+		return Answer{}, nil
+	case errors.As(err, &e):
+		return Answer{State: e.Code, Message: e.Message, Where: e.Where}, nil
+	default:
+		return Answer{}, err
+	}
+}
+
+// copyIn matches a statement that would wait for data from the client.
+var copyIn = regexp.MustCompile(`(?is)^\s*copy\b[^;]*\bfrom\s+std(in|out)\b[^;]*;?\s*$`)
+
+// rolledBack runs a text in a transaction that is rolled back, under a
+// search_path and after further texts. lost reports that the connection did not survive it, in which case there
+// is no answer.
+func (s *session) rolledBack(ctx context.Context, path string, sql string, before ...string) (answer Answer, lost bool, err error) {
+	setPath := "SELECT pg_catalog.set_config('search_path', '" + strings.ReplaceAll(path, "'", "''") + "', true)"
+	begin := strings.Join(append([]string{"BEGIN", setPath}, before...), ";\n")
+	if first, err := s.exec(ctx, begin); err != nil || !first.Ran() {
+		s.close()
+		return Answer{}, true, errors.Join(err, stateError(first))
+	}
+	answer, err = s.exec(ctx, sql)
+	if err == nil {
+		var after Answer
+		if after, err = s.exec(ctx, "ROLLBACK"); err == nil && !after.Ran() {
+			err = stateError(after)
+		}
+	}
+	// Prepared statements, cursors WITH HOLD, locks and channels outlive it.
+	if err == nil {
+		_, err = s.exec(ctx, "DISCARD ALL")
+	}
+	if err != nil {
+		s.close()
+	}
+	return answer, err != nil, nil
+}
+
+func stateError(a Answer) error {
+	if a.Ran() {
+		return nil
+	}
+	return fmt.Errorf("the server answered %s: %s", a.State, a.Message)
+}
+
+// plan is the plan of a statement with everything it computes, empty when the
+// server does not give one.
+func (s *session) plan(ctx context.Context, path, sql string) (string, error) {
+	if err := s.open(ctx); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	defer cancel()
+	if answer, err := s.exec(ctx, "BEGIN; SELECT pg_catalog.set_config('search_path', '"+strings.ReplaceAll(path, "'", "''")+"', true)"); err != nil || !answer.Ran() {
+		return "", errors.Join(err, stateError(answer))
+	}
+	results, planErr := s.conn.Exec(ctx, "EXPLAIN (VERBOSE) "+sql).ReadAll()
+	_, err := s.exec(ctx, "ROLLBACK")
+	if planErr != nil || err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, result := range results {
+		for _, row := range result.Rows {
+			b.Write(row[0])
+			b.WriteByte('\n')
+		}
+	}
+	return b.String(), nil
+}

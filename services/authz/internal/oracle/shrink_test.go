@@ -1,0 +1,50 @@
+package oracle
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestShrink(t *testing.T) {
+	list := strings.Fields("a b c d e f g h i j k")
+	got, err := shrink(list, func(rest []string) (bool, error) {
+		return slices.Contains(rest, "c") && slices.Contains(rest, "j"), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"c", "j"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for sql, want := range map[string][]string{
+		`SELECT a.b::text, 'x''y' FROM "T ""q" -- z`:      {"SELECT", "a", ".", "b", "::", "text", ",", "'x''y'", "FROM", `"T ""q"`},
+		`E'a\'b' U&"d" $1 $t$ ; $t$ /* /* ; */ */ 1e-5+2`: {`E'a\'b'`, `U&"d"`, "$1", "$t$ ; $t$", "1e-5", "+", "2"},
+		"a<=b @>c--x\nd := e":                             {"a", "<=", "b", "@>", "c", "d", ":=", "e"},
+		"a /* never closed":                               {"a"},
+	} {
+		if diff := cmp.Diff(want, Tokens(sql)); diff != "" {
+			t.Errorf("%s\n%s", sql, diff)
+		}
+	}
+}
+
+// FuzzTokens: every text is cut up to its end.
+func FuzzTokens(f *testing.F) {
+	f.Add("SELECT 'a' \"b\" $$c$$ -- d\n/* e */ 1.5 @@ :x")
+	f.Fuzz(func(t *testing.T, sql string) {
+		rest := sql
+		for _, token := range Tokens(sql) {
+			at := strings.Index(rest, token)
+			if token == "" || at < 0 {
+				t.Fatalf("%q is not a part of %q", token, rest)
+			}
+			rest = rest[at+len(token):]
+		}
+	})
+}

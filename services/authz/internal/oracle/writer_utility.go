@@ -1,0 +1,131 @@
+package oracle
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// utility writes a statement that is neither a query nor a plain write.
+func (w *Writer) utility() string {
+	table := one(w, w.relations(func(r Relation) bool { return r.Kind == access.Table }))
+	if table == nil {
+		return "SELECT 1"
+	}
+	name := w.relationName(table.Schema, table.Name)
+	columns := ""
+	if len(table.Columns) > 0 && w.chance(50) {
+		columns = " (" + w.names(w.open(source{columns: table.Columns})) + ")"
+	}
+	switch w.random.IntN(26) {
+	case 0, 1:
+		return "COPY " + name + columns + " TO STDOUT" + w.pick("", " (FORMAT csv)", " WITH (HEADER, FORMAT csv)")
+	case 2:
+		return "COPY (" + w.query(nil, nil) + ") TO STDOUT"
+	case 3:
+		return "COPY " + name + columns + " FROM STDIN"
+	case 4, 5:
+		return "LOCK " + w.pick("", "TABLE ", "TABLE ONLY ") + name + w.pick("", " IN ACCESS SHARE MODE", " IN ROW EXCLUSIVE MODE", " IN SHARE MODE", " IN ROW SHARE MODE")
+	case 6, 7:
+		return "TRUNCATE " + w.pick("", "TABLE ", "ONLY ") + name + w.pick("", " CASCADE", " RESTART IDENTITY", " CONTINUE IDENTITY RESTRICT")
+	case 8, 9, 10:
+		return "EXPLAIN " + w.pick("", "ANALYZE ", "(VERBOSE) ", "(COSTS off) ", "(ANALYZE, TIMING off, BUFFERS) ", "(FORMAT json) ") +
+			w.pick(w.query(nil, nil), w.update(), w.insert(), w.remove())
+	case 11, 12:
+		return "PREPARE p AS " + w.pick(w.query(nil, nil), w.update()) + "; EXECUTE p"
+	case 13:
+		return "DECLARE c " + w.pick("", "SCROLL ", "NO SCROLL ") + "CURSOR " + w.pick("", "WITH HOLD ") + "FOR " + w.query(nil, nil) + w.pick("; FETCH 1 FROM c", "; FETCH ALL c", "; CLOSE c", "")
+	case 14:
+		return w.setting()
+	case 15:
+		return "SHOW " + w.pick("work_mem", "search_path", "server_version", "TimeZone", "data_directory", "transaction_isolation")
+	case 16:
+		return "CREATE TEMP TABLE made AS " + w.query([]Column{{Name: "id", Family: "int"}, {Name: "x", Family: "text"}}, nil)
+	case 17, 18:
+		return w.procedureCall()
+	case 19:
+		return w.pick("LISTEN changes", "NOTIFY changes", "UNLISTEN *", "NOTIFY changes, 'x'")
+	case 20:
+		return w.pick("ANALYZE ", "REFRESH MATERIALIZED VIEW ", "REINDEX TABLE ", "CLUSTER ") + name
+	case 21:
+		return "SELECT id INTO TEMP made2 FROM " + name
+	case 22:
+		return "BEGIN; " + w.query(nil, nil) + w.pick("", "; SAVEPOINT s; "+w.remove()+"; ROLLBACK TO s")
+	case 23:
+		return w.query(nil, nil) + "; " + w.query(nil, nil) + w.pick("", ";")
+	case 24:
+		return w.definition(name)
+	default:
+		return w.pick("RESET ALL", "DEALLOCATE ALL", "CLOSE ALL", "RESET ROLE", "SET SESSION AUTHORIZATION DEFAULT", "CHECKPOINT", "DO $$ BEGIN NULL; END $$", "SET ROLE postgres", "DISCARD PLANS",
+			"SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED", "LOAD 'x'")
+	}
+}
+
+func (w *Writer) setting() string {
+	return w.pick("SET ", "SET LOCAL ", "SET SESSION ") + w.pick("work_mem = '4MB'", "search_path = public", "search_path = app, public", "search_path TO ''", "application_name = 'x'", "statement_timeout = 1000",
+		"TimeZone = 'UTC'", "app.user = 'x'", "DateStyle = 'ISO'", "client_encoding = 'UTF8'", "standard_conforming_strings = on", "row_security = off", "session_replication_role = replica", "log_statement = 'all'")
+}
+
+func (w *Writer) procedureCall() string {
+	var all []Routine
+	for _, f := range w.model.Routines {
+		if f.Kind == 'p' {
+			all = append(all, f)
+		}
+	}
+	if f := one(w, all); f != nil {
+		if text, ok := w.call(*f, nil); ok {
+			return "CALL " + text
+		}
+	}
+	return "CALL nosuch()"
+}
+
+// definition is a statement of the data definition language. A role that owns
+// nothing may run few of them.
+func (w *Writer) definition(name string) string {
+	schema := "public"
+	if s := one(w, w.model.Schemas); s != nil {
+		schema = w.ident(*s)
+	}
+	query := w.query([]Column{{Name: "id", Family: "int"}, {Name: "x", Family: "text"}}, nil)
+	return w.pick(
+		fmt.Sprintf("CREATE TABLE %s.fresh (id int)", schema),
+		fmt.Sprintf("CREATE VIEW %s.fresh AS %s", schema, query),
+		fmt.Sprintf("CREATE TABLE %s.fresh AS %s", schema, query),
+		"DROP TABLE "+name, "ALTER TABLE "+name+" ADD COLUMN z int", "CREATE INDEX ON "+name+" (id)", "COMMENT ON TABLE "+name+" IS 'x'",
+		"GRANT SELECT ON "+name+" TO PUBLIC", "CREATE TEMP TABLE fresh (id int REFERENCES "+name+")", "CREATE TEMP VIEW fresh AS "+query, "CREATE TEMP TABLE fresh (LIKE "+name+")",
+		"CREATE SCHEMA fresh", "CREATE ROLE fresh", "ALTER TABLE "+name+" OWNER TO CURRENT_USER", "CREATE TRIGGER z BEFORE INSERT ON "+name+" EXECUTE FUNCTION public.noticed()",
+		"CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE EXTENSION hstore", "SECURITY LABEL ON TABLE "+name+" IS 'x'", "CREATE TEMP SEQUENCE fresh", "VACUUM "+name)
+}
+
+// spelling writes a text in another way that means the same.
+func (w *Writer) spelling(sql string) string {
+	tokens := Tokens(sql)
+	var b strings.Builder
+	for i, t := range tokens {
+		word := t
+		if isWord(t) && w.chance(25) {
+			switch w.random.IntN(3) {
+			case 0:
+				word = strings.ToUpper(t)
+			case 1:
+				word = strings.ToUpper(t[:1]) + t[1:]
+			}
+		}
+		if i > 0 {
+			// A string after a line break would continue the one before it.
+			switch {
+			case strings.HasPrefix(t, "'"):
+				b.WriteByte(' ')
+			case w.chance(8):
+				b.WriteString(w.pick("\n", "\t", " /* x */ ", " -- y\n", "/**/ /* /* n */ ; */", "\r\n"))
+			default:
+				b.WriteByte(' ')
+			}
+		}
+		b.WriteString(word)
+	}
+	return b.String() + w.pick("", ";", " ; ", ";;")
+}
