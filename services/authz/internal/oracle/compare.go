@@ -3,9 +3,11 @@ package oracle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // Class says how two answers relate.
@@ -175,5 +177,35 @@ func (d *Database) dropped(ctx context.Context, path, sql string, o access.Objec
 	if err != nil || plan == "" {
 		return false, err
 	}
-	return !strings.Contains(plan, o.Name), nil
+	names := []string{o.Name}
+	if rel := d.Snapshot.RelationByName(o.Schema, o.Name); rel != nil && o.Kind == access.Table {
+		names = d.descendants(rel, nil)
+	}
+	for _, name := range names {
+		if slices.Contains(planWords(plan), name) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// planWords are the names of a plan, quotes removed.
+func planWords(plan string) []string {
+	words := Tokens(plan)
+	for i, word := range words {
+		words[i] = strings.ReplaceAll(strings.Trim(word, `"`), `""`, `"`)
+	}
+	return words
+}
+
+// descendants are the names of a relation and of those below it: a plan shows the
+// partitions and not the table.
+func (d *Database) descendants(rel *catalog.Relation, names []string) []string {
+	names = append(names, rel.Name)
+	for _, oid := range rel.Children {
+		if child := d.Snapshot.RelationByOID(oid); child != nil && len(names) < 100 {
+			names = d.descendants(child, names)
+		}
+	}
+	return names
 }

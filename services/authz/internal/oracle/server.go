@@ -39,12 +39,19 @@ func (a Answer) Ran() bool { return a.State == "" }
 // Unbound reports whether a name of the statement means nothing.
 func (a Answer) Unbound() bool {
 	switch a.State {
-	case "42P01", "42703", "42883", "42704", "3F000", "42P02":
+	case "42P01", "42703", "42704", "3F000", "42P02":
 		// An error that comes out of a running function is about a name in its body.
 		return a.Where == ""
+	case "42883":
+		// An operator is missing for its operands' types, not by its name.
+		return a.Where == "" && missingFunction.MatchString(a.Message)
 	}
 	return false
 }
+
+// missingFunction is the message about a function, procedure or aggregate
+// (ParseFuncOrColumn of parse_func.c).
+var missingFunction = regexp.MustCompile(`^(function|procedure|aggregate) .* does not exist`)
 
 // session is a connection as one role; it is opened again when it breaks.
 type session struct {

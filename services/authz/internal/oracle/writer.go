@@ -79,13 +79,13 @@ func (w *Writer) Statement() string {
 func (w *Writer) statement() string {
 	switch n := w.random.IntN(100); {
 	case n < 52:
-		return w.with() + w.query(nil, nil)
+		return w.with(func() string { return w.query(nil, nil) })
 	case n < 60:
-		return w.with() + w.insert()
+		return w.with(w.insert)
 	case n < 68:
-		return w.with() + w.update()
+		return w.with(w.update)
 	case n < 74:
-		return w.with() + w.remove()
+		return w.with(w.remove)
 	case n < 79:
 		return w.merge()
 	case n < 83:
@@ -327,47 +327,54 @@ func (w *Writer) someColumns() []Column {
 	return all[:1+w.random.IntN(len(all))]
 }
 
-// with writes a WITH clause some of the time, and remembers what it brings.
-func (w *Writer) with() string {
+// with puts a WITH clause before a statement some of the time, which then may name
+// what it brings.
+func (w *Writer) with(body func() string) string {
 	if !w.chance(14) {
-		return ""
+		return body()
 	}
 	var parts []string
-	recursive := w.chance(30)
+	word := w.pick("WITH ", "WITH ", "WITH RECURSIVE ")
 	for range 1 + w.random.IntN(2) {
 		name := w.pick("c", "orders", "items") + fmt.Sprint(w.random.IntN(3))
 		if slices.ContainsFunc(w.ctes, func(s source) bool { return s.name == name }) {
 			continue
 		}
-		columns := w.someColumns()
-		var body string
-		switch {
-		case recursive && w.chance(30):
-			columns = []Column{{Name: "id", Family: "int"}}
-			body = "SELECT 1 UNION " + w.pick("ALL ", "") + "SELECT id + 1 FROM " + name + " WHERE id < 3"
-		case w.chance(15):
-			columns = []Column{{Name: "id", Family: "int"}}
-			if text := w.writing(); text != "" {
-				body = text
-				break
-			}
-			fallthrough
-		default:
-			body = w.query(columns, nil)
-		}
+		text, columns := w.cte(name, word == "WITH RECURSIVE ")
 		names := make([]string, len(columns))
 		for i, c := range columns {
 			names[i] = c.Name
 		}
-		parts = append(parts, name+" ("+strings.Join(names, ", ")+") AS "+w.pick("", "", "MATERIALIZED ")+"("+body+")")
+		parts = append(parts, name+" ("+strings.Join(names, ", ")+") AS "+w.pick("", "", "MATERIALIZED ")+"("+text+")")
 		w.ctes = append(w.ctes, source{name: name, columns: columns})
 	}
+	text := body()
+	// One that nobody names is dropped by the planner, unless it writes.
+	for i := len(parts) - 1; i >= 0; i-- {
+		name := w.ctes[i].name
+		used := func(s string) bool { return slices.Contains(Tokens(s), name) }
+		if !used(text) && !slices.ContainsFunc(parts[i+1:], used) && !strings.Contains(parts[i], " RETURNING ") {
+			parts = slices.Delete(parts, i, i+1)
+			w.ctes = slices.Delete(w.ctes, i, i+1)
+		}
+	}
 	if len(parts) == 0 {
-		return ""
+		return text
 	}
-	word := "WITH "
-	if recursive {
-		word = "WITH RECURSIVE "
+	return word + strings.Join(parts, ", ") + " " + text
+}
+
+// cte is the query of a CTE of that name, with its columns.
+func (w *Writer) cte(name string, recursive bool) (string, []Column) {
+	id := []Column{{Name: "id", Family: "int"}}
+	switch {
+	case recursive && w.chance(30):
+		return "SELECT 1 UNION " + w.pick("ALL ", "") + "SELECT id + 1 FROM " + name + " WHERE id < 3", id
+	case w.chance(15):
+		if text := w.writing(); text != "" {
+			return text, id
+		}
 	}
-	return word + strings.Join(parts, ", ") + " "
+	columns := w.someColumns()
+	return w.query(columns, nil), columns
 }
