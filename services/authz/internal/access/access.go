@@ -158,8 +158,8 @@ type Effect struct {
 	// Value is a setting's new value as SHOW would print it, or the text of a
 	// prepared statement or cursor.
 	Value string
-	// Chain is AND CHAIN.
-	Chain bool
+	// Chain is AND CHAIN; Hold is WITH HOLD of a cursor.
+	Chain, Hold bool
 }
 
 // Error is the error PostgreSQL itself would give, with nothing in it that the

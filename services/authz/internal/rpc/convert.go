@@ -55,7 +55,7 @@ func statementsProto(statements []access.Statement) []*authzv1.Statement {
 			p.Accesses = append(p.Accesses, accessProto(a))
 		}
 		for _, e := range st.Effects {
-			p.Effects = append(p.Effects, &authzv1.Effect{Kind: effectProto(e.Kind), Name: valid(e.Name), Chain: e.Chain})
+			p.Effects = append(p.Effects, &authzv1.Effect{Kind: effectProto(e.Kind), Name: valid(e.Name), Value: []byte(e.Value), Chain: e.Chain, Hold: e.Hold})
 		}
 		out[i] = p
 	}

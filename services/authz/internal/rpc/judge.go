@@ -47,6 +47,11 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	if refused != nil {
 		return refused
 	}
+	if req.GetFreshCatalog() {
+		if missing := s.readAgain(ctx, req); missing != "" {
+			return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
+		}
+	}
 	f, missing := s.gatherFor(ctx, req)
 	if missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
@@ -57,17 +62,26 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	}
 	// The name may be younger than the snapshot. Only a client that may know
 	// whether it exists gets here, so the wait tells nobody anything.
-	wait, cancel := context.WithTimeout(ctx, s.cfg.RefreshWait)
-	defer cancel()
-	if s.deps.Catalogs.Refresh(wait, req.GetContext().GetDatabase()) != nil {
+	if missing := s.readAgain(ctx, req); missing != "" {
 		// "does not exist" would be a guess.
-		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, "the catalog could not be read again in time")
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
 	if f, missing = s.gatherFor(ctx, req); missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
 	resp, _ = s.decide(ctx, req, unit, session, f)
 	return resp
+}
+
+// readAgain reads the catalog of a request's database anew. It says why it could
+// not, or "".
+func (s *Server) readAgain(ctx context.Context, req *authzv1.AuthorizeRequest) string {
+	wait, cancel := context.WithTimeout(ctx, s.cfg.RefreshWait)
+	defer cancel()
+	if s.deps.Catalogs.Refresh(wait, req.GetContext().GetDatabase()) != nil {
+		return "the catalog could not be read again in time"
+	}
+	return ""
 }
 
 // readUnit checks the request's form and takes its unit. It says what is wrong,

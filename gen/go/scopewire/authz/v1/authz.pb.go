@@ -1097,7 +1097,10 @@ type AuthorizeRequest struct {
 	// Answers to the probes of an earlier VERDICT_PROBE, in its order.
 	ProbeAnswers []*ProbeAnswer `protobuf:"bytes,13,rep,name=probe_answers,json=probeAnswers,proto3" json:"probe_answers,omitempty"`
 	// W3C trace context of the statement's span.
-	Trace         *TraceContext `protobuf:"bytes,14,opt,name=trace,proto3" json:"trace,omitempty"`
+	Trace *TraceContext `protobuf:"bytes,14,opt,name=trace,proto3" json:"trace,omitempty"`
+	// The session has changed the catalog, or may have: the answer must be made
+	// from a catalog that was read after the request came in.
+	FreshCatalog  bool `protobuf:"varint,15,opt,name=fresh_catalog,json=freshCatalog,proto3" json:"fresh_catalog,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1241,6 +1244,13 @@ func (x *AuthorizeRequest) GetTrace() *TraceContext {
 		return x.Trace
 	}
 	return nil
+}
+
+func (x *AuthorizeRequest) GetFreshCatalog() bool {
+	if x != nil {
+		return x.FreshCatalog
+	}
+	return false
 }
 
 type isAuthorizeRequest_Unit interface {
@@ -1455,7 +1465,10 @@ type SessionContext struct {
 	// Texts of the statements made by SQL PREPARE, by name.
 	PreparedStatements map[string][]byte `protobuf:"bytes,9,rep,name=prepared_statements,json=preparedStatements,proto3" json:"prepared_statements,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Texts of the open cursors, by name.
-	Cursors       map[string][]byte `protobuf:"bytes,10,rep,name=cursors,proto3" json:"cursors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Cursors map[string][]byte `protobuf:"bytes,10,rep,name=cursors,proto3" json:"cursors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The context has changed in the transaction that is open: what it goes back to
+	// at ROLLBACK is not in this message.
+	Uncommitted   bool `protobuf:"varint,11,opt,name=uncommitted,proto3" json:"uncommitted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1558,6 +1571,13 @@ func (x *SessionContext) GetCursors() map[string][]byte {
 		return x.Cursors
 	}
 	return nil
+}
+
+func (x *SessionContext) GetUncommitted() bool {
+	if x != nil {
+		return x.Uncommitted
+	}
+	return false
 }
 
 // AuthorizeResponse is the verdict on a whole protocol unit.
@@ -1826,7 +1846,9 @@ type Effect struct {
 	// The value of a setting, or the text of a prepared statement or cursor.
 	Value []byte `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
 	// The statement chains (AND CHAIN): a new transaction begins at once.
-	Chain         bool `protobuf:"varint,4,opt,name=chain,proto3" json:"chain,omitempty"`
+	Chain bool `protobuf:"varint,4,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The cursor outlives its transaction (WITH HOLD).
+	Hold          bool `protobuf:"varint,5,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1885,6 +1907,13 @@ func (x *Effect) GetValue() []byte {
 func (x *Effect) GetChain() bool {
 	if x != nil {
 		return x.Chain
+	}
+	return false
+}
+
+func (x *Effect) GetHold() bool {
+	if x != nil {
+		return x.Hold
 	}
 	return false
 }
@@ -2859,7 +2888,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12=\n" +
 	"\n" +
 	"unverified\x18\x03 \x01(\v2\x1d.scopewire.authz.v1.PrincipalR\n" +
-	"unverified\"\x8e\x05\n" +
+	"unverified\"\xb3\x05\n" +
 	"\x10AuthorizeRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x12\x1d\n" +
@@ -2879,7 +2908,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"leastEpoch\x12#\n" +
 	"\rpinned_policy\x18\f \x01(\x04R\fpinnedPolicy\x12D\n" +
 	"\rprobe_answers\x18\r \x03(\v2\x1f.scopewire.authz.v1.ProbeAnswerR\fprobeAnswers\x126\n" +
-	"\x05trace\x18\x0e \x01(\v2 .scopewire.authz.v1.TraceContextR\x05traceB\x06\n" +
+	"\x05trace\x18\x0e \x01(\v2 .scopewire.authz.v1.TraceContextR\x05trace\x12#\n" +
+	"\rfresh_catalog\x18\x0f \x01(\bR\ffreshCatalogB\x06\n" +
 	"\x04unit\"P\n" +
 	"\fTraceContext\x12 \n" +
 	"\vtraceparent\x18\x01 \x01(\tR\vtraceparent\x12\x1e\n" +
@@ -2891,7 +2921,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x13parameter_type_oids\x18\x02 \x03(\rR\x11parameterTypeOids\"\\\n" +
 	"\x10FunctionCallUnit\x12!\n" +
 	"\ffunction_oid\x18\x01 \x01(\rR\vfunctionOid\x12%\n" +
-	"\x0eargument_count\x18\x02 \x01(\rR\rargumentCount\"\xbc\x05\n" +
+	"\x0eargument_count\x18\x02 \x01(\rR\rargumentCount\"\xde\x05\n" +
 	"\x0eSessionContext\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -2906,7 +2936,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x13temporary_relations\x18\b \x03(\tR\x12temporaryRelations\x12k\n" +
 	"\x13prepared_statements\x18\t \x03(\v2:.scopewire.authz.v1.SessionContext.PreparedStatementsEntryR\x12preparedStatements\x12I\n" +
 	"\acursors\x18\n" +
-	" \x03(\v2/.scopewire.authz.v1.SessionContext.CursorsEntryR\acursors\x1a;\n" +
+	" \x03(\v2/.scopewire.authz.v1.SessionContext.CursorsEntryR\acursors\x12 \n" +
+	"\vuncommitted\x18\v \x01(\bR\vuncommitted\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aE\n" +
@@ -2945,12 +2976,13 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"normalised\x12\x1f\n" +
 	"\vtext_sha256\x18\x04 \x01(\fR\n" +
 	"textSha256\x124\n" +
-	"\aeffects\x18\x05 \x03(\v2\x1a.scopewire.authz.v1.EffectR\aeffects\"|\n" +
+	"\aeffects\x18\x05 \x03(\v2\x1a.scopewire.authz.v1.EffectR\aeffects\"\x90\x01\n" +
 	"\x06Effect\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.scopewire.authz.v1.EffectKindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x12\x14\n" +
-	"\x05chain\x18\x04 \x01(\bR\x05chain\"P\n" +
+	"\x05chain\x18\x04 \x01(\bR\x05chain\x12\x12\n" +
+	"\x04hold\x18\x05 \x01(\bR\x04hold\"P\n" +
 	"\x04Edit\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\rR\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\rR\x03end\x12 \n" +
