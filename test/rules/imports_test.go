@@ -21,6 +21,7 @@ var onlyImporters = []struct {
 }{
 	{"github.com/pganalyze/pg_query_go", []string{"services/authz/internal/analyze"}, "a C parser of hostile text has one door, with its checks in front"},
 	{"github.com/lestrrat-go/jwx", []string{"services/authz/internal/verify"}, "its successor must be one change"},
+	{"cel.dev/cel-go", []string{"services/authz/internal/policy"}, "conditions are one package's business"},
 	{"github.com/hashicorp/golang-lru", []string{"services/proxy/internal/decide"}, "the decision cache alone may keep decisions"},
 	{"go.opentelemetry.io/otel/sdk", []string{"internal/telemetry"}, "others use the API, so that exporting is decided in one place"},
 	{"github.com/jackc/pgx/v5/pgproto3", []string{"services/proxy", "test", "internal/pgtest"}, "the wire protocol is the proxy's"},

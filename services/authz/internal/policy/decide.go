@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -22,6 +21,9 @@ type Decision struct {
 	// Failed is the error that PostgreSQL itself would give and that the client
 	// may hear; nil for a denial.
 	Failed *access.Error
+	// Conditional is set when the answer hung on the time or the client: the same
+	// question may be answered otherwise at any moment.
+	Conditional bool
 }
 
 // verdict is the outcome for one access.
@@ -32,28 +34,46 @@ const (
 	covered                  // Granted.
 	denied                   // An explicit deny matches.
 	opaque                   // Granted, but it runs code that nobody trusts.
+	unmet                    // A grant covers it, but its condition does not hold.
 )
 
-// Decide judges what analysis found out about a unit.
-func (g *Grants) Decide(a access.Analysis) Decision {
+// Decide judges what analysis found out about a unit, for a request of which
+// nothing is known.
+func (g *Grants) Decide(a access.Analysis) Decision { return g.DecideIn(Request{}, a) }
+
+// DecideIn judges what analysis found out about a unit of a request.
+func (g *Grants) DecideIn(r Request, a access.Analysis) Decision {
+	t := trial{Grants: g, request: r}
+	d := t.decide(&a)
+	d.Conditional = t.conditional
+	return d
+}
+
+func (t *trial) decide(a *access.Analysis) Decision {
 	switch a.Outcome {
 	case access.Judge:
-		return g.judgeAll(a.Statements)
+		return t.judgeAll(a.Statements)
 	case access.Hidden:
-		return g.judgeHidden(a)
+		return t.judgeHidden(a)
 	case access.Failed:
-		return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+		return Decision{Reason: a.Reason, Detail: a.Detail, Failed: failedWith(a)}
 	case access.Refused:
 		// A limit that was met after names were looked up tells that they were found.
-		if r, ok := g.uncoveredOf(a.Requires); ok {
+		if r, ok := t.uncoveredOf(a.Requires); ok {
 			return deny(access.UnknownObject, displayAccess(r))
 		}
-		return Decision{Refused: true, Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+		return Decision{Refused: true, Reason: a.Reason, Detail: a.Detail, Failed: failedWith(a)}
 	case access.Denied:
 		return deny(a.Reason, a.Detail)
 	default:
 		return deny(access.Construct, "analysis gave an outcome that policy does not know")
 	}
+}
+
+// failedWith copies the error, so that the analysis does not outlive its use.
+func failedWith(a *access.Analysis) *access.Error {
+	e := a.Error
+	return &e
 }
 
 // deny makes a denial. One without a reason, or with one that says the
@@ -65,58 +85,86 @@ func deny(reason access.Reason, detail string) Decision {
 	return Decision{Reason: reason, Detail: detail}
 }
 
-func (g *Grants) judgeAll(statements []access.Statement) Decision {
-	var rules []string
-	for _, s := range statements {
-		for _, a := range s.Accesses {
-			v, rule := g.judge(a)
-			switch v {
-			case covered:
-				if rule != "" && !slices.Contains(rules, rule) {
-					rules = append(rules, rule)
-				}
-			case denied:
-				return deny(access.ExplicitDeny, displayAccess(a)+": "+rule)
-			case opaque:
-				return deny(access.OpaqueCode, displayAccess(a)+" runs "+displayText(rule))
-			default:
-				return deny(access.NotGranted, displayAccess(a))
+func (t *trial) judgeAll(statements []access.Statement) Decision {
+	t.rules = t.first[:0]
+	for i := range statements {
+		for j := range statements[i].Accesses {
+			a := &statements[i].Accesses[j]
+			if v := t.judge(a); v != covered {
+				return deny(v.reason(), displayAccess(*a)+t.because(v))
 			}
 		}
 	}
-	return Decision{Allow: true, Reason: access.Granted, Detail: strings.Join(rules, ", ")}
+	return Decision{Allow: true, Reason: access.Granted, Detail: names(t.rules)}
+}
+
+// reason is what audit calls a verdict.
+func (v verdict) reason() access.Reason {
+	switch v {
+	case covered:
+		return access.Granted
+	case denied:
+		return access.ExplicitDeny
+	case opaque:
+		return access.OpaqueCode
+	case unmet:
+		return access.ConditionNotMet
+	default:
+		return access.NotGranted
+	}
+}
+
+// because is what there is to say about the last access beyond its verdict.
+func (t *trial) because(v verdict) string {
+	switch v {
+	case denied:
+		return ": " + t.deniedBy.name
+	case unmet:
+		return ": the condition of " + t.unmet.name
+	case opaque:
+		return " runs " + displayText(t.code)
+	default:
+		return ""
+	}
 }
 
 // judgeHidden tells the error if everything it would reveal is covered. One that
 // requires nothing reveals nothing: the statement that caused it named no object
 // (SELECT typo), and runs as little as one that is denied.
-func (g *Grants) judgeHidden(a access.Analysis) Decision {
+func (t *trial) judgeHidden(a *access.Analysis) Decision {
 	if a.Error.SQLState == "" {
 		return deny(access.UnknownObject, "analysis hides an error that it does not give")
 	}
-	if r, ok := g.uncoveredOf(a.Requires); ok {
+	if r, ok := t.uncoveredOf(a.Requires); ok {
 		return deny(access.UnknownObject, displayAccess(r))
 	}
-	return Decision{Reason: a.Reason, Detail: a.Detail, Failed: &a.Error}
+	return Decision{Reason: a.Reason, Detail: a.Detail, Failed: failedWith(a)}
 }
 
 // uncoveredOf returns the first access that is not covered, if there is one.
-func (g *Grants) uncoveredOf(accesses []access.Access) (access.Access, bool) {
-	for _, r := range accesses {
-		if v, _ := g.judge(r); v != covered {
-			return r, true
+func (t *trial) uncoveredOf(accesses []access.Access) (access.Access, bool) {
+	for i := range accesses {
+		if t.judge(&accesses[i]) != covered {
+			return accesses[i], true
 		}
 	}
 	return access.Access{}, false
 }
 
-// Covers reports whether an access is allowed, and by which rule of the policy
-// file; or by which deny it is not, which code nobody trusts, or "" when nothing
-// covers it. An access is judged by the object as resolved, or as named where it
-// could not be resolved.
+// Covers reports whether an access is allowed, for a request of which nothing is
+// known, and by which rules of the policy file; or by which deny it is not, which
+// code nobody trusts, or "" when nothing covers it. An access is judged by the
+// object as resolved, or as named where it could not be resolved.
 func (g *Grants) Covers(a access.Access) (bool, string) {
-	v, rule := g.judge(a)
-	return v == covered, rule
+	t := trial{Grants: g}
+	switch v := t.judge(&a); v {
+	case denied:
+		return false, t.deniedBy.name
+	case opaque:
+		return false, t.code
+	default:
+		return v == covered, names(t.rules)
+	}
 }
 
 // target is the object an access is judged by.
@@ -127,111 +175,14 @@ func target(a access.Access) access.Object {
 	return a.Named
 }
 
-// judge applies the rules in the order the package comment gives.
-func (g *Grants) judge(a access.Access) (verdict, string) {
-	o := target(a)
-	fine := perColumn(a.Action, o.Kind)
-	if inSchema(o.Kind) {
-		// Without usage of its schema PostgreSQL lets nobody name an object.
-		schema := access.Object{Kind: access.Schema, Name: o.Schema}
-		for _, e := range g.deny.find(access.Usage, schema, false) {
-			return denied, e.rule
-		}
+// names joins the names of rules.
+func names(rules []*rule) string {
+	if len(rules) == 1 {
+		return rules[0].name
 	}
-	var deniedColumns []string
-	for _, e := range g.deny.find(a.Action, o, false) {
-		switch {
-		case e.columns == nil:
-			return denied, e.rule
-		case !fine:
-			// No column can be told apart under this action: a deny of columns
-			// says nothing about it.
-		case a.AllColumns, slices.ContainsFunc(a.Columns, func(c string) bool { return slices.Contains(e.columns, c) }):
-			return denied, e.rule
-		default:
-			deniedColumns = append(deniedColumns, e.columns...)
-		}
+	list := make([]string, len(rules))
+	for i, r := range rules {
+		list[i] = r.name
 	}
-	found := g.allow.find(a.Action, o, true)
-	rule, ok := "", true
-	if !a.Within {
-		if rule, ok = covering(a, o, found, deniedColumns); !ok && a.Action == access.Usage && o.Kind == access.Schema {
-			rule = g.allow.usage(o.Name)
-			ok = rule != ""
-		}
-		if !ok {
-			return uncovered, ""
-		}
-	}
-	if code, untrusted := g.untrusted(a, o, found, deniedColumns); untrusted {
-		return opaque, code
-	}
-	return covered, rule
-}
-
-// covering returns the rules by which the entries cover an access.
-func covering(a access.Access, o access.Object, found []entry, deniedColumns []string) (string, bool) {
-	for _, e := range found {
-		if e.columns == nil {
-			return e.rule, true
-		}
-	}
-	switch {
-	case a.AllColumns || !perColumn(a.Action, o.Kind):
-	case len(a.Columns) > 0:
-		if rule, ok := coverColumns(found, a.Columns); ok {
-			return rule, true
-		}
-	default:
-		for _, e := range found {
-			if slices.ContainsFunc(e.columns, func(c string) bool { return !slices.Contains(deniedColumns, c) }) {
-				return e.rule, true
-			}
-		}
-	}
-	return "", false
-}
-
-// untrusted returns code that would run because of the access and that nobody
-// trusts. Code is trusted with its extension, or by trusted grants that cover the
-// access by themselves: one that is about other columns says nothing about it.
-func (g *Grants) untrusted(a access.Access, o access.Object, found []entry, deniedColumns []string) (code string, untrusted bool) {
-	i := slices.IndexFunc(a.Trust, func(t access.Trust) bool { return t.Extension == "" || !g.extensions[t.Extension] })
-	if i < 0 {
-		return "", false
-	}
-	trusted := slices.DeleteFunc(slices.Clone(found), func(e entry) bool { return !e.trusted })
-	if len(trusted) > 0 {
-		if _, ok := covering(a, o, trusted, deniedColumns); ok {
-			return "", false
-		}
-	}
-	return a.Trust[i].Code, true
-}
-
-// coverColumns reports whether the entries' columns together hold all of the
-// wanted ones, and which rules it took.
-func coverColumns(found []entry, wanted []string) (string, bool) {
-	var rules []string
-	for _, c := range wanted {
-		i := slices.IndexFunc(found, func(e entry) bool { return slices.Contains(e.columns, c) })
-		if i < 0 {
-			return "", false
-		}
-		if !slices.Contains(rules, found[i].rule) {
-			rules = append(rules, found[i].rule)
-		}
-	}
-	return strings.Join(rules, ", "), true
-}
-
-// usage returns a rule that grants something in the schema, or "".
-func (x *index) usage(schema string) string {
-	if rule := x.schemas[schema]; rule != "" {
-		return rule
-	}
-	if reservedSchema(schema) {
-		return ""
-	}
-	return x.everySchema
+	return strings.Join(list, ", ")
 }

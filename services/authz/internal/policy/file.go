@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/scopewire/scopewire/internal/config"
+	"cel.dev/cel-go/cel"
+
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 )
 
@@ -32,97 +33,97 @@ type file struct {
 
 // grantItem is one grant as written.
 type grantItem struct {
-	Actions []string  `yaml:"actions"`
-	Objects []string  `yaml:"objects"`
+	Actions *[]string `yaml:"actions"`
+	Objects *[]string `yaml:"objects"`
 	Columns *[]string `yaml:"columns"`
+	// Presets are granted beside the rest, or alone.
+	Presets *[]string `yaml:"presets"`
 	// Trusted lets code that cannot be looked into run with the login's rights.
 	Trusted bool `yaml:"trusted"`
-	// What a later version understands is decoded, so that it is refused by its
-	// own sentence.
-	Rows any `yaml:"rows"`
-	When any `yaml:"when"`
+	// When is a condition in CEL.
+	When *text `yaml:"when"`
+	// Rows is refused until there are row filters: a grant that means to filter
+	// must not act as one that does not.
+	Rows refused `yaml:"rows"`
 }
 
 // denyItem is one deny as written.
 type denyItem struct {
 	Actions *[]string `yaml:"actions"`
-	Objects []string  `yaml:"objects"`
+	Objects *[]string `yaml:"objects"`
 	Columns *[]string `yaml:"columns"`
-	Rows    any       `yaml:"rows"`
-	When    any       `yaml:"when"`
+	When    *text     `yaml:"when"`
+	Rows    refused   `yaml:"rows"`
 }
 
 // decode reads the file strictly.
-func decode(data []byte) (*file, error) {
+func decode(data []byte) (*file, *report, error) {
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("the policy is over %d bytes", maxFile)
+		return nil, nil, fmt.Errorf("the policy is over %d bytes", maxFile)
 	}
 	if bytes.HasPrefix(data, []byte("\ufeff")) {
-		return nil, errors.New("the file begins with a byte order mark; save it without")
-	}
-	if err := checkTree(data); err != nil {
-		return nil, err
+		return nil, nil, errors.New("the file begins with a byte order mark; save it without")
 	}
 	var f file
-	if err := config.Decode(data, &f); err != nil {
-		return nil, err
-	}
-	return &f, nil
+	r, err := readTree(data, &f)
+	return &f, r, err
+}
+
+// compiler turns what the file says into rules, and reports what is wrong.
+type compiler struct {
+	*report
+	presets presets
+	// environment is made with the first condition: it is dear, and few policies
+	// have one.
+	environment *cel.Env
 }
 
 // compile checks the file and builds the policy, or reports every problem.
-func (f *file) compile() (*Policy, error) {
-	var p config.Problems
-	pol := &Policy{scopes: make(map[string][]*rule, len(f.Scopes))}
+func (f *file) compile(c *compiler) (*Policy, error) {
+	pol := &Policy{scopes: make(map[string][]*rule, len(f.Scopes)), presets: c.presets}
 	if f.Version != 1 {
-		p.Addf("version", "write version: 1, the one there is")
+		c.Addf("version", "write version: 1, the one there is")
 	}
-	pol.issuers = compileIssuers(&p, f.Issuers)
+	pol.issuers, pol.ceilings = compileIssuers(c, f.Issuers)
 	for _, scope := range slices.Sorted(maps.Keys(f.Scopes)) {
 		path := keyPath("scopes", scope)
 		if err := checkScope(scope); err != nil {
-			p.Addf(path, "%s", err)
+			c.Addf(path, "%s", err)
 		}
-		pol.scopes[scope] = compileGrants(&p, path, f.Scopes[scope], nil)
+		pol.scopes[scope] = c.compileGrants(path, f.Scopes[scope], nil)
 	}
 	for _, text := range slices.Sorted(maps.Keys(f.ScopeTemplates)) {
 		path := keyPath("scope_templates", text)
 		t, err := parseTemplate(text)
 		if err != nil {
-			p.Addf(path, "%s", err)
+			c.Addf(path, "%s", err)
 			continue
 		}
-		t.rules = compileGrants(&p, path, f.ScopeTemplates[text], t.holes())
+		t.rules = c.compileGrants(path, f.ScopeTemplates[text], t.holes())
 		for _, h := range t.holes() {
 			if !slices.ContainsFunc(t.rules, func(r *rule) bool { return r.uses(h) }) {
-				p.Addf(path, "no grant uses the placeholder {%s}", h)
+				c.Addf(path, "no grant uses the placeholder {%s}", h)
 			}
 		}
 		pol.templates = append(pol.templates, t)
 	}
 	for i, d := range f.Deny {
-		pol.denies = append(pol.denies, compileDeny(&p, fmt.Sprintf("deny[%d]", i), d))
+		pol.denies = append(pol.denies, c.compileDeny(fmt.Sprintf("deny[%d]", i), d))
 	}
-	pol.presets = compilePresets(&p, f.Presets)
-	pol.logins = compileLogins(&p, f.Logins)
-	pol.extensions = compileExtensions(&p, f.TrustedExtensions)
-	if err := p.Err(); err != nil {
-		return nil, err
-	}
-	for _, name := range pol.presets {
-		pol.base = append(pol.base, presetRules(name)...)
-	}
-	return pol, nil
+	pol.base = c.compileBase(f.Presets)
+	pol.logins = compileLogins(c, f.Logins)
+	pol.extensions = compileExtensions(c, f.TrustedExtensions)
+	return pol, c.Err()
 }
 
 // compileExtensions checks the list of trusted extensions: names of pg_extension
 // as they stand there, without wildcard.
-func compileExtensions(p *config.Problems, list *[]string) map[string]bool {
+func compileExtensions(c *compiler, list *[]string) map[string]bool {
 	if list == nil {
 		return nil
 	}
 	if len(*list) == 0 {
-		p.Addf("trusted_extensions", "name at least one extension, or leave the key out")
+		c.Addf("trusted_extensions", "name at least one extension, or leave the key out")
 	}
 	out := make(map[string]bool, len(*list))
 	for i, s := range *list {
@@ -130,9 +131,9 @@ func compileExtensions(p *config.Problems, list *[]string) map[string]bool {
 		at := fmt.Sprintf("trusted_extensions[%d]", i)
 		switch {
 		case err != nil:
-			p.Addf(at, "%q: %s", s, err)
+			c.Addf(at, "%q: %s", s, err)
 		case out[name]:
-			p.Addf(at, "%q stands twice", s)
+			c.Addf(at, "%q stands twice", s)
 		}
 		out[name] = true
 	}
@@ -152,62 +153,77 @@ func extensionName(s string) (string, error) {
 }
 
 // compileGrants checks the grants of a scope or template.
-func compileGrants(p *config.Problems, path string, items []grantItem, holes []string) []*rule {
+func (c *compiler) compileGrants(path string, items []grantItem, holes []string) []*rule {
 	if len(items) == 0 {
-		p.Addf(path, "a scope without a grant grants nothing; remove it")
+		c.Addf(path, "a scope without a grant grants nothing; remove it")
 	}
 	var rules []*rule
 	for i, item := range items {
-		rules = append(rules, compileGrant(p, fmt.Sprintf("%s[%d]", path, i), item, holes))
+		rules = append(rules, c.compileGrant(fmt.Sprintf("%s[%d]", path, i), item, holes))
 	}
 	return rules
 }
 
-func compileGrant(p *config.Problems, path string, item grantItem, holes []string) *rule {
-	unsupported(p, path+".rows", item.Rows, "row filters are")
-	unsupported(p, path+".when", item.When, "conditions are")
-	r := &rule{name: path, trusted: item.Trusted}
-	r.actions = compileActions(p, path+".actions", item.Actions, holes)
-	r.objects = compileObjects(p, path+".objects", item.Objects, holes)
-	r.columns = compileColumns(p, path+".columns", item.Columns, holes)
+func (c *compiler) compileGrant(path string, item grantItem, holes []string) *rule {
+	c.refuseRows(path, item.Rows)
+	r := &rule{name: path, line: c.placeOf(path).line, trusted: item.Trusted}
+	r.when = c.compileCondition(path+".when", item.When)
+	r.presets = c.compilePresets(path+".presets", item.Presets)
+	if item.Presets != nil && item.Actions == nil && item.Objects == nil {
+		if item.Columns != nil || item.Trusted {
+			c.Addf(path, "columns and trusted go with actions and objects")
+		}
+		return r
+	}
+	r.actions = compileActions(c, path+".actions", list(item.Actions), holes)
+	r.objects = compileObjects(c, path+".objects", list(item.Objects), holes)
+	r.columns = compileColumns(c, path+".columns", item.Columns, holes)
 	for _, finding := range r.problems() {
-		p.Addf(path, "%s", finding)
+		c.Addf(path, "%s", finding)
 	}
 	if r.trusted && slices.ContainsFunc(r.objects, pattern.open) {
-		p.Addf(path+".trusted", "what is trusted is named by the policy, not by the value of a placeholder")
+		c.Addf(path+".trusted", "what is trusted is named by the policy, not by the value of a placeholder")
 	}
 	return r
 }
 
-func compileDeny(p *config.Problems, path string, item denyItem) *rule {
-	unsupported(p, path+".rows", item.Rows, "row filters are")
-	unsupported(p, path+".when", item.When, "conditions are")
-	r := &rule{name: path, actions: []actionItem{{action: anyAction}}}
+func (c *compiler) compileDeny(path string, item denyItem) *rule {
+	c.refuseRows(path, item.Rows)
+	r := &rule{name: path, line: c.placeOf(path).line, actions: []actionItem{{action: anyAction}}}
+	r.when = c.compileCondition(path+".when", item.When)
 	if item.Actions != nil {
-		r.actions = compileActions(p, path+".actions", *item.Actions, nil)
+		r.actions = compileActions(c, path+".actions", *item.Actions, nil)
 	}
-	r.objects = compileObjects(p, path+".objects", item.Objects, nil)
-	r.columns = compileColumns(p, path+".columns", item.Columns, nil)
+	r.objects = compileObjects(c, path+".objects", list(item.Objects), nil)
+	r.columns = compileColumns(c, path+".columns", item.Columns, nil)
 	for _, finding := range r.meaningless() {
-		p.Addf(path, "%s", finding)
+		c.Addf(path, "%s", finding)
 	}
 	return r
 }
 
-// unsupported refuses a key that a later version of Scopewire understands. To
-// ignore it would grant more than the policy says.
-func unsupported(p *config.Problems, path string, v any, what string) {
-	if v != nil {
-		p.Addf(path, "%s not supported by this version", what)
+// refuseRows refuses a row filter. To ignore it would grant more than the policy
+// says.
+func (c *compiler) refuseRows(path string, there refused) {
+	if there {
+		c.Addf(path+".rows", "row filters are not supported by this version")
 	}
+}
+
+// list is what a key holds, nothing when it is not there.
+func list(l *[]string) []string {
+	if l == nil {
+		return nil
+	}
+	return *l
 }
 
 // anyAction stands for every action; in a grant, for every one but admin.
 const anyAction access.Action = "*"
 
-func compileActions(p *config.Problems, path string, list, holes []string) []actionItem {
+func compileActions(c *compiler, path string, list, holes []string) []actionItem {
 	if len(list) == 0 {
-		p.Addf(path, "name at least one action")
+		c.Addf(path, "name at least one action")
 	}
 	var out []actionItem
 	for i, s := range list {
@@ -218,7 +234,7 @@ func compileActions(p *config.Problems, path string, list, holes []string) []act
 		}
 		a := access.Action(s)
 		if a != anyAction && !slices.Contains(access.Actions(), a) {
-			p.Addf(at, "there is no action %q; the actions are %s", s, join(access.Actions()))
+			c.Addf(at, "there is no action %q; the actions are %s", s, join(access.Actions()))
 			continue
 		}
 		out = append(out, actionItem{action: a})
@@ -226,15 +242,15 @@ func compileActions(p *config.Problems, path string, list, holes []string) []act
 	return out
 }
 
-func compileObjects(p *config.Problems, path string, list, holes []string) []pattern {
+func compileObjects(c *compiler, path string, list, holes []string) []pattern {
 	if len(list) == 0 {
-		p.Addf(path, "name at least one object")
+		c.Addf(path, "name at least one object")
 	}
 	var out []pattern
 	for i, s := range list {
 		pat, err := parsePattern(s, holes)
 		if err != nil {
-			p.Addf(fmt.Sprintf("%s[%d]", path, i), "%q: %s", s, err)
+			c.Addf(fmt.Sprintf("%s[%d]", path, i), "%q: %s", s, err)
 			continue
 		}
 		out = append(out, pat)
@@ -242,12 +258,12 @@ func compileObjects(p *config.Problems, path string, list, holes []string) []pat
 	return out
 }
 
-func compileColumns(p *config.Problems, path string, list *[]string, holes []string) []part {
+func compileColumns(c *compiler, path string, list *[]string, holes []string) []part {
 	if list == nil {
 		return nil
 	}
 	if len(*list) == 0 {
-		p.Addf(path, "name at least one column, or leave the key out for all of them")
+		c.Addf(path, "name at least one column, or leave the key out for all of them")
 	}
 	out := []part{}
 	for i, s := range *list {
@@ -257,12 +273,12 @@ func compileColumns(p *config.Problems, path string, list *[]string, holes []str
 			continue
 		}
 		if s == "*" {
-			p.Addf(at, "leave the key columns out for all of them")
+			c.Addf(at, "leave the key columns out for all of them")
 			continue
 		}
 		id, err := parseIdentifier(s)
 		if err != nil {
-			p.Addf(at, "%q: %s", s, err)
+			c.Addf(at, "%q: %s", s, err)
 			continue
 		}
 		out = append(out, part{ident: id})

@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"time"
-
-	"github.com/scopewire/scopewire/internal/config"
 )
 
 // Issuer is an OAuth issuer whose tokens are accepted.
@@ -42,71 +40,78 @@ var defaultAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
 
 // issuerEntry is an issuer as written.
 type issuerEntry struct {
-	Issuer       string          `yaml:"issuer"`
-	Audiences    []string        `yaml:"audiences"`
-	JWKSURI      string          `yaml:"jwks_uri"`
-	JWKSFile     string          `yaml:"jwks_file"`
-	AcceptTypJWT bool            `yaml:"accept_typ_jwt"`
-	Algorithms   *[]string       `yaml:"algorithms"`
-	Skew         config.Duration `yaml:"skew"`
+	Issuer       string        `yaml:"issuer"`
+	Audiences    []string      `yaml:"audiences"`
+	JWKSURI      string        `yaml:"jwks_uri"`
+	JWKSFile     string        `yaml:"jwks_file"`
+	AcceptTypJWT bool          `yaml:"accept_typ_jwt"`
+	Algorithms   *[]string     `yaml:"algorithms"`
+	Skew         time.Duration `yaml:"skew"`
+	// TrustAuthorizationDetails is the ceiling of what tokens of the issuer may
+	// grant by themselves; none when it is not there.
+	TrustAuthorizationDetails *ceilingEntry `yaml:"trust_authorization_details"`
 }
 
-func compileIssuers(p *config.Problems, entries []issuerEntry) []Issuer {
+func compileIssuers(c *compiler, entries []issuerEntry) ([]Issuer, map[string]*ceiling) {
+	ceilings := make(map[string]*ceiling)
 	if len(entries) == 0 {
-		p.Addf("issuers", "name at least one issuer")
+		c.Addf("issuers", "name at least one issuer")
 	}
 	var out []Issuer
 	for i, e := range entries {
 		path := fmt.Sprintf("issuers[%d]", i)
 		if slices.ContainsFunc(out, func(o Issuer) bool { return o.Issuer == e.Issuer }) {
-			p.Addf(path+".issuer", "%q stands twice", e.Issuer)
+			c.Addf(path+".issuer", "%q stands twice", e.Issuer)
 		}
-		e.check(p, path)
+		e.check(c, path)
 		is := Issuer{
 			Issuer: e.Issuer, Audiences: e.Audiences, JWKSURI: e.JWKSURI, JWKSFile: e.JWKSFile,
-			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: time.Duration(e.Skew),
+			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: e.Skew,
 		}
 		if e.Algorithms != nil {
 			is.Algorithms = *e.Algorithms
 		}
 		out = append(out, is)
+		if e.TrustAuthorizationDetails != nil {
+			ceilings[e.Issuer] = e.TrustAuthorizationDetails.compile(c, path+".trust_authorization_details")
+		}
 	}
-	return out
+	return out, ceilings
 }
 
-func (e issuerEntry) check(p *config.Problems, path string) {
+func (e issuerEntry) check(c *compiler, path string) {
 	switch {
 	case e.Issuer == "":
-		p.Addf(path+".issuer", "name the issuer as its tokens do, by their claim iss")
+		c.Addf(path+".issuer", "name the issuer as its tokens do, by their claim iss")
 	case e.JWKSURI == "" && e.JWKSFile == "" && !secureURL(e.Issuer):
-		p.Addf(path+".issuer", "discovery needs an https URL; else name jwks_uri or jwks_file")
+		c.Addf(path+".issuer", "discovery needs an https URL; else name jwks_uri or jwks_file")
 	}
 	if len(e.Audiences) == 0 {
-		p.Addf(path+".audiences", "name at least one audience")
+		c.Addf(path+".audiences", "name at least one audience")
 	}
 	for i, a := range e.Audiences {
 		if a == "" {
-			p.Addf(fmt.Sprintf("%s.audiences[%d]", path, i), "an audience is not empty")
+			c.Addf(fmt.Sprintf("%s.audiences[%d]", path, i), "an audience is not empty")
 		}
 	}
 	if e.JWKSURI != "" && e.JWKSFile != "" {
-		p.Addf(path, "name jwks_uri or jwks_file, not both")
+		c.Addf(path, "name jwks_uri or jwks_file, not both")
 	}
 	if e.JWKSURI != "" && !secureURL(e.JWKSURI) {
-		p.Addf(path+".jwks_uri", "keys are fetched by https")
+		c.Addf(path+".jwks_uri", "keys are fetched by https")
 	}
 	if e.Algorithms != nil {
 		if len(*e.Algorithms) == 0 {
-			p.Addf(path+".algorithms", "name at least one algorithm, or leave the key out for %s", join(defaultAlgorithms))
+			c.Addf(path+".algorithms", "name at least one algorithm, or leave the key out for %s", join(defaultAlgorithms))
 		}
 		for i, a := range *e.Algorithms {
 			if !slices.Contains(algorithms, a) {
-				p.Addf(fmt.Sprintf("%s.algorithms[%d]", path, i), "%q is not accepted; the algorithms are %s", a, join(algorithms))
+				c.Addf(fmt.Sprintf("%s.algorithms[%d]", path, i), "%q is not accepted; the algorithms are %s", a, join(algorithms))
 			}
 		}
 	}
-	if e.Skew < 0 || time.Duration(e.Skew) > MaxSkew {
-		p.Addf(path+".skew", "the skew is between 0s and %s", MaxSkew)
+	if e.Skew < 0 || e.Skew > MaxSkew {
+		c.Addf(path+".skew", "the skew is between 0s and %s", MaxSkew)
 	}
 }
 

@@ -3,8 +3,6 @@ package policy
 import (
 	"maps"
 	"slices"
-
-	"github.com/scopewire/scopewire/internal/config"
 )
 
 // loginEntry says which logins of a database sessions may run under. Logins
@@ -17,23 +15,23 @@ type loginEntry struct {
 	ByScope map[string]string `yaml:"by_scope"`
 }
 
-func compileLogins(p *config.Problems, logins map[string]loginEntry) map[string]loginEntry {
+func compileLogins(c *compiler, logins map[string]loginEntry) map[string]loginEntry {
 	for _, database := range slices.Sorted(maps.Keys(logins)) {
 		path := keyPath("logins", database)
 		if database == "" || len(database) > maxIdentifier {
-			p.Addf(path, "the name of a database has 1 to %d bytes", maxIdentifier)
+			c.Addf(path, "the name of a database has 1 to %d bytes", maxIdentifier)
 		}
 		e := logins[database]
 		if e.Default == "" {
-			p.Addf(path+".default", "name the login that sessions run under by default")
+			c.Addf(path+".default", "name the login that sessions run under by default")
 		}
 		for _, scope := range slices.Sorted(maps.Keys(e.ByScope)) {
 			at := keyPath(path+".by_scope", scope)
 			if err := checkScope(scope); err != nil {
-				p.Addf(at, "%s", err)
+				c.Addf(at, "%s", err)
 			}
 			if e.ByScope[scope] == "" {
-				p.Addf(at, "name a login")
+				c.Addf(at, "name a login")
 			}
 		}
 	}

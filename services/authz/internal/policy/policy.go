@@ -9,30 +9,33 @@ import (
 
 // Policy is a checked policy file: immutable and safe for concurrent use.
 type Policy struct {
-	digest    [sha256.Size]byte
-	issuers   []Issuer
+	digest  [sha256.Size]byte
+	issuers []Issuer
+	// ceilings bound what tokens grant by themselves, by issuer; an issuer without
+	// one is not here.
+	ceilings  map[string]*ceiling
 	scopes    map[string][]*rule
 	templates []*template
 	denies    []*rule
-	presets   []string
 	logins    map[string]loginEntry
 	// extensions are those whose code is trusted as a whole.
 	extensions map[string]bool
-	// base are the rules of the presets, which every principal has.
+	presets    presets
+	// base are the presets that every principal has.
 	base []*rule
 	// denyIndex is compiled from denies, once for all principals.
 	denyIndex *index
 }
 
-// Parse reads a policy file. The error of one that is not YAML, or has unknown
-// keys, shows line and place; any other error lists every problem by its path
-// in the file. The error quotes the file's own words and nothing else.
+// Parse reads a policy file. The error lists every problem with its path, line
+// and place in the file; that of a file which is no YAML is the parser's. It
+// quotes the file's own words and nothing else.
 func Parse(data []byte) (*Policy, error) {
-	f, err := decode(data)
+	f, r, err := decode(data)
 	if err != nil {
 		return nil, err
 	}
-	p, err := f.compile()
+	p, err := f.compile(&compiler{report: r, presets: newPresets()})
 	if err != nil {
 		return nil, err
 	}
@@ -47,25 +50,6 @@ func (p *Policy) Digest() [sha256.Size]byte { return p.digest }
 // Issuers lists the issuers whose tokens are accepted, in the file's order. The
 // caller owns the slice.
 func (p *Policy) Issuers() []Issuer { return cloneIssuers(p.issuers) }
-
-// HasPreset reports whether a preset is on.
-func (p *Policy) HasPreset(name string) bool { return slices.Contains(p.presets, name) }
-
-// Principal compiles what a token with these scopes is granted. Order and
-// repetition of the scopes do not matter, and scopes that the policy does not
-// know grant nothing. The result depends on the policy and the set of scopes
-// alone.
-func (p *Policy) Principal(scopes []string) *Grants {
-	sorted := slices.Compact(slices.Sorted(slices.Values(scopes)))
-	rules := slices.Clone(p.base)
-	for _, s := range sorted {
-		rules = append(rules, p.scopes[s]...)
-		for _, t := range p.templates {
-			rules = append(rules, t.expand(s)...)
-		}
-	}
-	return &Grants{allow: newIndex(rules, grantable()), deny: p.denyIndex, extensions: p.extensions}
-}
 
 // grantable lists the actions a wildcard stands for in a grant.
 func grantable() []access.Action {

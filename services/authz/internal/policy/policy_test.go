@@ -1,10 +1,12 @@
 package policy
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
@@ -24,9 +26,21 @@ type decisions struct {
 		Columns any `yaml:"columns"`
 		// Within and Trust are those of the access; a trust is code, or code of
 		// an extension as extension/code.
-		Within bool          `yaml:"within"`
-		Trust  []string      `yaml:"trust"`
-		Want   access.Reason `yaml:"want"`
+		Within bool     `yaml:"within"`
+		Trust  []string `yaml:"trust"`
+		// Who asks beside its scopes, and what is known of the request.
+		Issuer   string         `yaml:"issuer"`
+		Subject  string         `yaml:"subject"`
+		Claims   map[string]any `yaml:"claims"`
+		Actors   []string       `yaml:"actors"`
+		Details  []Detail       `yaml:"details"`
+		Now      string         `yaml:"now"`
+		Database string         `yaml:"database"`
+		Address  string         `yaml:"address"`
+		TLS      bool           `yaml:"tls"`
+		// Conditional is whether the answer hung on time or client.
+		Conditional bool          `yaml:"conditional"`
+		Want        access.Reason `yaml:"want"`
 		// By is the rule that decided, where the case says so.
 		By string `yaml:"by"`
 	} `yaml:"cases"`
@@ -97,16 +111,32 @@ func TestDecisions(t *testing.T) {
 						a.Columns = append(a.Columns, id)
 					}
 				}
-				grants := pol.Principal(c.Scopes)
-				got := grants.Decide(access.Analysis{
+				who := Principal{Issuer: c.Issuer, Subject: c.Subject, Scopes: c.Scopes, Claims: c.Claims, Details: c.Details}
+				for _, s := range c.Actors {
+					who.Actors = append(who.Actors, Actor{Subject: s})
+				}
+				request := Request{Database: c.Database}
+				if c.Now != "" {
+					if request.Now, err = time.Parse(time.RFC3339, c.Now); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if c.Address != "" {
+					request.Client = &Client{Address: netip.MustParseAddr(c.Address), TLS: c.TLS}
+				}
+				grants := pol.Grants(who)
+				got := grants.DecideIn(request, access.Analysis{
 					Outcome:    access.Judge,
 					Statements: []access.Statement{{Kind: "test", Accesses: []access.Access{a}}},
 				})
+				if got.Conditional != c.Conditional {
+					t.Errorf("conditional is %t", got.Conditional)
+				}
+				if found := grants.Explain(request, a); c.By != "" && found.by() != c.By {
+					t.Errorf("explained by %q, want %q", found.by(), c.By)
+				}
 				if got.Reason != c.Want || got.Allow != (c.Want == access.Granted) {
 					t.Errorf("got %+v, want %s", got, c.Want)
-				}
-				if _, rule := grants.Covers(a); c.By != "" && rule != c.By {
-					t.Errorf("decided by %q, want %q", rule, c.By)
 				}
 			})
 		}

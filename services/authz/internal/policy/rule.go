@@ -9,8 +9,10 @@ import (
 
 // rule is one compiled grant or deny.
 type rule struct {
-	// name is its path in the policy file, for audit and explanations.
+	// name is its path in the policy file, for audit and explanations; line is
+	// where it stands, 0 for what stands in no file.
 	name    string
+	line    int
 	actions []actionItem
 	objects []pattern
 	// columns is nil for the whole object.
@@ -18,6 +20,12 @@ type rule struct {
 	// trusted also lets code that cannot be looked into run with the login's
 	// rights: on a routine, the routine; on a table, what its writing runs.
 	trusted bool
+	// presets are granted beside the objects.
+	presets []*preset
+	// when has to hold; nil always does.
+	when *condition
+	// databases are those the rule is for; nil is any.
+	databases []string
 }
 
 // actionItem is an action, anyAction or a template's placeholder.

@@ -102,7 +102,7 @@ func (t *template) expand(scope string) []*rule {
 // bind replaces placeholders by parsed names, never by text: a value cannot
 // become a wildcard, a kind, or more parts than the template leaves open.
 func (r *rule) bind(values map[string]string) (*rule, error) {
-	out := &rule{name: r.name, trusted: r.trusted}
+	out := &rule{name: r.name, line: r.line, trusted: r.trusted, presets: r.presets, when: r.when}
 	for _, a := range r.actions {
 		if a.hole != "" {
 			a = actionItem{action: access.Action(values[a.hole])}

@@ -3,42 +3,48 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
-
-	"github.com/scopewire/scopewire/internal/config"
 )
 
 // maxNesting is far beyond what the schema nests (6); it keeps the YAML parser,
 // which recurses, from what a hostile file would make of it.
 const maxNesting = 64
 
-// checkTree finds what YAML permits and a policy must not: a key without a
-// value, which decodes like a key that is not there and so would turn
-// `columns:` into every column; anchors, aliases and merge keys, which hide
-// what is granted from who reads the place where it is granted; tags; and
-// scalars that are no strings, where a reader and YAML may disagree on what
-// they spell.
-func checkTree(data []byte) error {
+// readTree reads the file into f and reports what YAML permits and a policy must
+// not have: unknown keys; a key without a value, which would read like a key that
+// is not there and so turn `columns:` into every column; anchors, aliases and
+// merge keys, which hide what is granted from who reads the place where it is
+// granted; tags; and scalars that are no strings, where a reader and YAML may
+// disagree on what they spell. What could be read is in f even so. The error is
+// for a file that is no YAML at all.
+func readTree(data []byte, f *file) (*report, error) {
+	r := newReport(data)
 	if err := checkNesting(data); err != nil {
-		return err
+		return nil, err
 	}
-	file, err := parser.ParseBytes(data, 0)
+	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return errors.New(yaml.FormatError(err, false, true))
+		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
-	var p config.Problems
-	for _, doc := range file.Docs {
-		if doc.Body != nil {
-			walk(&p, "", doc.Body)
+	for i, doc := range tree.Docs {
+		switch {
+		case doc.Body == nil:
+		case i > 0:
+			r.addAt(placeOf(doc.Body), "", "the file holds a second document; one is read, so the rest would be ignored")
+		default:
+			r.read("", doc.Body, reflect.ValueOf(f).Elem())
 		}
 	}
-	return p.Err()
+	return r, nil
 }
 
 // checkNesting bounds the depth of nesting from the tokens alone. Every level
@@ -56,7 +62,7 @@ func checkNesting(data []byte) error {
 		case token.MappingEndType, token.SequenceEndType:
 			flow--
 		case token.AnchorType, token.AliasType, token.TagType:
-			// walk names every one of them, but a long chain would keep the parser
+			// read names every one of them, but a long chain would keep the parser
 			// busy for minutes.
 			if marks++; marks > maxNesting {
 				return fmt.Errorf("line %d: anchors, aliases and tags are not accepted", t.Position.Line)
@@ -72,80 +78,215 @@ func checkNesting(data []byte) error {
 	return nil
 }
 
-// untyped are the keys whose values are not strings.
-func untyped(path string) bool {
-	return path == "version" || strings.HasSuffix(path, "].trusted") ||
-		strings.HasPrefix(path, "issuers[") && strings.HasSuffix(path, ".accept_typ_jwt")
-}
-
-// walk collects the findings below a node.
-func walk(p *config.Problems, path string, n ast.Node) {
-	at := func(format string, args ...any) {
-		line := 0
-		if t := n.GetToken(); t != nil && t.Position != nil {
-			line = t.Position.Line
-		}
-		where := path
-		if where == "" {
-			where = "policy"
-		}
-		p.Addf(where, "line %d: %s", line, fmt.Sprintf(format, args...))
-	}
+// placeOf is where a node begins.
+func placeOf(n ast.Node) place {
+	t := n.GetToken()
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		for _, v := range n.Values {
-			walk(p, path, v)
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			return placeOf(n.Values[0])
 		}
+		t = n.Start
 	case *ast.MappingValueNode:
-		walkPair(p, path, n, at)
+		return placeOf(n.Key)
 	case *ast.SequenceNode:
-		for i, v := range n.Values {
-			walk(p, fmt.Sprintf("%s[%d]", path, i), v)
-		}
-	case *ast.StringNode, *ast.LiteralNode, *ast.CommentGroupNode:
-	case *ast.NullNode:
-		at("no value; leave out what is not meant")
-	case *ast.AnchorNode, *ast.AliasNode:
-		at("anchors and aliases are not accepted: a grant is read where it stands")
-	case *ast.TagNode:
-		at("tags are not accepted")
-	case *ast.IntegerNode, *ast.BoolNode:
-		if !untyped(path) {
-			at("%s is not a string in YAML; put it in quotes", n.GetToken().Value)
-		}
-	default:
-		at("%s is not a string in YAML; put it in quotes", n.GetToken().Value)
+		t = n.Start
 	}
+	if t == nil || t.Position == nil {
+		return place{}
+	}
+	return place{line: t.Position.Line, column: t.Position.Column}
 }
 
-// walkPair collects the findings of one key and its value.
-func walkPair(p *config.Problems, path string, n *ast.MappingValueNode, at func(string, ...any)) {
-	key, ok := n.Key.(*ast.StringNode)
-	if !ok {
-		at("a key is a string; put it in quotes")
+// refused is the type of a key that is understood and not supported: it is set
+// when the key is there, whatever its value.
+type refused bool
+
+// text is a string together with where its content begins, for errors inside it.
+type text struct {
+	string
+	// at is where the first character of the content stands; indent is how far
+	// further lines of a block are indented. Content that is spelled otherwise
+	// than it reads has exact unset.
+	at     place
+	indent int
+	exact  bool
+}
+
+// anyOf is a struct that also may be written as one word.
+type anyOf interface{ setWord(word string) }
+
+// read reads the node at path into v and reports what does not fit.
+func (r *report) read(path string, n ast.Node, v reflect.Value) {
+	at := placeOf(n)
+	if _, ok := r.places[path]; !ok {
+		r.places[path] = at
+	}
+	switch n.(type) {
+	case *ast.NullNode:
+		r.addBroken(at, path, "no value; leave out what is not meant")
+		return
+	case *ast.AnchorNode, *ast.AliasNode:
+		r.addBroken(at, path, "anchors and aliases are not accepted: a grant is read where it stands")
+		return
+	case *ast.TagNode:
+		r.addBroken(at, path, "tags are not accepted")
 		return
 	}
-	path = keyPath(path, key.Value)
-	switch n.Value.(type) {
-	case *ast.NullNode, *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
-		// These can decode like a key that is not there.
-	default:
-		if later(path) {
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	switch v.Type() {
+	case reflect.TypeFor[refused]():
+		v.SetBool(true)
+		return
+	case reflect.TypeFor[text](), reflect.TypeFor[time.Duration]():
+		r.readScalar(path, n, v)
+		return
+	}
+	if word, ok := v.Addr().Interface().(anyOf); ok {
+		if s, ok := n.(*ast.StringNode); ok {
+			word.setWord(s.Value)
 			return
 		}
 	}
-	walk(p, path, n.Value)
+	switch v.Kind() {
+	case reflect.Struct, reflect.Map:
+		r.readMapping(path, n, v)
+	case reflect.Slice:
+		list, ok := n.(*ast.SequenceNode)
+		if !ok {
+			r.addBroken(at, path, "a list is wanted here")
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+		for i, item := range list.Values {
+			r.read(fmt.Sprintf("%s[%d]", path, i), item, v.Index(i))
+		}
+	default:
+		r.readScalar(path, n, v)
+	}
 }
 
-// later reports whether a key of a grant is refused by its own sentence, so
-// that what it holds need not be looked at.
-func later(path string) bool {
-	for _, suffix := range []string{"].rows", "].when"} {
-		if strings.HasSuffix(path, suffix) {
-			return true
+// readMapping reads keys and values into a struct, by its yaml tags, or a map.
+func (r *report) readMapping(path string, n ast.Node, v reflect.Value) {
+	var values []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	default:
+		r.addBroken(placeOf(n), path, "keys with values are wanted here")
+		return
+	}
+	if v.Kind() == reflect.Map {
+		v.Set(reflect.MakeMapWithSize(v.Type(), len(values)))
+	}
+	for _, pair := range values {
+		key, ok := pair.Key.(*ast.StringNode)
+		if !ok {
+			r.addAt(placeOf(pair.Key), path, "a key is a string; put it in quotes")
+			continue
+		}
+		below := keyPath(path, key.Value)
+		r.places[below] = placeOf(key)
+		if v.Kind() == reflect.Map {
+			item := reflect.New(v.Type().Elem()).Elem()
+			r.read(below, pair.Value, item)
+			v.SetMapIndex(reflect.ValueOf(key.Value), item)
+			continue
+		}
+		field, known := fieldOf(v, key.Value)
+		if !field.IsValid() {
+			r.addAt(placeOf(key), below, fmt.Sprintf("there is no such key here; the keys are %s", strings.Join(known, ", ")))
+			continue
+		}
+		r.read(below, pair.Value, field)
+	}
+}
+
+// fieldOf is the field of a struct for a key, and all keys there are.
+func fieldOf(v reflect.Value, key string) (reflect.Value, []string) {
+	var known []string
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("yaml")
+		if name == key {
+			return v.Field(i), nil
+		}
+		if name != "" {
+			known = append(known, name)
 		}
 	}
-	return false
+	return reflect.Value{}, known
+}
+
+// readScalar reads one word or text.
+func (r *report) readScalar(path string, n ast.Node, v reflect.Value) {
+	fail := func(format string, args ...any) { r.addBroken(placeOf(n), path, fmt.Sprintf(format, args...)) }
+	switch v.Kind() {
+	case reflect.Bool:
+		if b, ok := n.(*ast.BoolNode); ok {
+			v.SetBool(b.Value)
+			return
+		}
+		fail("true or false is wanted here")
+		return
+	case reflect.Int:
+		if i, ok := n.(*ast.IntegerNode); ok {
+			if number, err := strconv.Atoi(i.Token.Value); err == nil {
+				v.SetInt(int64(number))
+				return
+			}
+		}
+		fail("a whole number is wanted here")
+		return
+	}
+	var content text
+	switch n := n.(type) {
+	case *ast.StringNode:
+		content = text{string: n.Value, at: placeOf(n)}
+		switch raw := strings.TrimSpace(n.Token.Origin); {
+		case raw == n.Value:
+			content.exact = true
+		case raw == "'"+n.Value+"'", raw == `"`+n.Value+`"`:
+			content.exact = true
+			content.at.column++
+		}
+	case *ast.LiteralNode:
+		content = literal(r.lines, n)
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
+		fail("one text is wanted here, not a list or keys with values")
+		return
+	default:
+		fail("%s is not a string in YAML; put it in quotes", n.GetToken().Value)
+		return
+	}
+	switch v.Type() {
+	case reflect.TypeFor[text]():
+		v.Set(reflect.ValueOf(content))
+	case reflect.TypeFor[time.Duration]():
+		d, err := time.ParseDuration(content.string)
+		if err != nil {
+			fail("a time span looks like 200ms, 10s or 1h30m, not %q", content.string)
+			return
+		}
+		v.SetInt(int64(d))
+	default:
+		v.SetString(content.string)
+	}
+}
+
+// literal is the content of a block: it begins on the line below its header.
+func literal(lines []string, n *ast.LiteralNode) text {
+	t := text{string: n.Value.Value, at: placeOf(n)}
+	if n.Start != nil && strings.HasPrefix(n.Start.Value, "|") && t.at.line < len(lines) {
+		first := lines[t.at.line]
+		t.indent = len(first) - len(strings.TrimLeft(first, " "))
+		t.at, t.exact = place{line: t.at.line + 1, column: t.indent + 1}, true
+	}
+	return t
 }
 
 // keyPath extends a path by a key of the file.

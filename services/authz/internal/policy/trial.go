@@ -1,0 +1,250 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// trial judges the accesses of one request. It is for one goroutine.
+type trial struct {
+	*Grants
+	request Request
+	// asked are the conditions on time and client that were evaluated: each is
+	// asked once, so that one request is judged by one answer.
+	asked map[*condition]state
+	// conditional is set when there is any in asked.
+	conditional bool
+	// rules are the grants by which accesses were covered, without duplicates;
+	// first is their usual place.
+	rules []*rule
+	first [4]*rule
+	// marks is the usual place of cover.shown.
+	marks [2]uint64
+	// What the last access came to: the deny that matched, a grant whose condition
+	// did not hold, code that nobody trusts.
+	deniedBy *rule
+	unmet    *rule
+	code     string
+}
+
+// ask evaluates a condition.
+func (t *trial) ask(c *condition) state {
+	if c.ofPrincipal {
+		return t.known[c]
+	}
+	t.conditional = true
+	s, ok := t.asked[c]
+	if !ok {
+		s = c.evaluate(facts{who: &t.who, request: &t.request})
+		if t.asked == nil {
+			t.asked = make(map[*condition]state)
+		}
+		t.asked[c] = s
+	}
+	return s
+}
+
+// grants reports whether a grant counts here and now.
+func (t *trial) grants(r *rule) bool {
+	if r.databases != nil && !slices.Contains(r.databases, t.request.Database) {
+		return false
+	}
+	if r.when == nil || t.ask(r.when) == holds {
+		return true
+	}
+	t.unmet = r
+	return false
+}
+
+// denies reports whether a deny counts here and now: one whose condition cannot
+// be evaluated does.
+func (t *trial) denies(r *rule) bool { return r.when == nil || t.ask(r.when) != holdsNot }
+
+// judge applies the rules in the order the package comment gives.
+func (t *trial) judge(a *access.Access) verdict {
+	t.deniedBy, t.unmet, t.code = nil, nil, ""
+	o := target(*a)
+	w := want{access: a, object: o, whole: a.AllColumns || !perColumn(a.Action, o.Kind)}
+	if t.denied(&w) {
+		return denied
+	}
+	code, needsTrust := t.untrusted(a)
+	if !a.Within && !t.covers(&w, false) {
+		if t.unmet != nil {
+			return unmet
+		}
+		return uncovered
+	}
+	if needsTrust && !t.covers(&w, true) {
+		t.code = code
+		return opaque
+	}
+	return covered
+}
+
+// want is an access that is being judged.
+type want struct {
+	access *access.Access
+	object access.Object
+	// whole is set when columns do not count one by one.
+	whole bool
+	// withheld are columns that a deny takes away.
+	withheld []string
+}
+
+// denied looks for a deny that matches.
+func (t *trial) denied(w *want) bool {
+	x := t.policy.denyIndex
+	if len(x.entries) == 0 && len(x.settings) == 0 {
+		return false
+	}
+	if inSchema(w.object.Kind) {
+		// Without usage of its schema PostgreSQL lets nobody name an object.
+		x.each(access.Usage, access.Object{Kind: access.Schema, Name: w.object.Schema}, false, func(e *entry) bool {
+			if t.denies(e.rule) {
+				t.deniedBy = e.rule
+			}
+			return t.deniedBy == nil
+		})
+	}
+	if t.deniedBy != nil {
+		return true
+	}
+	fine := perColumn(w.access.Action, w.object.Kind)
+	x.each(w.access.Action, w.object, false, func(e *entry) bool {
+		switch {
+		case e.columns != nil && !fine:
+			// No column can be told apart under this action: a deny of columns says
+			// nothing about it.
+		case !t.denies(e.rule):
+		case e.columns == nil || w.access.AllColumns,
+			slices.ContainsFunc(w.access.Columns, func(c string) bool { return slices.Contains(e.columns, c) }):
+			t.deniedBy = e.rule
+		default:
+			w.withheld = append(w.withheld, e.columns...)
+		}
+		return t.deniedBy == nil
+	})
+	return t.deniedBy != nil
+}
+
+// untrusted returns the first code that would run because of the access and does
+// not belong to a trusted extension.
+func (t *trial) untrusted(a *access.Access) (code string, found bool) {
+	for _, c := range a.Trust {
+		if c.Extension == "" || !t.policy.extensions[c.Extension] {
+			return c.Code, true
+		}
+	}
+	return "", false
+}
+
+// covers looks for grants that cover an access; with trusted, among those that
+// are trusted alone: a grant about other columns says nothing about these. The
+// rules it took are added to t.rules.
+func (t *trial) covers(w *want, trusted bool) bool {
+	c := cover{trial: t, want: w, trusted: trusted}
+	t.allow.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(e.rule, e.columns) })
+	if c.done || trusted {
+		return c.done
+	}
+	for _, p := range t.presets {
+		p.preset.index.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(p.rule, e.columns) })
+		if c.done {
+			return true
+		}
+	}
+	return t.byUsage(w)
+}
+
+// cover is a search for the grants that cover an access.
+type cover struct {
+	*trial
+	*want
+	trusted, done bool
+	// shown has a bit for each column of the access that a grant has shown.
+	shown []uint64
+}
+
+// try takes one grant into account, whose columns are nil for the whole object.
+// It reports whether the access is covered now.
+func (c *cover) try(r *rule, columns []string) bool {
+	if c.trusted && !r.trusted || columns != nil && c.whole || !c.grants(r) {
+		return false
+	}
+	switch wanted := c.access.Columns; {
+	case columns == nil:
+		c.done = true
+	case len(wanted) == 0:
+		c.done = slices.ContainsFunc(columns, func(name string) bool { return !slices.Contains(c.withheld, name) })
+	default:
+		c.done = c.show(r, wanted, columns)
+		return c.done
+	}
+	if c.done {
+		c.note(r)
+	}
+	return c.done
+}
+
+// show marks what the columns of a grant add, and reports whether nothing is
+// missing any more.
+func (c *cover) show(r *rule, wanted, columns []string) bool {
+	if c.shown == nil {
+		c.marks = [2]uint64{}
+		c.shown = c.marks[:]
+		if n := (len(wanted) + 63) / 64; n > len(c.marks) {
+			c.shown = make([]uint64, n)
+		}
+	}
+	complete, added := true, false
+	for i, name := range wanted {
+		word, mask := &c.shown[i/64], uint64(1)<<(i%64)
+		if *word&mask != 0 {
+			continue
+		}
+		if slices.Contains(columns, name) {
+			*word |= mask
+			added = true
+		} else {
+			complete = false
+		}
+	}
+	if added {
+		c.note(r)
+	}
+	return complete
+}
+
+// byUsage covers usage of a schema in which anything is granted.
+func (t *trial) byUsage(w *want) bool {
+	if w.access.Action != access.Usage || w.object.Kind != access.Schema {
+		return false
+	}
+	done := false
+	t.allow.usage(w.object.Name, func(r *rule) bool {
+		if t.grants(r) {
+			done = true
+			t.note(r)
+		}
+		return !done
+	})
+	for _, p := range t.presets {
+		if !done && len(p.preset.index.schemas[w.object.Name]) > 0 && t.grants(p.rule) {
+			done = true
+			t.note(p.rule)
+		}
+	}
+	return done
+}
+
+// note remembers a grant by which something was covered.
+func (t *trial) note(r *rule) {
+	if t.rules == nil {
+		t.rules = t.first[:0]
+	}
+	if !slices.Contains(t.rules, r) {
+		t.rules = append(t.rules, r)
+	}
+}
