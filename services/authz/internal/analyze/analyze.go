@@ -85,13 +85,15 @@ type analyzer struct {
 	stored             map[storedKey]error
 	domains            map[catalog.OID]error
 
-	// views memoise views; texts counts how deep one led to another. reader is the role
-	// whose rights relations are checked against, when it is not the session's.
-	views  map[viewKey]*view
-	texts  int
-	reader string
-	// parameters are those of the function whose body is bound.
-	parameters parameters
+	// views and bodies memoise views and functions' bodies; texts counts how deep one
+	// led to another. reader is the role whose rights relations are checked against,
+	// when it is not the session's. unfinished says that a recursion was cut, so that
+	// what was collected is complete only at its outermost call.
+	views      map[viewKey]*view
+	bodies     map[bodyKey]*body
+	texts      int
+	reader     string
+	unfinished bool
 
 	// work is what is left of Limits.Work.
 	work int
@@ -159,7 +161,7 @@ func (a *analyzer) prepare() error {
 	a.text, a.path, a.session, a.work = string(a.in.Text), path, path, a.limits.Work
 	a.reference = tables()
 	a.readable, a.writable = map[catalog.OID]error{}, map[catalog.OID]error{}
-	a.views = map[viewKey]*view{}
+	a.views, a.bodies = map[viewKey]*view{}, map[bodyKey]*body{}
 	a.stored, a.domains = map[storedKey]error{}, map[catalog.OID]error{}
 	a.casts = a.judgeCasts()
 	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {

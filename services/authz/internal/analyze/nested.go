@@ -19,12 +19,8 @@ type inside struct {
 	path searchPath
 	// session is the path in force while it runs; empty leaves it as it is.
 	session searchPath
-	// types are the types of $1, $2 and so on, names their names; both are empty for
-	// texts without parameters.
+	// types are the types of $1, $2 and so on.
 	types []catalog.OID
-	names []string
-	// function is the name that parameters can be qualified with.
-	function string
 	// reader is the role whose rights the text's relations are checked against, when it
 	// is not the session's.
 	reader string
@@ -60,7 +56,6 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 		inner.session = in.session
 	}
 	inner.texts++
-	inner.parameters = parameters{names: in.names, function: in.function}
 	inner.current = &recorder{within: in.reader != "", stored: in.stored}
 	inner.statements, inner.partial, inner.sublinkNames, inner.shown = nil, nil, nil, nil
 	inner.catalogText = false
@@ -69,6 +64,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 		err = bind(&inner, tree)
 	}
 	a.work = inner.work
+	a.unfinished = inner.unfinished
 	return inner.current, err
 }
 
@@ -87,29 +83,4 @@ func (a *analyzer) shapes(tree *pg_query.ParseResult) error {
 func limited(err error) bool {
 	var v *verdict
 	return errors.As(err, &v) && v.outcome == access.Refused
-}
-
-// parameters are the names of the parameters of the function whose body is bound.
-type parameters struct {
-	names    []string
-	function string
-}
-
-// parameter resolves a name that no column has to a parameter of the function whose
-// body is bound (sql_fn_post_column_ref): p, or f.p. It reports false when there is
-// none.
-func (a *analyzer) parameter(names []string) (catalog.OID, bool) {
-	switch {
-	case len(names) == 1:
-	case len(names) == 2 && names[0] == a.parameters.function:
-		names = names[1:]
-	default:
-		return 0, false
-	}
-	for i, name := range a.parameters.names {
-		if name == names[0] && name != "" && i < len(a.in.ParameterTypes) {
-			return a.in.ParameterTypes[i], true
-		}
-	}
-	return 0, false
 }
