@@ -111,8 +111,10 @@ func TestProxyNeverLinksTheParser(t *testing.T) {
 var pure = []string{
 	"services/authz/internal/access",
 	"services/authz/internal/analyze",
+	"services/authz/internal/builtin",
 	"services/authz/internal/catalog",
 	"services/authz/internal/policy",
+	"services/authz/internal/resolve",
 }
 
 func TestAnalysisAndPolicyArePure(t *testing.T) {
