@@ -14,6 +14,8 @@ type relationTable struct {
 	reasons map[string]string
 	// columns are the closed columns: schema, relation and column joined by dots.
 	columns map[string]bool
+	// why is the reason for the closed columns.
+	why string
 }
 
 var relations = sync.OnceValue(func() relationTable {
@@ -54,7 +56,7 @@ func loadRelations() (relationTable, error) {
 			key := schema + "." + item
 			switch {
 			case s.word == "columns":
-				t.columns[key] = true
+				t.columns[key], t.why = true, s.reason
 			case !isClass:
 				return t, unknownWord(s.word)
 			case t.reasons[key] != "":
@@ -98,3 +100,5 @@ func Relations(class RelationClass) []string {
 	}
 	return sorted(all)
 }
+
+func columnsReason() string { return relations().why }
