@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -192,8 +193,7 @@ func (c *connection) authenticate(ctx context.Context) (*authzv1.Authenticated, 
 	asked := c.system.Clock.Now()
 	resp, err := c.authz.Authenticate(ctx, &authzv1.AuthenticateRequest{
 		Token: c.client.Token.Expose(), Database: c.client.Database, User: c.client.User, SessionId: c.record.ID[:],
-		Client: &authzv1.ClientInfo{Address: c.record.ClientAddress, ApplicationName: c.record.ApplicationName,
-			Tls: c.client.TLS, CertificateSha256: c.client.CertificateSHA256, ServerName: c.client.ServerName},
+		Client: c.clientInfo(),
 	})
 	if err != nil {
 		return nil, c.unavailable(fmt.Errorf("authenticate: %w", err), authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE)
@@ -209,6 +209,15 @@ func (c *connection) authenticate(ctx context.Context) (*authzv1.Authenticated, 
 	}
 	c.expires = asked.Add(life.AsDuration())
 	return ok, nil
+}
+
+// clientInfo is what is known of the client. A name that is no UTF-8 could not be
+// sent, and is left out.
+func (c *connection) clientInfo() *authzv1.ClientInfo {
+	return &authzv1.ClientInfo{
+		Address: c.record.ClientAddress, ApplicationName: strings.ToValidUTF8(c.record.ApplicationName, ""),
+		Tls: c.client.TLS, CertificateSha256: c.client.CertificateSHA256, ServerName: strings.ToValidUTF8(c.client.ServerName, ""),
+	}
 }
 
 // unavailable refuses a login because something behind the proxy is missing.
@@ -271,7 +280,7 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 		return "limit"
 	}
 	log := c.log.With("session", c.record.ID.String())
-	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context,
+	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context, ClientInfo: c.clientInfo(),
 		Token: c.client.Token, Expires: c.expires,
 		// Quoted, so that no issuer's name can run into a subject's.
 		Principal: fmt.Sprintf("%q %q", who.GetPrincipal().GetIssuer(), who.GetPrincipal().GetSubject())},

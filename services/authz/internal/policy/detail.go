@@ -21,8 +21,8 @@ type Detail struct {
 // with the same grants would be refused. A token that has such details is not to
 // be accepted: "the AS MUST refuse" to issue them (RFC 9396 section 5), so what
 // was meant is anybody's guess. The error quotes the details' words.
-func (p *Policy) CheckDetails(details []Detail) error {
-	c := &compiler{report: newReport(nil), presets: p.presets}
+func CheckDetails(details []Detail) error {
+	c := &compiler{report: newReport(nil), presets: sharedPresets()}
 	for i, d := range details {
 		c.compileDetail(detailName(i), d)
 	}

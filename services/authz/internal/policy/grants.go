@@ -37,6 +37,8 @@ type entry struct {
 	actions actionSet
 	// columns is nil for the whole object.
 	columns []string
+	// except are columns that are left out of the whole object.
+	except []string
 	// overload is set when arguments must match.
 	overload  bool
 	arguments []string
@@ -95,7 +97,7 @@ func newIndex(rules []*rule, all []access.Action) *index {
 		}
 		for _, o := range r.objects {
 			if actions := wanted & fits[o.kind]; actions != 0 {
-				x.add(o, entry{rule: r, actions: actions, columns: columns, overload: o.overload, arguments: o.arguments})
+				x.add(o, entry{rule: r, actions: actions, columns: columns, except: r.except, overload: o.overload, arguments: o.arguments})
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func Parse(data []byte) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := f.compile(&compiler{report: r, presets: newPresets()})
+	p, err := f.compile(&compiler{report: r, presets: sharedPresets()})
 	if err != nil {
 		return nil, err
 	}

@@ -2,50 +2,138 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/builtin"
 )
 
-// PresetSession is the preset for what pools and drivers ask at connect and
-// reset: they read pg_type, pg_range and pg_enum to learn the types they will
-// meet. It is on unless the policy gives a list of presets without it.
-const PresetSession = "session"
+// The presets.
+const (
+	// PresetSession is what pools and drivers ask at connect and reset: the types
+	// they will meet, and an end to advisory locks. It is on unless the policy gives
+	// a list of presets without it.
+	PresetSession = "session"
+	// PresetIntrospection is what psql's backslash commands, ORMs and JDBC ask about
+	// the database's objects: the catalogs that hold definitions, information_schema,
+	// and the functions that print definitions. Catalogs that hold data, secrets or
+	// others' activity are not in it.
+	PresetIntrospection = "introspection"
+	// PresetAdvisoryLocks are advisory locks.
+	PresetAdvisoryLocks = "advisory_locks"
+	// PresetMigrations is what migration tools need beside grants of ddl on their
+	// schemas and of the table that they keep their history in: the other three.
+	// Transactions and plain settings need no grant.
+	PresetMigrations = "migrations"
+)
 
-// preset is a named set of grants. There is one of each for all principals of a
-// policy.
+// presetNames lists the presets.
+func presetNames() []string {
+	return []string{PresetSession, PresetIntrospection, PresetAdvisoryLocks, PresetMigrations}
+}
+
+// preset is a named set of grants.
 type preset struct {
 	name  string
-	rule  *rule
 	index *index
 }
 
 // presets are those there are, by name.
 type presets map[string]*preset
 
-// newPresets builds the presets.
-func newPresets() presets {
-	session := &rule{actions: []actionItem{{action: access.Select}}}
-	for _, table := range []string{"pg_type", "pg_range", "pg_enum"} {
-		session.objects = append(session.objects, catalogPattern(access.Table, table))
-	}
+// sharedPresets are the presets of all policies and principals. They are made
+// from the reviewed lists of package builtin.
+var sharedPresets = sync.OnceValue(func() presets {
+	unlock := catalogObject(access.Function, "pg_catalog", "pg_advisory_unlock_all")
+	unlock.arguments, unlock.overload = []string{}, true
+	session := append(relationRules(builtin.Drivers), presetRule(access.Execute, unlock))
+	introspection := append(relationRules(builtin.Definitions), relationRules(builtin.Drivers)...)
+	introspection = append(introspection, presetRule(access.Execute, functionsOf(builtin.Introspection)...))
+	locks := []*rule{presetRule(access.Execute, functionsOf(builtin.Advisory)...)}
 	out := make(presets)
-	out.add(PresetSession, session)
+	for name, rules := range map[string][]*rule{
+		PresetSession: session, PresetIntrospection: introspection, PresetAdvisoryLocks: locks,
+		PresetMigrations: slices.Concat(session, introspection, locks),
+	} {
+		out[name] = &preset{name: name, index: newIndex(rules, grantable())}
+	}
+	return out
+})
+
+func presetRule(action access.Action, objects ...pattern) *rule {
+	return &rule{actions: []actionItem{{action: action}}, objects: objects}
+}
+
+// relationRules grant reading the system relations of a class, but for the columns
+// that stay closed.
+func relationRules(class builtin.RelationClass) []*rule {
+	closed := make(map[string][]string)
+	for _, column := range builtin.ClosedColumns() {
+		i := strings.LastIndexByte(column, '.')
+		closed[column[:i]] = append(closed[column[:i]], column[i+1:])
+	}
+	var rules []*rule
+	for _, relation := range builtin.Relations(class) {
+		schema, name, _ := strings.Cut(relation, ".")
+		r := presetRule(access.Select, catalogObject(access.Table, schema, name))
+		r.except = closed[relation]
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// functionsOf lists the server's own functions of a class, of every version.
+// Those of extensions are not among them: they are granted by name, in the schema
+// where the extension is.
+func functionsOf(class builtin.Class) []pattern {
+	var out []pattern
+	for major := minMajor; major <= maxMajor; major++ {
+		for _, e := range builtin.All(major) {
+			if e.Extension != "" || e.Function.Class != class {
+				continue
+			}
+			p := catalogObject(access.Function, e.Schema, e.Name)
+			p.overload, p.arguments = true, make([]string, len(e.Arguments))
+			for i, a := range e.Arguments {
+				p.arguments[i] = formatType(a)
+			}
+			if !slices.ContainsFunc(out, p.equal) {
+				out = append(out, p)
+			}
+		}
+	}
 	return out
 }
 
-// add makes a preset of rules.
-func (p presets) add(name string, rules ...*rule) {
-	for _, r := range rules {
-		r.name = "presets." + name
+// The major versions of the server that are served.
+const (
+	minMajor = 14
+	maxMajor = 18
+)
+
+// formatType turns a name of pg_type into what format_type prints.
+func formatType(name string) string {
+	if element, ok := strings.CutPrefix(name, "_"); ok {
+		return formatType(element) + "[]"
 	}
-	p[name] = &preset{name: name, rule: &rule{name: "presets." + name}, index: newIndex(rules, grantable())}
+	if name == "char" {
+		return `"char"` // The one-byte type; character is bpchar there.
+	}
+	if full, ok := typeAliases[name]; ok {
+		return full
+	}
+	return name
 }
 
-// catalogPattern names an object of pg_catalog.
-func catalogPattern(kind access.Kind, name string) pattern {
-	return pattern{kind: kind, parts: []part{{ident: "pg_catalog"}, {ident: name}}}
+func (p pattern) equal(q pattern) bool {
+	return p.kind == q.kind && slices.Equal(p.parts, q.parts) && slices.Equal(p.arguments, q.arguments)
+}
+
+// catalogObject names an object in full.
+func catalogObject(kind access.Kind, schema, name string) pattern {
+	return pattern{kind: kind, parts: []part{{ident: schema}, {ident: name}}}
 }
 
 // compileBase checks the policy's own list of presets, which every principal
@@ -79,7 +167,7 @@ func (c *compiler) namedPresets(path string, names []string) []*preset {
 	for i, name := range names {
 		p := c.presets[name]
 		if p == nil {
-			c.Addf(fmt.Sprintf("%s[%d]", path, i), "there is no preset %q; the presets are %s", name, join(slices.Sorted(maps.Keys(c.presets))))
+			c.Addf(fmt.Sprintf("%s[%d]", path, i), "there is no preset %q; the presets are %s", name, join(presetNames()))
 			continue
 		}
 		if slices.Contains(names[:i], name) {

@@ -17,6 +17,8 @@ type rule struct {
 	objects []pattern
 	// columns is nil for the whole object.
 	columns []part
+	// except are columns that the whole object does not stand for.
+	except []string
 	// trusted also lets code that cannot be looked into run with the login's
 	// rights: on a routine, the routine; on a table, what its writing runs.
 	trusted bool

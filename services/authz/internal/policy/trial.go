@@ -145,12 +145,12 @@ func (t *trial) untrusted(a *access.Access) (code string, found bool) {
 // rules it took are added to t.rules.
 func (t *trial) covers(w *want, trusted bool) bool {
 	c := cover{trial: t, want: w, trusted: trusted}
-	t.allow.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(e.rule, e.columns) })
+	t.allow.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(e.rule, e) })
 	if c.done || trusted {
 		return c.done
 	}
 	for _, p := range t.presets {
-		p.preset.index.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(p.rule, e.columns) })
+		p.preset.index.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(p.rule, e) })
 		if c.done {
 			return true
 		}
@@ -167,19 +167,20 @@ type cover struct {
 	shown []uint64
 }
 
-// try takes one grant into account, whose columns are nil for the whole object.
-// It reports whether the access is covered now.
-func (c *cover) try(r *rule, columns []string) bool {
-	if c.trusted && !r.trusted || columns != nil && c.whole || !c.grants(r) {
+// try takes one entry of a grant into account. It reports whether the access is
+// covered now.
+func (c *cover) try(r *rule, e *entry) bool {
+	if c.trusted && !r.trusted || c.whole && (e.columns != nil || e.except != nil) || !c.grants(r) {
 		return false
 	}
-	switch wanted := c.access.Columns; {
-	case columns == nil:
+	switch {
+	case e.columns == nil && e.except == nil:
 		c.done = true
-	case len(wanted) == 0:
-		c.done = slices.ContainsFunc(columns, func(name string) bool { return !slices.Contains(c.withheld, name) })
+	case len(c.access.Columns) == 0:
+		c.done = e.columns == nil ||
+			slices.ContainsFunc(e.columns, func(name string) bool { return !slices.Contains(c.withheld, name) })
 	default:
-		c.done = c.show(r, wanted, columns)
+		c.done = c.show(r, e)
 		return c.done
 	}
 	if c.done {
@@ -188,9 +189,10 @@ func (c *cover) try(r *rule, columns []string) bool {
 	return c.done
 }
 
-// show marks what the columns of a grant add, and reports whether nothing is
-// missing any more.
-func (c *cover) show(r *rule, wanted, columns []string) bool {
+// show marks the columns that a grant adds, and reports whether nothing is missing
+// any more.
+func (c *cover) show(r *rule, e *entry) bool {
+	wanted := c.access.Columns
 	if c.shown == nil {
 		c.marks = [2]uint64{}
 		c.shown = c.marks[:]
@@ -201,13 +203,12 @@ func (c *cover) show(r *rule, wanted, columns []string) bool {
 	complete, added := true, false
 	for i, name := range wanted {
 		word, mask := &c.shown[i/64], uint64(1)<<(i%64)
-		if *word&mask != 0 {
-			continue
-		}
-		if slices.Contains(columns, name) {
+		switch {
+		case *word&mask != 0:
+		case e.has(name):
 			*word |= mask
 			added = true
-		} else {
+		default:
 			complete = false
 		}
 	}
@@ -215,6 +216,14 @@ func (c *cover) show(r *rule, wanted, columns []string) bool {
 		c.note(r)
 	}
 	return complete
+}
+
+// has reports whether a column is among those of the entry.
+func (e *entry) has(column string) bool {
+	if e.columns == nil {
+		return !slices.Contains(e.except, column)
+	}
+	return slices.Contains(e.columns, column)
 }
 
 // byUsage covers usage of a schema in which anything is granted.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -189,7 +190,7 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	defer func() { <-s.slots }()
 	start := s.deps.Clock.Now()
 	analysis := s.deps.Analyze(unit, f.snap)
-	d := session.grantsOf(f.policy).Decide(analysis)
+	d := session.grantsOf(f.policy).DecideIn(requestOf(req, start), analysis)
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 
@@ -208,6 +209,9 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		return resp, resp.Verdict == authzv1.Verdict_VERDICT_ERROR && analysis.Outcome == access.Hidden && len(analysis.Requires) > 0
 	}
 	ttl := min(s.cfg.TTL, session.left(now))
+	if d.Conditional {
+		ttl = min(ttl, conditionalTTL)
+	}
 	if ttl <= 0 {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired"), false
 	}
@@ -215,10 +219,27 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have"), false
 	}
 	resp.Ttl = durationpb.New(ttl)
-	if reusable(analysis.Statements) {
+	if !d.Conditional && reusable(analysis.Statements) {
 		resp.Cacheability = authzv1.Cacheability_CACHEABILITY_EXACT
 	}
 	return resp, false
+}
+
+// conditionalTTL is how long a session may go on using an answer that hung on the
+// time or its client, for a statement that it has prepared. No other session is
+// given it.
+const conditionalTTL = time.Second
+
+// requestOf is what conditions may ask about. What is malformed is unknown.
+func requestOf(req *authzv1.AuthorizeRequest, now time.Time) policy.Request {
+	r := policy.Request{Now: now, Database: req.GetContext().GetDatabase()}
+	if c := req.GetClient(); c != nil {
+		r.Client = &policy.Client{TLS: c.GetTls(), ApplicationName: c.GetApplicationName()}
+		if peer, err := netip.ParseAddrPort(c.GetAddress()); err == nil {
+			r.Client.Address = peer.Addr()
+		}
+	}
+	return r
 }
 
 // maxAnswer bounds an answer, in bytes. One that the proxy could not receive

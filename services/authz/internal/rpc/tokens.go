@@ -65,6 +65,11 @@ func (t *tokens) verify(ctx context.Context, token secret.Bytes) (*session, erro
 	if err != nil {
 		return nil, err
 	}
+	if policy.CheckDetails(detailsOf(who)) != nil {
+		return nil, &verify.Refusal{
+			Reason: verify.ClaimsInvalid, Detail: "the claim authorization_details grants something that there is not", Unverified: &who,
+		}
+	}
 	s := &session{who: who}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +109,27 @@ func (s *session) grantsOf(p *policy.Policy) *policy.Grants {
 	if c := s.grants.Load(); c != nil && c.policy == p {
 		return c.grants
 	}
-	g := p.Principal(s.who.Scopes)
+	g := p.Grants(principalOf(s.who))
 	s.grants.Store(&compiled{policy: p, grants: g})
 	return g
+}
+
+// principalOf is who a token names, as policy sees it.
+func principalOf(who verify.Principal) policy.Principal {
+	p := policy.Principal{
+		Issuer: who.Issuer, Subject: who.Subject, ClientID: who.ClientID, Scopes: who.Scopes, Claims: who.Claims,
+		Details: detailsOf(who),
+	}
+	for _, a := range who.Actors {
+		p.Actors = append(p.Actors, policy.Actor{Issuer: a.Issuer, Subject: a.Subject})
+	}
+	return p
+}
+
+func detailsOf(who verify.Principal) []policy.Detail {
+	var details []policy.Detail
+	for _, d := range who.Details {
+		details = append(details, policy.Detail(d))
+	}
+	return details
 }

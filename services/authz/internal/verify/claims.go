@@ -26,6 +26,12 @@ type Principal struct {
 	Actors []Actor
 	// Scopes are in the token's order, duplicates removed.
 	Scopes []string
+	// Details are the grants that the token carries.
+	Details []Detail
+	// Claims are all claims as JSON values: string, bool, int64, float64, nil,
+	// []any and map[string]any. They are shared and not to be changed, and a copy
+	// of the principal holds the same ones.
+	Claims map[string]any
 	// IssuedAt is iat, zero when absent; ExpiresAt is exp. Wall clock, UTC.
 	IssuedAt, ExpiresAt time.Time
 	// Deadline is ExpiresAt, or a year from now when that is sooner, on the clock
@@ -111,6 +117,10 @@ func judge(c value, is Issuer, now time.Time) (Principal, *Refusal) {
 	if p.Actors, r = readActors(c); r != nil {
 		return Principal{}, r
 	}
+	if p.Details, r = readDetails(c); r != nil {
+		return Principal{}, r
+	}
+	p.Claims = claimsOf(c)
 	return p, nil
 }
 

@@ -73,8 +73,11 @@ func newCache(t *testing.T, next Authorizer, fence *Fence) *Cache {
 // answer does not depend on. A new field fails this test until somebody decides.
 func TestEveryFieldIsInTheKey(t *testing.T) {
 	clock := sys.OS().Clock
-	notInKey := []string{"SessionID", "StatementID", "Token", "Principal"} // TokenHash stands for the last two.
-	notKept := []string{"FunctionOID", "Arguments"}                        // Function calls are never kept.
+	notInKey := []string{
+		"SessionID", "StatementID", "Token", "Principal", // TokenHash stands for the last two.
+		"Client", // An answer that depends on it is not Cacheable: TestConditionalAnswersAreNotKept.
+	}
+	notKept := []string{"FunctionOID", "Arguments"} // Function calls are never kept.
 	change := map[string]func(*Request){
 		"TokenHash":      func(r *Request) { r.TokenHash[31]++ },
 		"Context":        func(r *Request) { r.Context.SearchPath = "other"; r.ContextKey, _ = ContextKey(r.Context) },
@@ -104,6 +107,29 @@ func TestEveryFieldIsInTheKey(t *testing.T) {
 		alter(other)
 		if d := askCache(t, c, other); d.Cached || next.asked != 2 {
 			t.Errorf("a request with another %s found the decision", name)
+		}
+	}
+}
+
+// What authz marks as not to be kept, because it hangs on the client or the time,
+// is asked again for every client.
+func TestConditionalAnswersAreNotKept(t *testing.T) {
+	clock := sys.OS().Clock
+	fence := NewFence(clock, time.Hour)
+	next := &counted{answer: func(r *Request) (*Decision, error) {
+		d := allowAt(fence, clock.Now(), time.Second)
+		d.Cacheable = false
+		if r.Client.GetAddress() != "10.0.0.1:1" {
+			d.Verdict = authzv1.Verdict_VERDICT_DENY
+		}
+		return d, nil
+	}}
+	c := newCache(t, next, fence)
+	for i, address := range []string{"10.0.0.1:1", "192.0.2.1:1", "10.0.0.1:1"} {
+		req := cacheRequest(t)
+		req.Client = &authzv1.ClientInfo{Address: address}
+		if d := askCache(t, c, req); d.Allowed() != (address == "10.0.0.1:1") || d.Cached || next.asked != i+1 {
+			t.Errorf("%s: allowed is %t after %d questions", address, d.Allowed(), next.asked)
 		}
 	}
 }

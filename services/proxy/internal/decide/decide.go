@@ -63,7 +63,10 @@ type Request struct {
 	// ContextKey is its ContextKey, without which nothing is kept.
 	Context    *authzv1.SessionContext
 	ContextKey string
-	Kind       UnitKind
+	// Client is what is known of the session's client. It plays no part in finding
+	// a decision: one that depends on it is not Cacheable.
+	Client *authzv1.ClientInfo
+	Kind   UnitKind
 	// Text is the SQL, or the body of a FunctionCall.
 	Text []byte
 	// ParameterTypes are the OIDs of a Parse.

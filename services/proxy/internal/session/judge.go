@@ -99,7 +99,7 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	began := s.System.Clock.Now()
 	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
 		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Principal: s.p.Principal,
-		Context: s.p.Context, ContextKey: s.contextKey,
+		Context: s.p.Context, ContextKey: s.contextKey, Client: s.p.ClientInfo,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
 	})
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false

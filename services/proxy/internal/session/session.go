@@ -117,6 +117,9 @@ type Params struct {
 	Record *record.Session
 	// Context is the session context the server started with.
 	Context *authzv1.SessionContext
+	// ClientInfo is what is known of the client, for conditions of the policy. It
+	// is never modified.
+	ClientInfo *authzv1.ClientInfo
 	// Token is the session's token; Expires is when its life ends, on the
 	// monotonic clock.
 	Token   secret.Bytes

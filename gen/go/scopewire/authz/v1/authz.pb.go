@@ -1100,7 +1100,12 @@ type AuthorizeRequest struct {
 	Trace *TraceContext `protobuf:"bytes,14,opt,name=trace,proto3" json:"trace,omitempty"`
 	// The session has changed the catalog, or may have: the answer must be made
 	// from a catalog that was read after the request came in.
-	FreshCatalog  bool `protobuf:"varint,15,opt,name=fresh_catalog,json=freshCatalog,proto3" json:"fresh_catalog,omitempty"`
+	FreshCatalog bool `protobuf:"varint,15,opt,name=fresh_catalog,json=freshCatalog,proto3" json:"fresh_catalog,omitempty"`
+	// What is known of the session's client. Decisions are found again without it:
+	// an answer that depends on it, or on the time of day, is CACHEABILITY_NONE,
+	// and its `ttl` says how long the session that asked may go on using it.
+	// Absent: nothing is known.
+	Client        *ClientInfo `protobuf:"bytes,16,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1251,6 +1256,13 @@ func (x *AuthorizeRequest) GetFreshCatalog() bool {
 		return x.FreshCatalog
 	}
 	return false
+}
+
+func (x *AuthorizeRequest) GetClient() *ClientInfo {
+	if x != nil {
+		return x.Client
+	}
+	return nil
 }
 
 type isAuthorizeRequest_Unit interface {
@@ -2888,7 +2900,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12=\n" +
 	"\n" +
 	"unverified\x18\x03 \x01(\v2\x1d.scopewire.authz.v1.PrincipalR\n" +
-	"unverified\"\xb3\x05\n" +
+	"unverified\"\xeb\x05\n" +
 	"\x10AuthorizeRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x12\x1d\n" +
@@ -2909,7 +2921,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\rpinned_policy\x18\f \x01(\x04R\fpinnedPolicy\x12D\n" +
 	"\rprobe_answers\x18\r \x03(\v2\x1f.scopewire.authz.v1.ProbeAnswerR\fprobeAnswers\x126\n" +
 	"\x05trace\x18\x0e \x01(\v2 .scopewire.authz.v1.TraceContextR\x05trace\x12#\n" +
-	"\rfresh_catalog\x18\x0f \x01(\bR\ffreshCatalogB\x06\n" +
+	"\rfresh_catalog\x18\x0f \x01(\bR\ffreshCatalog\x126\n" +
+	"\x06client\x18\x10 \x01(\v2\x1e.scopewire.authz.v1.ClientInfoR\x06clientB\x06\n" +
 	"\x04unit\"P\n" +
 	"\fTraceContext\x12 \n" +
 	"\vtraceparent\x18\x01 \x01(\tR\vtraceparent\x12\x1e\n" +
@@ -3218,53 +3231,54 @@ var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	42, // 12: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
 	25, // 13: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
 	14, // 14: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
-	37, // 15: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
-	38, // 16: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	39, // 17: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
-	1,  // 18: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
-	2,  // 19: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
-	19, // 20: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
-	21, // 21: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
-	3,  // 22: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
-	41, // 23: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
-	41, // 24: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
-	42, // 25: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	22, // 26: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
-	4,  // 27: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
-	23, // 28: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
-	24, // 29: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
-	43, // 30: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
-	20, // 31: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
-	5,  // 32: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
-	6,  // 33: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	41, // 34: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
-	7,  // 35: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	44, // 36: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
-	24, // 37: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	42, // 38: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	42, // 39: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	41, // 40: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	28, // 41: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	28, // 42: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	42, // 43: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	33, // 44: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	8,  // 45: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	13, // 46: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	26, // 47: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	29, // 48: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	31, // 49: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	34, // 50: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 51: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	18, // 52: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	27, // 53: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	30, // 54: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	32, // 55: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	35, // 56: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	51, // [51:57] is the sub-list for method output_type
-	45, // [45:51] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	9,  // 15: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
+	37, // 16: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
+	38, // 17: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	39, // 18: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
+	1,  // 19: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
+	2,  // 20: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
+	19, // 21: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
+	21, // 22: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
+	3,  // 23: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
+	41, // 24: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
+	41, // 25: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
+	42, // 26: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	22, // 27: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
+	4,  // 28: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
+	23, // 29: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
+	24, // 30: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
+	43, // 31: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
+	20, // 32: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
+	5,  // 33: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
+	6,  // 34: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
+	41, // 35: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	7,  // 36: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
+	44, // 37: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	24, // 38: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
+	42, // 39: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	42, // 40: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	41, // 41: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	28, // 42: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	28, // 43: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	42, // 44: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	33, // 45: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	8,  // 46: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	13, // 47: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	26, // 48: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	29, // 49: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	31, // 50: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	34, // 51: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 52: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	18, // 53: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	27, // 54: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	30, // 55: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	32, // 56: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	35, // 57: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	52, // [52:58] is the sub-list for method output_type
+	46, // [46:52] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/builtin"
+)
+
+// withPreset is what a token without scopes may do when the preset alone is on.
+func withPreset(t *testing.T, name string) *Grants {
+	t.Helper()
+	return mustParse(t, "presets: ["+name+"]\n").Principal(nil)
+}
+
+func relation(name string) access.Object {
+	schema, name, _ := strings.Cut(name, ".")
+	return access.Object{Kind: access.Table, Schema: schema, Name: name}
+}
+
+// TestPresetsAreTheReview: each preset covers what the review says it does, and
+// nothing else of the server's own.
+func TestPresetsAreTheReview(t *testing.T) {
+	want := map[string]struct {
+		relations []builtin.RelationClass
+		functions []builtin.Class
+	}{
+		PresetSession:       {relations: []builtin.RelationClass{builtin.Drivers}},
+		PresetIntrospection: {relations: []builtin.RelationClass{builtin.Drivers, builtin.Definitions}, functions: []builtin.Class{builtin.Introspection}},
+		PresetAdvisoryLocks: {functions: []builtin.Class{builtin.Advisory}},
+		PresetMigrations: {
+			relations: []builtin.RelationClass{builtin.Drivers, builtin.Definitions},
+			functions: []builtin.Class{builtin.Introspection, builtin.Advisory},
+		},
+	}
+	if len(want) != len(presetNames()) {
+		t.Fatalf("%d presets are known here, of %d", len(want), len(presetNames()))
+	}
+	for name, w := range want {
+		g := withPreset(t, name)
+		for _, class := range []builtin.RelationClass{builtin.Closed, builtin.Drivers, builtin.Definitions} {
+			for _, r := range builtin.Relations(class) {
+				a := access.Access{Action: access.Select, Resolved: relation(r)}
+				if ok, _ := g.Covers(a); ok != slices.Contains(w.relations, class) {
+					t.Errorf("%s: %s, class %s: %t", name, r, class, ok)
+				}
+				a.Action = access.Update
+				if ok, _ := g.Covers(a); ok {
+					t.Errorf("%s: %s may be updated", name, r)
+				}
+			}
+		}
+		for _, e := range builtin.All(15) {
+			if e.Extension != "" {
+				continue
+			}
+			o := access.Object{Kind: access.Function, Schema: e.Schema, Name: e.Name}
+			for _, a := range e.Arguments {
+				o.Arguments = append(o.Arguments, formatType(a))
+			}
+			unlock := e.Name == "pg_advisory_unlock_all" && (name == PresetSession || name == PresetMigrations)
+			ok, _ := g.Covers(access.Access{Action: access.Execute, Resolved: o})
+			if ok != (unlock || slices.Contains(w.functions, e.Function.Class)) {
+				t.Errorf("%s: %s(%s), class %s: %t", name, e.Name, strings.Join(o.Arguments, ", "), e.Function.Class, ok)
+			}
+			if ok, _ := g.Covers(access.Access{Action: access.Admin, Resolved: o}); ok {
+				t.Errorf("%s: admin on %s", name, e.Name)
+			}
+		}
+	}
+}
+
+// TestPresetsLeaveSecretsOut: what is a secret inside of a definition is read with
+// a grant of its own.
+func TestPresetsLeaveSecretsOut(t *testing.T) {
+	closed := builtin.ClosedColumns()
+	if len(closed) == 0 {
+		t.Fatal("no column is closed")
+	}
+	g := withPreset(t, "migrations, introspection, session")
+	for _, c := range closed {
+		i := strings.LastIndexByte(c, '.')
+		o := relation(c[:i])
+		for _, a := range []access.Access{
+			{Action: access.Select, Resolved: o, Columns: []string{c[i+1:]}},
+			{Action: access.Select, Resolved: o, Columns: []string{"oid", c[i+1:]}},
+			{Action: access.Select, Resolved: o, AllColumns: true},
+		} {
+			if ok, by := g.Covers(a); ok {
+				t.Errorf("%s is covered by %s: %+v", c, by, a)
+			}
+		}
+		if ok, _ := g.Covers(access.Access{Action: access.Select, Resolved: o, Columns: []string{"oid", "tableoid"}}); !ok && builtin.ClassOf(o.Schema, o.Name) != builtin.Closed {
+			t.Errorf("the other columns of %s are not covered", c)
+		}
+	}
+	// A grant of the column by name adds to the preset.
+	p := mustParse(t, `presets: [introspection]
+scopes:
+  s: [{actions: [select], objects: [pg_catalog.pg_subscription], columns: [subconninfo]}]
+`)
+	a := access.Access{Action: access.Select, Resolved: relation("pg_catalog.pg_subscription"), Columns: []string{"oid", "subconninfo"}}
+	if ok, by := p.Principal([]string{"s"}).Covers(a); !ok || by != "scopes.s[0], presets.introspection" {
+		t.Errorf("%t by %q", ok, by)
+	}
+}
+
+// TestPresetsCostAPrincipalNothing: they are there once, whoever has them.
+func TestPresetsCostAPrincipalNothing(t *testing.T) {
+	p := mustParse(t, "presets: [session, introspection, advisory_locks, migrations]\n")
+	if n := testing.AllocsPerRun(100, func() { p.Principal(nil) }); n > 24 {
+		t.Errorf("a principal allocates %g times", n)
+	}
+}
