@@ -77,6 +77,8 @@ type functionTable struct {
 	byCode map[code][]*reviewed
 	// aggregates holds those of extensions, which are all the same symbol.
 	aggregates map[string][]*reviewed
+	// bySymbol holds the server's own functions in C.
+	bySymbol map[string][]*reviewed
 	// unused are the items of the review that no row matches.
 	unused []string
 }
@@ -98,6 +100,7 @@ func loadFunctions() (functionTable, error) {
 	t := functionTable{
 		byOID: map[catalog.OID][]*reviewed{}, byName: map[string][]*reviewed{},
 		byCode: map[code][]*reviewed{}, aggregates: map[string][]*reviewed{},
+		bySymbol: map[string][]*reviewed{},
 	}
 	rows, err := parseRows(functionData)
 	if err != nil {
@@ -135,6 +138,9 @@ func (t *functionTable) add(r *reviewed) {
 		t.byOID[r.oid] = append(t.byOID[r.oid], r)
 	case r.schema != "":
 		t.byName[r.schema+"."+r.name] = append(t.byName[r.schema+"."+r.name], r)
+	}
+	if r.extension == "" && r.language == "internal" && r.kind != 'a' {
+		t.bySymbol[r.symbol] = append(t.bySymbol[r.symbol], r)
 	}
 	switch {
 	case r.extension == "":
@@ -210,7 +216,7 @@ func (r row) supports() bool {
 // looksUp says that a value of the type is an object's OID and is read and printed
 // as its name (regproc.c), an array of such included.
 func looksUp(typ string) bool {
-	_, ok := lookupTypes()[strings.TrimPrefix(strings.TrimPrefix(typ, "setof "), "_")]
+	_, ok := lookupKind(strings.TrimPrefix(strings.TrimPrefix(typ, "setof "), "_"))
 	return ok
 }
 

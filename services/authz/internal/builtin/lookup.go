@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
@@ -45,6 +46,33 @@ func Operator(snap *catalog.Snapshot, o *catalog.Operator) Function {
 		return Function{}
 	}
 	return Lookup(snap, snap.FunctionByOID(o.Function))
+}
+
+// Linked classifies what a function in LANGUAGE internal runs, whoever made it: the
+// code in the server that its symbol names. CREATE TYPE … AS RANGE makes the
+// constructors of a user's range so (typecmds.c, makeRangeConstructors), and a
+// superuser can make others. It says nothing about whether the function may be
+// called: only what a call that was granted adds to it. Functions of other languages,
+// and symbols whose functions differ in class, are Unreviewed.
+func Linked(f *catalog.Function) Function {
+	if f == nil || f.Language != "internal" || f.Kind == 'a' {
+		return Function{}
+	}
+	if strings.HasPrefix(f.Symbol, "range_constructor") || strings.HasPrefix(f.Symbol, "multirange_constructor") {
+		// The server's own ranges are over types whose comparison is known.
+		return Function{Class: Harmless, Runs: RunsCompare}
+	}
+	same := functions().bySymbol[f.Symbol]
+	if len(same) == 0 {
+		return Function{}
+	}
+	for _, r := range same {
+		if r.function.Class != same[0].function.Class || r.function.Runs != same[0].function.Runs ||
+			len(r.arguments) != len(f.Arguments) || len(r.function.Names) > 0 {
+			return Function{}
+		}
+	}
+	return same[0].function
 }
 
 // ofServer finds a function that came with the server. A superuser can replace

@@ -2,26 +2,43 @@ package builtin
 
 import "github.com/scopewire/scopewire/services/authz/internal/catalog"
 
-// lookupTypes are the types whose values are OIDs that are read and printed as
-// names (regproc.c), and aclitem, which names roles (acl.c).
-func lookupTypes() map[string]NameKind {
-	return map[string]NameKind{
-		"regclass": Relation, "regcollation": CollationName, "regconfig": ConfigurationName,
-		"regdictionary": ConfigurationName, "regnamespace": Schema, "regoper": OperatorName,
-		"regoperator": OperatorName, "regproc": Routine, "regprocedure": Routine, "regrole": Role,
-		"regtype": TypeName, "aclitem": Role,
+// lookupKind says what a type of pg_catalog names whose values are OIDs that are
+// read and printed as names (regproc.c), and aclitem, which names roles (acl.c).
+func lookupKind(name string) (NameKind, bool) {
+	switch name {
+	case "regclass":
+		return Relation, true
+	case "regcollation":
+		return CollationName, true
+	case "regconfig", "regdictionary":
+		return ConfigurationName, true
+	case "regnamespace":
+		return Schema, true
+	case "regoper", "regoperator":
+		return OperatorName, true
+	case "regproc", "regprocedure":
+		return Routine, true
+	case "regrole", "aclitem":
+		return Role, true
+	case "regtype":
+		return TypeName, true
+	default:
+		return 0, false
 	}
 }
 
-// harmlessTypes are the base types of pg_catalog that read and print a value and
+// harmlessBase says whether a base type of pg_catalog reads and prints a value and
 // nothing else.
-func harmlessTypes() []string {
-	return []string{
-		"bit", "bool", "box", "bpchar", "bytea", "char", "cid", "cidr", "circle", "date", "float4", "float8", "inet",
+func harmlessBase(name string) bool {
+	switch name {
+	case "bit", "bool", "box", "bpchar", "bytea", "char", "cid", "cidr", "circle", "date", "float4", "float8", "inet",
 		"int2", "int2vector", "int4", "int8", "interval", "json", "jsonb", "jsonpath", "line", "lseg", "macaddr",
 		"macaddr8", "money", "name", "numeric", "oid", "oidvector", "path", "pg_lsn", "pg_snapshot", "point",
 		"polygon", "refcursor", "text", "tid", "time", "timestamp", "timestamptz", "timetz", "tsquery", "tsvector",
-		"txid_snapshot", "uuid", "varbit", "varchar", "xid", "xid8", "xml", "unknown", "cstring", "void",
+		"txid_snapshot", "uuid", "varbit", "varchar", "xid", "xid8", "xml", "unknown", "cstring", "void":
+		return true
+	default:
+		return false
 	}
 }
 
@@ -50,8 +67,8 @@ func HarmlessType(snap *catalog.Snapshot, t *catalog.Type) bool {
 	return nested{snap: snap}.harmless(t)
 }
 
-// nested walks a type and what it is made of. Types can contain themselves only
-// through arrays of rows; what is being looked at further up adds nothing.
+// nested walks a type and what it is made of. PostgreSQL lets no type contain
+// itself, but a snapshot is data: what is being looked at further up adds nothing.
 type nested struct {
 	snap *catalog.Snapshot
 	seen []catalog.OID
@@ -72,7 +89,7 @@ func (n nested) lookup(t *catalog.Type) (NameKind, bool) {
 		return 0, true // unknown: as if it did
 	}
 	if t.OID < firstUnpinnedOID && t.Schema == "pg_catalog" {
-		if kind, ok := lookupTypes()[t.Name]; ok {
+		if kind, ok := lookupKind(t.Name); ok {
 			return kind, true
 		}
 	}
@@ -115,7 +132,7 @@ func (n nested) harmless(t *catalog.Type) bool {
 	case t.Kind != 'b' && t.Kind != 'p':
 		return false
 	case t.OID < firstUnpinnedOID:
-		return t.Schema == "pg_catalog" && isHarmlessType(t.Name)
+		return t.Schema == "pg_catalog" && harmlessBase(t.Name)
 	default:
 		return n.ofExtension(t)
 	}
@@ -155,13 +172,4 @@ func (n nested) parts(t *catalog.Type) []catalog.OID {
 		}
 	}
 	return parts
-}
-
-func isHarmlessType(name string) bool {
-	for _, harmless := range harmlessTypes() {
-		if name == harmless {
-			return true
-		}
-	}
-	return false
 }
