@@ -211,6 +211,11 @@ func (r *Resolver) finish(k *call, d detail) (Found, *Error) {
 				return Found{}, err
 			}
 		}
+		if out.Kind == Aggregate && c.To == Unknown && k.sorted(i) {
+			if c, err = r.coerce(Unknown, Text, Implicit); err != nil {
+				return Found{}, err
+			}
+		}
 		out.Coercions[k.written(i)] = c
 		if declared[i] == anyOID || polymorphic(declared[i]) {
 			declared[i] = c.To
@@ -230,6 +235,12 @@ func (r *Resolver) finish(k *call, d detail) (Found, *Error) {
 	}
 	r.outputs(&out, d, len(actual))
 	return out, nil
+}
+
+// sorted reports an argument of an aggregate that its clauses sort or compare:
+// that makes an untyped one a text (addTargetToSortList, addTargetToGroupList).
+func (k *call) sorted(i int) bool {
+	return k.Distinct || k.WithinGroup && i >= len(k.actual)-k.Ordered
 }
 
 // withDefaults adds the types of the defaults used to those of the arguments.

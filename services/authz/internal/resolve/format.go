@@ -25,7 +25,7 @@ func (r *Resolver) Name(oid catalog.OID) string {
 		}
 		suffix = "[]"
 	}
-	if word := keywordType(t.OID); word != "" {
+	if word := r.keywordType(t.OID); word != "" {
 		return word + suffix
 	}
 	name := r.quoteIdentifier(t.Name)
@@ -37,8 +37,13 @@ func (r *Resolver) Name(oid catalog.OID) string {
 
 // keywordType is the name of a type that the grammar has a production for
 // (format_type_extended).
-func keywordType(oid catalog.OID) string {
+func (r *Resolver) keywordType(oid catalog.OID) string {
 	switch oid {
+	case jsonOID:
+		if r.version >= 170000 {
+			return "json"
+		}
+		return ""
 	case 1560:
 		return "bit"
 	case Bool:

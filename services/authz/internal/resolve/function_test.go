@@ -284,7 +284,7 @@ func notResolution(code, message string) bool {
 // they are 0 or, of dp's array, NULL.
 func defaultType(f *catalog.Function, parameter int) catalog.OID {
 	if f.Arguments[parameter] == anyarrayOID {
-		return Unknown
+		return anyarrayOID
 	}
 	return Int4
 }

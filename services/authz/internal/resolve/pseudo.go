@@ -6,6 +6,7 @@ import "github.com/scopewire/scopewire/services/authz/internal/catalog"
 const (
 	int2vectorOID catalog.OID = 22
 	oidvectorOID  catalog.OID = 30
+	jsonOID       catalog.OID = 114
 	textArrayOID  catalog.OID = 1009
 	recordArray   catalog.OID = 2287
 

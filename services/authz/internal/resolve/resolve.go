@@ -106,7 +106,9 @@ type Call struct {
 	Column bool
 	// DefaultType tells the type of the expression that is the default of a
 	// polymorphic parameter, by its place among the inputs; 0 when that is not
-	// known, which is an error, as is a nil DefaultType.
+	// known, which is an error, as is a nil DefaultType. An untyped one is Unknown
+	// where anyelement or its like is declared, and otherwise of the polymorphic type
+	// itself, as CREATE FUNCTION has coerced it.
 	DefaultType func(f *catalog.Function, parameter int) catalog.OID
 }
 
