@@ -10,8 +10,9 @@ import (
 // these types, exactly or by implicit coercion.
 func (r *Resolver) matchArguments(actual []catalog.OID, list []candidate) []candidate {
 	var out []candidate
+	from := r.sources(actual)
 	for i := range list {
-		if r.canCoerce(actual, list[i].arguments, Implicit) {
+		if r.canCoerce(from, list[i].arguments) {
 			out = append(out, list[i])
 		}
 	}
@@ -24,8 +25,10 @@ func (r *Resolver) matchArguments(actual []catalog.OID, list []candidate) []cand
 // with the others cannot be told.
 func (r *Resolver) unknowable(nargs int, list []candidate) *Error {
 	for i := range list {
-		if err := r.known(list[i].arguments[:nargs]...); err != nil {
-			return err
+		for _, t := range list[i].arguments[:nargs] {
+			if r.Base(t) == 0 {
+				return r.known(t)
+			}
 		}
 	}
 	return nil
@@ -181,9 +184,10 @@ func (r *Resolver) lastGasp(base []catalog.OID, unknowns int, list []candidate) 
 	for i := range base {
 		base[i] = known
 	}
+	from := r.sources(base)
 	var found *candidate
 	for i := range list {
-		if !r.canCoerce(base, list[i].arguments, Implicit) {
+		if !r.canCoerce(from, list[i].arguments) {
 			continue
 		}
 		if found != nil {

@@ -19,39 +19,85 @@ func (r *Resolver) canCoerceOne(from, to catalog.OID, ctx Context) bool {
 	if polymorphic(to) {
 		return r.consistent([]catalog.OID{from}, []catalog.OID{to})
 	}
-	return from == Unknown || r.reaches(from, to, ctx)
+	return from == Unknown || r.source(from).reaches(to, ctx)
 }
 
 // canCoerce is can_coerce_type for several arguments, whose polymorphic
 // parameters must agree. There may be more targets than arguments: defaults.
-func (r *Resolver) canCoerce(from, to []catalog.OID, ctx Context) bool {
+func (r *Resolver) canCoerce(from []source, to []catalog.OID) bool {
 	generic := false
 	for i := range from {
 		switch {
-		case from[i] == to[i] || to[i] == anyOID:
+		case from[i].oid == to[i] || to[i] == anyOID:
 		case polymorphic(to[i]):
 			generic = true
-		case from[i] == Unknown:
-		case !r.reaches(from[i], to[i], ctx):
+		case from[i].oid == Unknown:
+		case !from[i].reaches(to[i], Implicit):
 			return false
 		}
 	}
-	return !generic || r.consistent(from, to[:len(from)])
+	if !generic {
+		return true
+	}
+	actual := make([]catalog.OID, len(from))
+	for i := range from {
+		actual[i] = from[i].oid
+	}
+	return r.consistent(actual, to[:len(from)])
+}
+
+// source is a type to coerce from, with what every look at it needs: an operator
+// name has dozens of candidates.
+type source struct {
+	r         *Resolver
+	oid, base catalog.OID
+	element   catalog.OID
+	complex   bool
+}
+
+func (r *Resolver) source(oid catalog.OID) source {
+	s := source{r: r, oid: oid, base: r.Base(oid)}
+	if t := r.snap.TypeByOID(s.base); t != nil {
+		s.element, s.complex = t.Element, t.Relation != 0
+	}
+	return s
+}
+
+func (r *Resolver) sources(types []catalog.OID) []source {
+	out := make([]source, len(types))
+	for i, t := range types {
+		out[i] = r.source(t)
+	}
+	return out
 }
 
 // reaches is the part of can_coerce_type for a known type and one that is not
 // polymorphic.
-func (r *Resolver) reaches(from, to catalog.OID, ctx Context) bool {
-	if p, _ := r.pathway(to, from, ctx); p != pathNone {
+func (s source) reaches(to catalog.OID, ctx Context) bool {
+	r := s.r
+	t := r.snap.TypeByOID(to)
+	if t == nil {
+		return false
+	}
+	if t.Kind != 'd' && ctx == Implicit && s.element == 0 && s.base != 0 {
+		// What pathway comes to when neither a domain nor an array nor text is
+		// involved.
+		if t.OID == s.base {
+			return true
+		}
+		if c := r.snap.CastBetween(s.base, to); c != nil {
+			if p, _ := castPath(c, ctx); p != pathNone {
+				return true
+			}
+		}
+	} else if p, _ := r.pathway(to, s.oid, ctx); p != pathNone {
 		return true
 	}
 	switch {
-	case from == Record && r.complex(to),
-		to == Record && r.complex(from),
-		to == recordArray && r.complexArray(from):
+	case s.oid == Record && r.complex(to), to == Record && s.complex, to == recordArray && r.complexArray(s.oid):
 		return true
 	default:
-		return r.inherits(from, to)
+		return s.complex && r.inherits(s.oid, to)
 	}
 }
 

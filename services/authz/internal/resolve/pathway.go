@@ -75,6 +75,9 @@ func castPath(c *catalog.Cast, ctx Context) (path, catalog.OID) {
 	}
 	switch c.Method {
 	case 'f':
+		if c.Function == 0 {
+			return pathNone, 0
+		}
 		return pathFunction, c.Function
 	case 'i':
 		return pathIO, 0

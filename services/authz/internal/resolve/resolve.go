@@ -65,7 +65,8 @@ type Coercion struct {
 	// Functions are the OIDs of what runs, in order: cast functions, the input
 	// function of the target for a literal or an I/O conversion, the output function
 	// of the source for an I/O conversion, the element's own for an array. A
-	// relabelling runs nothing.
+	// relabelling runs nothing. The snapshot of a damaged catalog may not hold them
+	// all.
 	Functions []catalog.OID
 	// Literal says that the source is an untyped literal or parameter: To's input
 	// function reads it.
