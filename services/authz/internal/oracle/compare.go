@@ -53,8 +53,10 @@ type Comparison struct {
 	Rule    string // The explanation's name.
 	Server  Answer
 	Verdict Verdict
-	// Schema is what made the database, for those who want to make it again.
+	// Schema is what made the database, for those who want to make it again; Origin
+	// the script that the statement comes from.
 	Schema []string
+	Origin string
 }
 
 // String is the comparison in a few lines.
@@ -73,7 +75,7 @@ func (c Comparison) String() string {
 			theirs += " (" + strings.ReplaceAll(c.Server.Where, "\n", "; ") + ")"
 		}
 	}
-	return fmt.Sprintf("%s\n  statement:  %s\n  path:       %s\n  scopewire:  %s\n  postgresql: %s", c.Class, c.SQL, c.Role.Path, ours, theirs)
+	return fmt.Sprintf("%s %s\n  statement:  %s\n  path:       %s\n  scopewire:  %s\n  postgresql: %s", c.Class, c.Origin, c.SQL, c.Role.Path, ours, theirs)
 }
 
 // Compare runs a statement as the role and asks Scopewire. lost reports that the

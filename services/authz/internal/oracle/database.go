@@ -62,6 +62,7 @@ func Open(ctx context.Context, dsn string, schema []string) (*Database, error) {
 	}
 	// What makes a world may take its time.
 	delete(admin.config.RuntimeParams, "statement_timeout")
+	admin.files = true
 	d := &Database{dsn: dsn, admin: admin}
 	if err := d.load(ctx, schema); err != nil {
 		d.Close(ctx)
@@ -95,18 +96,29 @@ func (d *Database) Read(ctx context.Context) error {
 	if d.Model, err = readModel(ctx, d.admin.conn); err != nil {
 		return err
 	}
-	d.Snapshot, err = readSnapshot(ctx, d.dsn)
+	// Another database's roles change catalogs that all share.
+	for range 5 {
+		if d.Snapshot, err = readSnapshot(ctx, d.dsn); err == nil {
+			return nil
+		}
+	}
 	return err
 }
 
 // Close ends its sessions and drops its roles.
 func (d *Database) Close(ctx context.Context) {
+	d.dropRoles(ctx)
+	d.admin.close()
+}
+
+// dropRoles drops the roles that were added. Where that fails they stay, without a
+// session: the server is the test's own.
+func (d *Database) dropRoles(ctx context.Context) {
 	for _, r := range d.roles {
 		r.session.close()
-		_, _ = d.admin.exec(ctx, "DROP OWNED BY "+quote(r.Name)) // The database goes anyway.
-		_, _ = d.admin.exec(ctx, "DROP ROLE "+quote(r.Name))
+		_, _ = d.admin.exec(ctx, "DROP OWNED BY "+quote(r.Name)+"; DROP ROLE "+quote(r.Name))
 	}
-	d.admin.close()
+	d.roles = nil
 }
 
 // AddRole makes a role of the server with these grants.

@@ -31,13 +31,13 @@ func shrink[T any](list []T, holds func([]T) (bool, error)) ([]T, error) {
 // same reports whether two comparisons show one difference.
 func same(a, b Comparison) bool {
 	return a.Class == b.Class && a.Server.State == b.Server.State && a.Verdict.Reason == b.Verdict.Reason &&
-		kindOf(a.Verdict.Detail) == kindOf(b.Verdict.Detail)
+		firstWord(a.Verdict.Detail) == firstWord(b.Verdict.Detail)
 }
 
 // kindOf is the beginning of a detail, which says what kind of thing it is about.
 func kindOf(detail string) string {
 	words := strings.Fields(detail)
-	return strings.Join(words[:min(2, len(words))], " ")
+	return strings.Join(words[:min(5, len(words))], " ")
 }
 
 // MinimiseStatement makes the statement of a difference small, and then the grants
@@ -102,4 +102,9 @@ func MinimiseSchema(ctx context.Context, schema []string, rules Rules, c Compari
 		}
 		return got != nil && same(c, *got), nil
 	})
+}
+
+func firstWord(detail string) string {
+	word, _, _ := strings.Cut(detail, " ")
+	return word
 }

@@ -146,11 +146,12 @@ SELECT jsonb_build_object(
 
 // readModel reads the model of the database behind a connection.
 func readModel(ctx context.Context, conn *pgconn.PgConn) (*Model, error) {
-	results, err := conn.Exec(ctx, "SET search_path = ''; DROP FUNCTION IF EXISTS pg_temp.family(oid); "+familySQL+"; "+modelSQL).ReadAll()
+	results, err := conn.Exec(ctx, "BEGIN; SELECT set_config('search_path', '', true); "+familySQL+"; "+modelSQL+"; ROLLBACK").ReadAll()
 	if err != nil {
+		_, _ = conn.Exec(ctx, "ROLLBACK").ReadAll() // The first error is the one to tell.
 		return nil, fmt.Errorf("read the model: %w", err)
 	}
-	last := results[len(results)-1]
+	last := results[len(results)-2]
 	if len(last.Rows) != 1 {
 		return nil, fmt.Errorf("read the model: %d rows", len(last.Rows))
 	}

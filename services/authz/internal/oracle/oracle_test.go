@@ -41,13 +41,15 @@ type report struct {
 	counts  map[Class]int
 	rules   map[string]int
 	states  map[string]int
+	// details count what the rules explained, by the beginning of the detail.
+	details map[string]int
 	failing []Comparison
 	total   int
 	start   time.Time
 }
 
 func newReport() *report {
-	return &report{counts: map[Class]int{}, rules: map[string]int{}, states: map[string]int{}, start: time.Now()}
+	return &report{counts: map[Class]int{}, rules: map[string]int{}, details: map[string]int{}, states: map[string]int{}, start: time.Now()}
 }
 
 func (r *report) add(t *testing.T, c Comparison) {
@@ -57,6 +59,7 @@ func (r *report) add(t *testing.T, c Comparison) {
 	r.total++
 	if c.Rule != "" {
 		r.rules[c.Rule]++
+		r.details[c.Rule+": "+kindOf(c.Verdict.Detail)]++
 	}
 	state := c.Server.State
 	if state == "" {
@@ -77,6 +80,13 @@ func (r *report) add(t *testing.T, c Comparison) {
 	}
 }
 
+// compared is how many statements were compared.
+func (r *report) compared() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total
+}
+
 func (r *report) log(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,6 +95,11 @@ func (r *report) log(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.rules)) {
 		t.Logf("%6d explained: %s", r.rules[name], name)
+		for _, detail := range slices.Sorted(maps.Keys(r.details)) {
+			if strings.HasPrefix(detail, name+": ") && r.details[detail]*40 >= r.rules[name] {
+				t.Logf("          %6d %s", r.details[detail], detail)
+			}
+		}
 	}
 	for _, state := range slices.Sorted(maps.Keys(r.states)) {
 		t.Logf("%6d %s", r.states[state], state)

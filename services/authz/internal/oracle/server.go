@@ -1,9 +1,11 @@
 package oracle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -57,6 +59,8 @@ var missingFunction = regexp.MustCompile(`^(function|procedure|aggregate) .* doe
 type session struct {
 	config *pgconn.Config
 	conn   *pgconn.PgConn
+	// files lets COPY read files of the client's.
+	files bool
 }
 
 // newSession prepares a session; nothing is dialled yet.
@@ -104,9 +108,16 @@ func (s *session) exec(ctx context.Context, sql string) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementLimit)
 	defer cancel()
 	var err error
-	if copyIn.MatchString(sql) {
+	switch file := copyFile.FindStringSubmatch(sql); {
+	case copyIn.MatchString(sql):
 		_, err = s.conn.CopyFrom(ctx, strings.NewReader(""), sql)
-	} else {
+	case file != nil && s.files:
+		// The server's account may not read it, and need not.
+		var data []byte
+		if data, err = os.ReadFile(file[2]); err == nil {
+			_, err = s.conn.CopyFrom(ctx, bytes.NewReader(data), file[1]+" FROM STDIN")
+		}
+	default:
 		_, err = s.conn.Exec(ctx, sql).ReadAll()
 	}
 	var e *pgconn.PgError
@@ -119,6 +130,9 @@ func (s *session) exec(ctx context.Context, sql string) (Answer, error) {
 		return Answer{}, err
 	}
 }
+
+// copyFile matches a COPY of a whole table from a file.
+var copyFile = regexp.MustCompile(`(?is)^\s*(copy\s+\S+)\s+from\s+'([^']+)'\s*$`)
 
 // copyIn matches a statement that would wait for data from the client.
 var copyIn = regexp.MustCompile(`(?is)^\s*copy\b[^;]*\bfrom\s+std(in|out)\b[^;]*;?\s*$`)
@@ -181,4 +195,16 @@ func (s *session) plan(ctx context.Context, path, sql string) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// show is the value of a setting.
+func (s *session) show(ctx context.Context, setting string) (string, error) {
+	if err := s.open(ctx); err != nil {
+		return "", err
+	}
+	results, err := s.conn.Exec(ctx, "SHOW "+setting).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	return string(results[0].Rows[0][0]), nil
 }
