@@ -80,6 +80,18 @@ test-race: ## the same under the race detector
 fuzz: ## every fuzz target for FUZZTIME (10m) each
 	@scripts/fuzz $(FUZZTIME)
 
+.PHONY: oracle
+oracle: ## N statements held against PostgreSQL; SEED=n for others, KEEP=1 to keep what fails
+	@scripts/oracle-tools regress
+	go test -count=1 -v -timeout 12h -run 'TestRandom|TestRegress|TestFound' ./services/authz/internal/oracle \
+		-args -n $(or $(N),5000) -regress $$(($(or $(N),5000) / 5)) -seed $(or $(SEED),1) $(if $(KEEP),-keep)
+
+.PHONY: sqlsmith
+sqlsmith: ## the same with the statements of sqlsmith
+	@scripts/oracle-tools sqlsmith
+	go test -count=1 -v -timeout 12h -run TestSqlsmith ./services/authz/internal/oracle \
+		-args -sqlsmith $(or $(N),1000) -seed $(or $(SEED),1) $(if $(KEEP),-keep)
+
 .PHONY: bench
 bench: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work

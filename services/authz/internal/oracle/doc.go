@@ -10,7 +10,8 @@
 //  2. grants.go deals out random grants, and says them twice: as GRANT statements
 //     for a role of the server's, and as a policy file.
 //  3. writer.go and its kin write random statements over whatever the model
-//     holds.
+//     holds. mutate.go bends given ones: regress.go replays PostgreSQL's own
+//     regression suite, which script.go cuts as psql does.
 //  4. server.go runs each statement as that role, in a transaction that is rolled
 //     back; judge.go asks analysis and policy.
 //  5. compare.go names the difference. Allowing what the role is refused, or what

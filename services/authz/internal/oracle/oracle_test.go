@@ -37,10 +37,10 @@ var generosities = []int{96, 93, 90, 85, 80, 60, 30, 100}
 
 // report collects the comparisons of all workers.
 type report struct {
-	mu      sync.Mutex
-	counts  map[Class]int
-	rules   map[string]int
-	states  map[string]int
+	mu     sync.Mutex
+	counts map[Class]int
+	rules  map[string]int
+	states map[string]int
 	// details count what the rules explained, by the beginning of the detail.
 	details map[string]int
 	failing []Comparison
@@ -224,26 +224,43 @@ func compareWorld(t *testing.T, server *pgboot.Server, rules Rules, number int, 
 		return err
 	}
 	defer d.Close(ctx)
+	roles, err := dealRoles(ctx, d, random)
+	if err != nil {
+		return err
+	}
+	for i := range statementsPerWorld {
+		r := roles[i%len(roles)]
+		sql := NewWriter(random, d.Model, r.Path).Statement()
+		if err := compareOne(ctx, t, d, r, rules, sql, all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dealRoles makes the roles that share a world's statements.
+func dealRoles(ctx context.Context, d *Database, random *rand.Rand) ([]*Role, error) {
 	var roles []*Role
 	for i := range rolesPerWorld {
 		grants := Deal(random, d.Model, generosities[i%len(generosities)])
 		r, err := d.AddRole(ctx, pathOf(random, grants), grants)
 		if err != nil {
-			return fmt.Errorf("role %d: %w", i, err)
+			return nil, fmt.Errorf("role %d: %w", i, err)
 		}
 		roles = append(roles, r)
 	}
-	for i := range statementsPerWorld {
-		r := roles[i%len(roles)]
-		sql := NewWriter(random, d.Model, r.Path).Statement()
-		c, lost, err := d.Compare(ctx, r, rules, sql)
-		if err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
-		if !lost {
-			c.Schema = d.Schema
-			all.add(t, c)
-		}
+	return roles, nil
+}
+
+// compareOne compares one statement and reports it.
+func compareOne(ctx context.Context, t *testing.T, d *Database, r *Role, rules Rules, sql string, all *report) error {
+	c, lost, err := d.Compare(ctx, r, rules, sql)
+	if err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	if !lost {
+		c.Schema = d.Schema
+		all.add(t, c)
 	}
 	return nil
 }

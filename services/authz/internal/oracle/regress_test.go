@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	regressRuns = flag.Int("regress", 1500, "statements of PostgreSQL's regression suite, as they are and bent, to compare")
+	regressRuns = flag.Int("regress", 1000, "statements of PostgreSQL's regression suite, as they are and bent, to compare")
 	regressFile = flag.String("file", "", "the only script of the suite to use")
 )
 

@@ -29,7 +29,7 @@ func World(r *rand.Rand) []string {
 	w.schemas()
 	w.types()
 	w.functions()
-	for i := range 6 + r.IntN(3) {
+	for i := range 6 + w.random.IntN(3) {
 		w.table(i)
 	}
 	w.partitions()
@@ -41,6 +41,17 @@ func World(r *rand.Rand) []string {
 	w.behaviour()
 	w.operators()
 	return w.out
+}
+
+// PlainWorld is a world for generators that write no quotes.
+func PlainWorld(r *rand.Rand) []string {
+	plain := strings.NewReplacer(`"Hr"`, "hr", `"Mixed Case"`, "mixed_case", `"select"`, "selects", `"Mixed"`, "mixed", `"order"`, "ordering",
+		"größe", "sizes", `"Seq"`, "seq", "'Hr'", "'hr'")
+	all := World(r)
+	for i := range all {
+		all[i] = plain.Replace(all[i])
+	}
+	return all
 }
 
 func (w *world) add(format string, args ...any) { w.out = append(w.out, fmt.Sprintf(format, args...)) }
