@@ -38,6 +38,7 @@ func sessionSettings(timeout time.Duration) map[string]string {
 		"bytea_output":                        "hex",
 		"xmlbinary":                           "base64",
 		"jit":                                 "off",
+		"max_parallel_workers_per_gather":     "0", // A check takes the server one process.
 		"default_transaction_read_only":       "on",
 		"statement_timeout":                   milliseconds(timeout),
 		"lock_timeout":                        milliseconds(lockTimeout),

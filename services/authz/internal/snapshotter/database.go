@@ -40,7 +40,10 @@ type database struct {
 // held is a snapshot and what is known of it. It is never changed.
 type held struct {
 	snapshot *catalog.Snapshot
-	mark     mark
+	// mark is over base; pulse was taken with it, or since.
+	mark  mark
+	base  base
+	pulse pulse
 	// readAt is when the last check started that found this catalog, wholeAt when
 	// the last whole read did.
 	readAt, wholeAt time.Time
@@ -153,22 +156,20 @@ func (d *database) checkOnce(ctx context.Context) error {
 	return err
 }
 
-// look compares the mark and, where it differs, reads.
+// look compares the pulse, then the mark and, where that differs, reads.
 func (d *database) look(ctx context.Context) error {
 	start := d.deps.Sys.Clock.Now()
 	h := d.held.Load()
 	if h != nil && !d.unread {
-		var now mark
-		err := inTransaction(ctx, d.conn, func(tx pgx.Tx) (err error) {
-			now, err = readMark(ctx, tx)
-			return err
-		})
+		same, now, err := d.unchanged(ctx, h)
 		if err != nil {
 			return err
 		}
-		if now == h.mark {
+		if same {
 			// Also before a whole read that is due: it may take a while.
-			d.held.Store(&held{snapshot: h.snapshot, mark: h.mark, readAt: start, wholeAt: h.wholeAt})
+			next := *h
+			next.readAt, next.pulse = start, now
+			d.held.Store(&next)
 			if start.Sub(h.wholeAt) < d.fullInterval {
 				return nil
 			}
@@ -191,6 +192,24 @@ func (d *database) look(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unchanged reports whether the catalog is still the one that is held, and the
+// pulse at which that was so.
+func (d *database) unchanged(ctx context.Context, h *held) (same bool, now pulse, err error) {
+	now, oldest, err := readPulse(ctx, d.conn)
+	switch {
+	case err != nil, now == h.pulse:
+		return err == nil, now, err
+	case oldest < h.base, oldest-h.base > maxAge:
+		return false, now, nil // Another server's transactions, or too many of them.
+	}
+	err = inTransaction(ctx, d.conn, func(tx pgx.Tx) error {
+		m, err := readMark(ctx, tx, h.base)
+		same = m == h.mark
+		return err
+	})
+	return same && err == nil, now, err
 }
 
 // number gives the snapshot its version, or puts the one that is held in its
@@ -224,11 +243,17 @@ func (d *database) readSettled(ctx context.Context) (*held, error) {
 	err := errUnsettled
 	for range settleAttempts {
 		var before, after mark
+		var pulsed pulse
+		var over base
 		var snapshot *catalog.Snapshot
 		start := d.deps.Sys.Clock.Now()
+		// The pulse is taken before the transaction has its snapshot: whatever that
+		// one does not see will change the pulse.
+		if pulsed, over, err = readPulse(ctx, d.conn); err != nil {
+			break
+		}
 		err = inTransaction(ctx, d.conn, func(tx pgx.Tx) (err error) {
-			// The mark comes first: it takes the transaction's snapshot.
-			if before, err = readMark(ctx, tx); err != nil {
+			if before, err = readMark(ctx, tx, over); err != nil {
 				return err
 			}
 			snapshot, err = readCatalog(ctx, tx, d.conn.serverPath)
@@ -236,12 +261,12 @@ func (d *database) readSettled(ctx context.Context) (*held, error) {
 		})
 		if err == nil {
 			err = inTransaction(ctx, d.conn, func(tx pgx.Tx) (err error) {
-				after, err = readMark(ctx, tx)
+				after, err = readMark(ctx, tx, over)
 				return err
 			})
 		}
 		if err == nil && before == after {
-			return &held{snapshot: snapshot, mark: after, readAt: start, wholeAt: start}, nil
+			return &held{snapshot: snapshot, mark: after, base: over, pulse: pulsed, readAt: start, wholeAt: start}, nil
 		}
 		// An error of the server may also come from a change during the read: an
 		// object that was dropped, a relation that is locked.

@@ -236,6 +236,17 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
-	run("mark", func(tx pgx.Tx) error { _, err := readMark(b.Context(), tx); return err })
+	_, over, err := readPulse(b.Context(), conn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("pulse", func(b *testing.B) {
+		for b.Loop() {
+			if _, _, err := readPulse(b.Context(), conn); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	run("mark", func(tx pgx.Tx) error { _, err := readMark(b.Context(), tx, over); return err })
 	run("whole", func(tx pgx.Tx) error { _, err := readCatalog(b.Context(), tx, true); return err })
 }
