@@ -194,6 +194,11 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 
+	if d.Allow && goesBack(req.GetContext(), analysis.Statements) {
+		resp = answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, "what the transaction's end changes back is not known before it has ended")
+		resp.Epoch = f.epoch
+		return resp, false
+	}
 	resp = answer(req, verdictOf(d, analysis), d.Reason, d.Detail)
 	resp.Epoch = f.epoch
 	resp.Age = durationpb.New(max(0, now.Sub(f.oldest)))
@@ -272,6 +277,30 @@ func checkContext(c *authzv1.SessionContext, session *session, f facts) string {
 	default:
 		return ""
 	}
+}
+
+// goesBack reports whether a statement stands behind the end of a transaction, or of
+// part of one, in which the session's context was changed: it would be read in a
+// context that the request does not hold.
+func goesBack(c *authzv1.SessionContext, statements []access.Statement) bool {
+	ended := false
+	for _, st := range statements {
+		if ended && (len(st.Accesses) > 0 || len(st.Effects) == 0) {
+			return true
+		}
+		for _, e := range st.Effects {
+			switch e.Kind {
+			case access.EffectCommit, access.EffectRollback, access.EffectRollbackTo:
+				ended = c.GetUncommitted()
+			case access.EffectBegin, access.EffectSavepoint, access.EffectRelease:
+			default:
+				if ended {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // verdictOf turns policy's decision into the contract's verdict. An allow has

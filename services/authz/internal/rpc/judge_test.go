@@ -296,3 +296,36 @@ func TestLongTextsAreAnswered(t *testing.T) {
 		t.Errorf("%v", got.GetVerdict())
 	}
 }
+
+// Behind the end of a transaction that changed the context nothing is judged in the
+// context from before its end.
+func TestContextThatGoesBack(t *testing.T) {
+	read := access.Statement{Kind: "select", Accesses: []access.Access{{Action: access.Select}}}
+	constant := access.Statement{Kind: "select"}
+	effect := func(kinds ...access.EffectKind) access.Statement {
+		st := access.Statement{Kind: "x"}
+		for _, k := range kinds {
+			st.Effects = append(st.Effects, access.Effect{Kind: k})
+		}
+		return st
+	}
+	rollback, begin := effect(access.EffectRollback), effect(access.EffectBegin)
+	for _, c := range []struct {
+		statements        []access.Statement
+		want, uncommitted bool
+	}{
+		{[]access.Statement{rollback, read}, true, true},
+		{[]access.Statement{rollback, read}, false, false},
+		{[]access.Statement{rollback, constant}, true, true},
+		{[]access.Statement{read, rollback}, false, true},
+		{[]access.Statement{rollback, begin}, false, true},
+		{[]access.Statement{rollback, begin, read}, true, true},
+		{[]access.Statement{effect(access.EffectRollbackTo), effect(access.EffectSet)}, true, true},
+		{[]access.Statement{effect(access.EffectCommit), effect(access.EffectPrepare)}, true, true},
+		{[]access.Statement{read, read}, false, true},
+	} {
+		if got := goesBack(&authzv1.SessionContext{Uncommitted: c.uncommitted}, c.statements); got != c.want {
+			t.Errorf("%+v, uncommitted %v: %v", c.statements, c.uncommitted, got)
+		}
+	}
+}

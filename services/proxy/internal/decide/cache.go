@@ -67,7 +67,7 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 	}
 	key := cacheKey{token: req.TokenHash, context: req.ContextKey, kind: req.Kind, types: encodeTypes(req.ParameterTypes), text: string(req.Text)}
 	database := req.Context.GetDatabase()
-	if d, ok := c.entries.get(req.Principal, key); ok {
+	if d, ok := c.entries.get(req.Principal, key); ok && !req.Fresh {
 		if c.fence.Holds(d, database) {
 			return d, nil
 		}

@@ -77,7 +77,7 @@ func TestEveryFieldIsInTheKey(t *testing.T) {
 		"SessionID", "StatementID", "Token", "Principal", // TokenHash stands for the last two.
 		"Client", // An answer that depends on it is not Cacheable: TestConditionalAnswersAreNotKept.
 	}
-	notKept := []string{"FunctionOID", "Arguments"} // Function calls are never kept.
+	notKept := []string{"FunctionOID", "Arguments", "Fresh"} // Function calls are never kept, fresh answers never found.
 	change := map[string]func(*Request){
 		"TokenHash":      func(r *Request) { r.TokenHash[31]++ },
 		"Context":        func(r *Request) { r.Context.SearchPath = "other"; r.ContextKey, _ = ContextKey(r.Context) },
@@ -227,10 +227,18 @@ func TestLongTextsAndFunctionCallsAreNotKept(t *testing.T) {
 	fence := NewFence(clock, time.Hour)
 	next := &counted{answer: func(*Request) (*Decision, error) { return allowAt(fence, clock.Now(), time.Hour), nil }}
 	c := newCache(t, next, fence)
-	long, call, bare := cacheRequest(t), cacheRequest(t), cacheRequest(t)
+	long, call, bare, fresh := cacheRequest(t), cacheRequest(t), cacheRequest(t), cacheRequest(t)
 	long.Text = []byte(strings.Repeat("x", maxCachedText+1))
 	call.Kind = UnitFunctionCall
-	bare.ContextKey = ""
+	bare.ContextKey, fresh.Fresh = "", true
+	askCache(t, c, cacheRequest(t))
+	for range 2 {
+		if askCache(t, c, fresh).Cached {
+			t.Error("a fresh answer was found")
+		}
+	}
+	c.entries.purge()
+	next.asked = 0
 	for _, r := range []*Request{long, call, bare} {
 		askCache(t, c, r)
 		askCache(t, c, r)

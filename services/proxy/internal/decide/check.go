@@ -43,6 +43,9 @@ func check(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, sent 
 	}
 }
 
+// kindCopy is the kind of a statement that turns the protocol over to COPY.
+const kindCopy = "copy"
+
 // checkAllow completes an allow, which has to be flawless.
 func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) error {
 	if msg.GetFunctionCall() != nil {
@@ -68,6 +71,9 @@ func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, 
 		return errors.New("authz asks for open errors, which this version does not give")
 	}
 	for _, s := range d.Statements {
+		if s.GetKind() == kindCopy {
+			return errors.New("authz allowed COPY, whose messages this version does not follow")
+		}
 		for _, e := range s.GetEffects() {
 			if !supported(e.GetKind()) {
 				return fmt.Errorf("the statement has effect %v, which this version does not follow", e.GetKind())
@@ -85,20 +91,19 @@ func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, 
 	return nil
 }
 
-// supported lists the effects after which the session context is known without
-// asking the server.
+// supported lists the effects after which the session knows its context, or learns it
+// again.
 func supported(k authzv1.EffectKind) bool {
 	switch k {
 	case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_COMMIT,
 		authzv1.EffectKind_EFFECT_KIND_ROLLBACK, authzv1.EffectKind_EFFECT_KIND_SAVEPOINT,
-		authzv1.EffectKind_EFFECT_KIND_RELEASE, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
-		return true
-	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_SET,
-		authzv1.EffectKind_EFFECT_KIND_RESET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL,
+		authzv1.EffectKind_EFFECT_KIND_RELEASE, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO,
+		authzv1.EffectKind_EFFECT_KIND_SET, authzv1.EffectKind_EFFECT_KIND_RESET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL,
 		authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 		authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE,
-		authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_DDL,
-		authzv1.EffectKind_EFFECT_KIND_REFRESH, authzv1.EffectKind_EFFECT_KIND_OPAQUE:
+		authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_OPAQUE:
+		return true
+	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_REFRESH:
 		return false
 	default:
 		return false

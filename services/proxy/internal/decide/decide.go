@@ -66,7 +66,9 @@ type Request struct {
 	// Client is what is known of the session's client. It plays no part in finding
 	// a decision: one that depends on it is not Cacheable.
 	Client *authzv1.ClientInfo
-	Kind   UnitKind
+	// Fresh asks for a decision from a catalog that is read after now.
+	Fresh bool
+	Kind  UnitKind
 	// Text is the SQL, or the body of a FunctionCall.
 	Text []byte
 	// ParameterTypes are the OIDs of a Parse.

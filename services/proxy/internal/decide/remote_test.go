@@ -186,13 +186,12 @@ func lies() map[string]func(*authzv1.AuthorizeResponse) {
 		"unknown field in ttl":   func(r *resp) { r.Ttl.ProtoReflect().SetUnknown(unknownField()) },
 		"unknown enum, deeper":   func(r *resp) { r.Statements[0].Accesses[0].Action = 99 },
 		"unknown effect":         func(r *resp) { r.Statements[0].Effects = []*authzv1.Effect{{Kind: 99}} },
+		"copy":                   func(r *resp) { r.Statements[0].Kind = "copy" },
 		"empty":                  func(r *resp) { id := r.RequestId; proto.Reset(r); r.RequestId = id },
 	}
 	for n := range authzv1.EffectKind_name {
 		switch kind := authzv1.EffectKind(n); kind {
-		case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_COMMIT, authzv1.EffectKind_EFFECT_KIND_ROLLBACK,
-			authzv1.EffectKind_EFFECT_KIND_SAVEPOINT, authzv1.EffectKind_EFFECT_KIND_RELEASE, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
-		default:
+		case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_REFRESH:
 			lies["effect "+kind.String()] = func(r *resp) {
 				r.Statements = append(r.Statements, &authzv1.Statement{Effects: []*authzv1.Effect{{Kind: kind}}})
 			}

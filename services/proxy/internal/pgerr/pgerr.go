@@ -64,6 +64,9 @@ const (
 	RefusalEncoding
 	// RefusalResources: the session holds too many prepared statements.
 	RefusalResources
+	// RefusalAltered: the transaction has changed the catalog, and what it would
+	// look up there cannot be seen from outside.
+	RefusalAltered
 )
 
 var refusals = map[Refusal]struct{ sqlstate, message string }{
@@ -75,6 +78,7 @@ var refusals = map[Refusal]struct{ sqlstate, message string }{
 	RefusalTooComplex:   {StatementTooComplex, "the statement is nested or chained beyond the limit"},
 	RefusalEncoding:     {CharacterNotInRepert, "the statement is not valid UTF-8 text"},
 	RefusalResources:    {TooManyResources, "the session holds too many prepared statements"},
+	RefusalAltered:      {FeatureNotSupported, "the transaction has changed the catalog: commit it before statements that read or write"},
 }
 
 // Denied is the answer to a denied statement; reference is the id of its audit

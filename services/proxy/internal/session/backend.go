@@ -15,7 +15,10 @@ import (
 
 // wantWhole lists the backend messages that are looked into. All others are
 // forwarded without being held.
-func wantWhole(typ byte) bool {
+func (s *Session) wantWhole(typ byte) bool {
+	if s.injected() != nil {
+		return true
+	}
 	switch typ {
 	case wire.ErrorResponse, wire.NoticeResponse, wire.ReadyForQuery, wire.ParameterStatus:
 		return true
@@ -81,6 +84,14 @@ func (s *Session) answerItem(it wire.Item) error {
 	switch it.Type {
 	case 0:
 		return s.toClientBytes(it.Bytes)
+	case wire.NoticeResponse, wire.ParameterStatus, wire.NotificationResponse:
+		// They come at any time and answer nothing.
+	default:
+		if q := s.injected(); q != nil {
+			return s.answerQuestion(q, it)
+		}
+	}
+	switch it.Type {
 	case wire.ErrorResponse:
 		return s.errorResponse(it)
 	case wire.NoticeResponse:
@@ -104,9 +115,13 @@ func (s *Session) answerItem(it wire.Item) error {
 			s.answered(o, "")
 		}
 		return s.toClientBytes(it.Bytes)
+	case wire.NotificationResponse:
+		// It carries what somebody notified on a channel that a LISTEN was let through
+		// for.
+		return s.toClientBytes(it.Bytes)
 	default:
-		// COPY, function results, notifications and authentication come from
-		// nothing that was let through.
+		// COPY, function results and authentication come from nothing that was let
+		// through.
 		return fmt.Errorf("%w: message %q", stmt.ErrDesync, it.Type)
 	}
 }
@@ -188,9 +203,9 @@ func (s *Session) parameterStatus(it wire.Item) error {
 			return fmt.Errorf("%w: server_encoding is not UTF8", stmt.ErrDesync)
 		}
 	case "search_path", "session_authorization", "is_superuser":
-		// search_path is reported from PostgreSQL 18 on. Nothing that was let
-		// through can change any of the three.
-		return fmt.Errorf("%w: %s was changed", stmt.ErrDesync, m.Name)
+		// search_path is reported from PostgreSQL 18 on. Whatever changed it, the next
+		// decision asks.
+		s.disturbed.Store(true)
 	default:
 		// The others change how values look, not what statements mean.
 	}

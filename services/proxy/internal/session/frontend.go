@@ -113,6 +113,9 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 	if s.skipping && msg.Type != wire.Sync {
 		return nil
 	}
+	if drop, err := s.ready(ctx, msg); drop || err != nil {
+		return err
+	}
 	switch msg.Type {
 	case wire.Query:
 		return s.query(ctx, msg)
@@ -143,12 +146,37 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 	}
 }
 
+// ready makes the context known before a message that is judged by it, or drops a name
+// of it. drop says that
+// nothing is left to do with the message.
+func (s *Session) ready(ctx context.Context, msg wire.Message) (drop bool, err error) {
+	switch msg.Type {
+	case wire.Query, wire.FunctionCall, wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
+	default:
+		return false, nil
+	}
+	drop, trouble, err := s.settle()
+	if drop || err != nil || trouble == nil {
+		return drop, err
+	}
+	// Not judged, so there is no unit of the statement's own.
+	s.Logger.Warn("no context", "error", trouble)
+	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_OTHER, decide.UnitQuery, nil)
+	a := s.refuse(u, nil, pgerr.RefusalUnavailable, "context", authzv1.Reason_REASON_CONTEXT, "the session's context could not be learned")
+	if msg.Type == wire.Query || msg.Type == wire.FunctionCall {
+		return true, s.substituteQuery(u, a)
+	}
+	return true, s.substituteParse(u, reservedName, a)
+}
+
 // forward records the message with the tracker, then writes it: an answer can
 // never come before its message is known.
 func (s *Session) forward(o *op, raw []byte) error {
 	if err := s.names.Push(o); err != nil {
 		return err
 	}
+	s.piped = o.Kind != stmt.Query && o.Kind != stmt.Sync
+	s.around.crossed = s.around.crossed || !s.piped
 	_, err := s.toServer.Write(raw)
 	return err
 }
@@ -224,11 +252,11 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	}
 	// The text outlives the message: it is judged again when its decision no
 	// longer holds.
-	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters}
+	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters, view: s.around.view}
 	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_PARSE, decide.UnitParse, p.text)
 	u.types = p.types
 	name := string(f.Name)
-	if s.full(len(p.text)) {
+	if s.full(0, len(p.text)) {
 		return s.substituteParse(u, name, s.tooMany(u))
 	}
 	d, a := s.judge(u)
@@ -236,36 +264,9 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 		return s.substituteParse(u, name, a)
 	}
 	p.decision = d
+	s.dropName(stmt.Statements, f.Name)
 	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: len(p.text),
 		Attachment: s.track(u)}, msg.Raw)
-}
-
-// lookup finds what a name stands for, after sending what is held back if that
-// is what the server waits for.
-func (s *Session) lookup(space stmt.Space, name string) (*prepared, bool, error) {
-	if s.names.MustWait(space, name) {
-		if err := s.flushServer(); err != nil {
-			return nil, false, err
-		}
-	}
-	return s.names.Lookup(space, name)
-}
-
-// holds reports whether a statement may be used under the decision it has.
-func (s *Session) holds(p *prepared) bool {
-	return s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase())
-}
-
-// renew judges a statement again, unless its decision still holds.
-func (s *Session) renew(u *unit, p *prepared) *answer {
-	if s.holds(p) {
-		return nil
-	}
-	d, a := s.judge(u)
-	if a == nil {
-		p.decision = d
-	}
-	return a
 }
 
 func (s *Session) bind(ctx context.Context, msg wire.Message) error {
@@ -280,7 +281,7 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 	if !ok {
 		return s.substituteParse(nil, reservedName, s.missingStatement(string(name)))
 	}
-	if s.full(0) {
+	if s.full(0, 0) {
 		u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_BIND, p)
 		return s.substituteParse(u, reservedName, s.tooMany(u))
 	}
@@ -291,7 +292,9 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 		}
 		u.span.End()
 	}
-	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: p}, msg.Raw)
+	s.dropName(stmt.Portals, portal)
+	bound := &prepared{text: p.text, types: p.types, decision: p.decision, view: p.view}
+	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound}, msg.Raw)
 }
 
 func (s *Session) describe(ctx context.Context, msg wire.Message) error {
@@ -308,7 +311,11 @@ func (s *Session) describe(ctx context.Context, msg wire.Message) error {
 	}
 	if !s.holds(p) {
 		u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_DESCRIBE, p)
-		if a := s.renew(u, p); a != nil {
+		renew := s.renew
+		if stmt.Space(kind) == stmt.Portals {
+			renew = s.renewPortal
+		}
+		if a := renew(u, p); a != nil {
 			return s.substituteParse(u, reservedName, a)
 		}
 		u.span.End()
@@ -329,7 +336,7 @@ func (s *Session) execute(ctx context.Context, msg wire.Message) error {
 		return s.substituteParse(nil, reservedName, s.missingTarget(byte(stmt.Portals), string(portal)))
 	}
 	u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_EXECUTE, p)
-	a := s.renew(u, p)
+	a := s.renewPortal(u, p)
 	if a == nil {
 		a = s.intend(u, p.decision)
 	}
@@ -344,42 +351,6 @@ func (s *Session) close(msg wire.Message) error {
 	if err != nil {
 		return err
 	}
+	s.dropName(stmt.Space(kind), name)
 	return s.forward(&op{Kind: stmt.Close, Space: stmt.Space(kind), Name: string(name)}, msg.Raw)
-}
-
-// again opens a unit for a message about a statement that was parsed before.
-func (s *Session) again(ctx context.Context, message auditv1.MessageKind, p *prepared) *unit {
-	u := s.begin(ctx, message, decide.UnitParse, p.text)
-	u.types = p.types
-	return u
-}
-
-// full reports whether the session may hold no further name, or none with a text
-// of that many bytes.
-func (s *Session) full(text int) bool {
-	names, weight := s.names.Held()
-	return names >= s.Limits.Prepared || weight+text > s.Limits.PreparedText
-}
-
-// tooMany refuses a name beyond the session's limit.
-func (s *Session) tooMany(u *unit) *answer {
-	return s.refuse(u, nil, pgerr.RefusalResources, "limit", authzv1.Reason_REASON_LIMIT, "too many prepared statements and portals")
-}
-
-// missingStatement is what the server says of a statement that does not exist
-// (commands/prepare.c, FetchPreparedStatement; exec_bind_message).
-func (s *Session) missingStatement(name string) *answer {
-	if name == "" {
-		return s.missing("26000", "unnamed prepared statement does not exist")
-	}
-	return s.missing("26000", "prepared statement \""+name+"\" does not exist")
-}
-
-// missingTarget is the same for Describe, and for portals
-// (exec_describe_portal_message, exec_execute_message).
-func (s *Session) missingTarget(kind byte, name string) *answer {
-	if stmt.Space(kind) == stmt.Statements {
-		return s.missingStatement(name)
-	}
-	return s.missing("34000", "portal \""+name+"\" does not exist")
 }

@@ -37,6 +37,8 @@ type unit struct {
 	types   []uint32
 	oid     uint32
 	args    uint32
+	// view is the context it is judged in.
+	view view
 	// span is the statement's.
 	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
 	span trace.Span
@@ -45,7 +47,7 @@ type unit struct {
 
 // begin opens a unit and its span.
 func (s *Session) begin(ctx context.Context, message auditv1.MessageKind, kind decide.UnitKind, text []byte) *unit {
-	u := &unit{message: message, kind: kind, text: text, id: id.New(s.System.Clock, s.System.Rand)}
+	u := &unit{message: message, kind: kind, text: text, view: s.around.view, id: id.New(s.System.Clock, s.System.Rand)}
 	u.ctx, u.span = s.Observer.Start(ctx, telemetry.SpanStatement,
 		telemetry.AttrDBSystem.String("postgresql"), telemetry.AttrDBNamespace.String(s.p.Context.GetDatabase()),
 		telemetry.AttrSession.String(s.p.Record.ID.String()), telemetry.AttrStatement.String(u.id.String()))
@@ -79,7 +81,7 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	}
 	switch d.Verdict {
 	case authzv1.Verdict_VERDICT_ALLOW:
-		return d, nil
+		return d, s.hold(u, d)
 	case authzv1.Verdict_VERDICT_REFUSE:
 		kind, class := refusalOf(d)
 		return nil, s.refuse(u, d, kind, class, d.Reason, d.Detail)
@@ -88,6 +90,31 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	default:
 		return nil, s.deny(u, d)
 	}
+}
+
+// hold refuses what is allowed and cannot be followed: anything that looks names up in
+// a transaction whose own changes to the catalog nobody else can see, and names
+// beyond the session's limit.
+func (s *Session) hold(u *unit, d *decide.Decision) *answer {
+	if s.around.altered && touches(d) {
+		return s.refuse(u, d, pgerr.RefusalAltered, "context", authzv1.Reason_REASON_CONTEXT,
+			"the transaction has changed the catalog")
+	}
+	made, text := 0, 0
+	for _, st := range d.Statements {
+		for _, e := range st.GetEffects() {
+			switch e.GetKind() {
+			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DECLARE:
+				made, text = made+1, text+len(e.GetValue())
+			default:
+				// No other effect makes a name.
+			}
+		}
+	}
+	if made > 0 && s.full(made, text) {
+		return s.tooMany(u)
+	}
+	return nil
 }
 
 // decide asks the authorizer within the deadline.
@@ -99,9 +126,12 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	began := s.System.Clock.Now()
 	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
 		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Principal: s.p.Principal,
-		Context: s.p.Context, ContextKey: s.contextKey, Client: s.p.ClientInfo,
+		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: s.around.fresh,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
 	})
+	if err == nil {
+		s.around.fresh = false
+	}
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
 	if err == nil {
 		verdict, reason, cached = d.Verdict, d.Reason, d.Cached
@@ -206,6 +236,10 @@ func (s *Session) answer(u *unit, resp *pgproto3.ErrorResponse, ref id.ID, after
 
 // intend records that a unit is about to be forwarded.
 func (s *Session) intend(u *unit, d *decide.Decision) *answer {
+	if !s.around.unsettled {
+		s.around.failures = s.names.Failures()
+	}
+	s.around.follow(d.Statements)
 	s.tx.apply(d.Statements)
 	if err := s.Spool.Append(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
 		return s.unrecorded(u, err)

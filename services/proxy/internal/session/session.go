@@ -24,6 +24,15 @@
 // After the replacement of a message of the extended protocol the frontend
 // goroutine drops everything up to the next Sync, as the server would.
 //
+// # The context
+//
+// What a statement means depends on search_path, the role and more. context.go follows
+// the effects that decisions name: after a statement that changes the context the
+// next decision waits until the server has worked it off, and learn.go asks the
+// server, with statements of the proxy's own, what the context is now. The same is
+// done when a transaction ends in which it was changed. A statement or portal is
+// judged again when the context has moved since.
+//
 // # What can fail
 //
 // No decision, or no room in the audit spool: the statement is refused, by
@@ -40,6 +49,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -128,12 +138,16 @@ type Params struct {
 	Principal string
 }
 
-// prepared is a statement at the server and the decision it was let through by.
-// The frontend goroutine alone changes it.
+// prepared is a statement or portal at the server and the decision it was let
+// through by. The frontend goroutine alone changes it.
 type prepared struct {
 	text     []byte
 	types    []uint32
 	decision *decide.Decision
+	// view is the context of the decision; also, of a portal, the generation of
+	// another one under which it was allowed to run as well.
+	view view
+	also uint64
 }
 
 // Session is one client session.
@@ -141,9 +155,16 @@ type Session struct {
 	Deps
 	p         Params
 	tokenHash decide.TokenHash
-	// contextKey is the context's, empty when it has none.
-	contextKey string
-	marker     string
+	marker    string
+	// around is the context that the next statement is read in, bound the cursors
+	// that end with their transaction. piped says that messages of the extended
+	// protocol were forwarded since the last Sync or Query. The frontend goroutine's
+	// alone.
+	around surroundings
+	bound  map[string]bool
+	piped  bool
+	// disturbed says that the server has reported a change nobody asked for.
+	disturbed atomic.Bool
 
 	reader   *wire.Reader
 	toServer *bufio.Writer
@@ -174,13 +195,10 @@ func New(p Params, deps Deps) *Session {
 	deps.System.Rand.Read(random[:])
 	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
-		names: stmt.NewTracker[*prepared](), stop: func() {}}
-	if key, err := decide.ContextKey(p.Context); err == nil {
-		s.contextKey = key
-	}
+		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), bound: map[string]bool{}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
-	s.scanner = wire.NewScanner(p.Server, wantWhole, s.flushClient)
+	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)
 	s.toClient = bufio.NewWriterSize(p.Client, 16<<10)
 	s.names.Skipped = func(o *op) { s.answered(o, "") }
 	return s

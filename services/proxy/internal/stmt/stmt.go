@@ -94,6 +94,9 @@ type Op[P any] struct {
 	// Substituted means that the server was sent something it cannot parse: only
 	// an error may answer.
 	Substituted bool
+	// Injected means that the proxy asks on its own account: the client knows
+	// nothing of it.
+	Injected bool
 	// Attachment is the session's own.
 	Attachment any
 }
@@ -125,7 +128,8 @@ type entry[P any] struct {
 }
 
 // Tracker follows one session. The methods of the frontend side (Push, Lookup,
-// Named) are for one goroutine, those of the backend side (Answer) for another.
+// Settle, Forget) are for one goroutine, those of the backend side (Front, Answer)
+// for another.
 type Tracker[P any] struct {
 	// Skipped, if set before the first Push, is called with each message that the
 	// server skips after an error, on the goroutine of either side. It must not
@@ -148,6 +152,8 @@ type Tracker[P any] struct {
 	// skipping says that the server skips to a Sync that has not been pushed yet:
 	// the messages pushed until then are never answered.
 	skipping bool
+	// failures counts the errors answered.
+	failures uint64
 	ended    bool
 }
 
@@ -256,6 +262,54 @@ func (t *Tracker[P]) InFlight() int {
 	return len(t.queue)
 }
 
+// Settle waits until everything that was pushed is answered, which takes a Flush,
+// Sync or Query behind it. skipping says that the server skips to the next Sync.
+func (t *Tracker[P]) Settle() (skipping bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.queue) > 0 && !t.ended {
+		t.moved.Wait()
+	}
+	if t.ended {
+		return false, ErrEnded
+	}
+	return t.skipping, nil
+}
+
+// Failures is how many errors the server has answered.
+func (t *Tracker[P]) Failures() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failures
+}
+
+// Front is the message that the next answer belongs to, nil for none.
+func (t *Tracker[P]) Front() *Op[P] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.queue) == 0 {
+		return nil
+	}
+	return t.queue[0]
+}
+
+// Forget drops a name that a statement of SQL has dropped or taken, or all names of
+// a space. Nothing may be in flight.
+func (t *Tracker[P]) Forget(space Space, name string, all bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k := range t.confirmed {
+		if k.space == space && (all || k == named(space, name)) {
+			t.drop(k)
+		}
+	}
+	for k := range t.overlay {
+		if k.space == space && (all || k == named(space, name)) {
+			t.overlay[k] = entry[P]{}
+		}
+	}
+}
+
 // Status is the transaction state of the last ReadyForQuery.
 func (t *Tracker[P]) Status() byte {
 	t.mu.Lock()
@@ -289,6 +343,7 @@ func (t *Tracker[P]) Answer(typ, status byte) (op *Op[P], done bool, err error) 
 	}
 	switch typ {
 	case wire.ErrorResponse:
+		t.failures++
 		t.fail(op)
 	case wire.ReadyForQuery:
 		if status != wire.StatusIdle && status != wire.StatusActive && status != wire.StatusFailed {

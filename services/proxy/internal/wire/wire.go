@@ -306,6 +306,33 @@ func AppendParse(dst []byte, name, text string) []byte {
 	return finish(dst, at)
 }
 
+// AppendBind appends a Bind message without parameters, with results as text.
+func AppendBind(dst []byte, portal, statement string) []byte {
+	at := len(dst)
+	dst = append(dst, Bind, 0, 0, 0, 0)
+	dst = append(append(dst, portal...), 0)
+	dst = append(append(dst, statement...), 0)
+	dst = append(dst, 0, 0, 0, 0, 0, 0)
+	return finish(dst, at)
+}
+
+// AppendExecute appends an Execute message for all rows of a portal.
+func AppendExecute(dst []byte, portal string) []byte {
+	at := len(dst)
+	dst = append(dst, Execute, 0, 0, 0, 0)
+	dst = append(append(dst, portal...), 0)
+	dst = append(dst, 0, 0, 0, 0)
+	return finish(dst, at)
+}
+
+// AppendClose appends a Close message; kind is 'S' or 'P'.
+func AppendClose(dst []byte, kind byte, name string) []byte {
+	at := len(dst)
+	dst = append(dst, Close, 0, 0, 0, 0, kind)
+	dst = append(append(dst, name...), 0)
+	return finish(dst, at)
+}
+
 // AppendBare appends a message without a body.
 func AppendBare(dst []byte, typ byte) []byte {
 	return append(dst, typ, 0, 0, 0, 4)

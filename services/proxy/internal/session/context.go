@@ -1,0 +1,326 @@
+package session
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
+
+// view is one state of the session context, and how decisions are found under it. It
+// is immutable.
+type view struct {
+	context *authzv1.SessionContext
+	// key is decide.ContextKey's, empty when there is none: nothing is kept then.
+	key string
+}
+
+// surroundings are what the frontend goroutine knows of the context in which the
+// server will read the next statement. Effects of statements change it. A change is
+// not guessed at: the next decision waits until the server has worked off what it was
+// sent, and then the server is asked (learn.go).
+type surroundings struct {
+	view
+	// generations are the numbers of the contexts this session has had, by their
+	// content, so that a decision made under a context serves when it comes back.
+	generations map[string]uint64
+	last        uint64
+	// unsettled: something was forwarded whose effects have to be waited for.
+	unsettled bool
+	// unknown: the values have to be asked for.
+	unknown bool
+	// uncommitted: they were changed in the transaction that is open, and change
+	// back when it fails.
+	uncommitted bool
+	// crossed: since they were last settled a Query or Sync was forwarded, at which
+	// a transaction can have ended.
+	crossed bool
+	// failures is the server's count of errors when they were last settled.
+	failures uint64
+	// names are effects on prepared statements and cursors that are waited for.
+	names []*authzv1.Effect
+	// altered: the catalog was changed in the transaction that is open. fresh: it
+	// was changed, and no decision has been made from a newer one yet.
+	altered, fresh bool
+	// ranCode: code ran that nobody looked into; it may have left temporary objects.
+	ranCode bool
+}
+
+// maxGenerations bounds what a session remembers of its contexts. Forgetting them
+// costs a decision each.
+const maxGenerations = 64
+
+func newSurroundings(c *authzv1.SessionContext) surroundings {
+	w := surroundings{generations: map[string]uint64{}}
+	w.enter(c)
+	return w
+}
+
+// enter makes c the context that statements are judged in.
+func (w *surroundings) enter(c *authzv1.SessionContext) {
+	next, ok := proto.Clone(c).(*authzv1.SessionContext)
+	if !ok {
+		next = &authzv1.SessionContext{}
+	}
+	next.Generation = 0
+	content, err := decide.ContextKey(next)
+	known := err == nil && w.generations[content] != 0
+	if !known {
+		w.last++
+		if len(w.generations) >= maxGenerations {
+			clear(w.generations)
+		}
+		if err == nil {
+			w.generations[content] = w.last
+		}
+		next.Generation = w.last
+	} else {
+		next.Generation = w.generations[content]
+	}
+	w.view = view{context: next}
+	if key, err := decide.ContextKey(next); err == nil {
+		w.key = key
+	}
+}
+
+// change enters the context with a change to it.
+func (w *surroundings) change(alter func(*authzv1.SessionContext)) {
+	next, ok := proto.Clone(w.context).(*authzv1.SessionContext)
+	if !ok {
+		return
+	}
+	alter(next)
+	w.enter(next)
+}
+
+// follow notes what statements that are about to be forwarded do to the context.
+func (w *surroundings) follow(statements []*authzv1.Statement) {
+	for _, st := range statements {
+		for _, e := range st.GetEffects() {
+			switch e.GetKind() {
+			case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_SAVEPOINT, authzv1.EffectKind_EFFECT_KIND_RELEASE:
+			case authzv1.EffectKind_EFFECT_KIND_COMMIT, authzv1.EffectKind_EFFECT_KIND_ROLLBACK, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
+				if w.uncommitted || w.unsettled || w.altered {
+					w.unsettled, w.unknown = true, true
+				}
+			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
+				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
+				w.unsettled, w.names = true, append(w.names, e)
+			case authzv1.EffectKind_EFFECT_KIND_DDL:
+				w.unsettled, w.altered, w.fresh = true, true, true
+			case authzv1.EffectKind_EFFECT_KIND_SET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL, authzv1.EffectKind_EFFECT_KIND_RESET:
+				// Only what is in the context changes what SQL means.
+				if e.GetName() == "" || slices.Contains(followed(w.context), e.GetName()) {
+					w.unsettled, w.unknown = true, true
+				}
+			default:
+				w.unsettled, w.unknown, w.ranCode = true, true, true
+			}
+		}
+	}
+}
+
+// applyNames does to the names what completed statements did. After an error nobody
+// knows which of them did: the names stand for nothing then.
+func (s *Session) applyNames(failed bool) {
+	if len(s.around.names) == 0 {
+		return
+	}
+	names := s.around.names
+	s.around.names = nil
+	s.around.change(func(c *authzv1.SessionContext) {
+		for _, e := range names {
+			name := e.GetName()
+			switch e.GetKind() {
+			case authzv1.EffectKind_EFFECT_KIND_PREPARE:
+				s.names.Forget(stmt.Statements, name, false)
+				c.PreparedStatements = with(c.PreparedStatements, name, e.GetValue(), failed)
+			case authzv1.EffectKind_EFFECT_KIND_DEALLOCATE:
+				s.names.Forget(stmt.Statements, name, name == "")
+				c.PreparedStatements = without(c.PreparedStatements, name)
+			case authzv1.EffectKind_EFFECT_KIND_DECLARE:
+				s.names.Forget(stmt.Portals, name, false)
+				c.Cursors = with(c.Cursors, name, e.GetValue(), failed)
+				if !e.GetHold() {
+					s.bound[name] = true
+				}
+			case authzv1.EffectKind_EFFECT_KIND_CLOSE:
+				s.names.Forget(stmt.Portals, name, name == "")
+				c.Cursors = without(c.Cursors, name)
+			default:
+				// No other effect is noted there.
+			}
+		}
+	})
+}
+
+// with adds a name's text, or drops the name.
+func with(texts map[string][]byte, name string, text []byte, drop bool) map[string][]byte {
+	if texts == nil {
+		texts = map[string][]byte{}
+	}
+	if drop {
+		delete(texts, name)
+	} else {
+		texts[name] = text
+	}
+	return texts
+}
+
+// without drops a name, or all of them for the empty one.
+func without(texts map[string][]byte, name string) map[string][]byte {
+	if name == "" {
+		return nil
+	}
+	delete(texts, name)
+	return texts
+}
+
+// dropBound forgets the cursors that ended with their transaction.
+func (s *Session) dropBound() {
+	if len(s.bound) == 0 {
+		return
+	}
+	gone := slices.Collect(maps.Keys(s.bound))
+	clear(s.bound)
+	s.around.change(func(c *authzv1.SessionContext) {
+		for _, name := range gone {
+			delete(c.Cursors, name)
+		}
+	})
+}
+
+// settle makes the context known in which the server will read what comes next. drop
+// says that the server skips the next message: its pipeline has failed. A trouble is
+// why the context cannot be known; nothing may be judged then.
+func (s *Session) settle() (drop bool, trouble, err error) {
+	w := &s.around
+	if !w.unsettled && !s.disturbed.Load() && !(w.crossed && (w.uncommitted || len(s.bound) > 0)) {
+		return false, nil, nil
+	}
+	skipping, err := s.await()
+	if err != nil || skipping {
+		s.skipping = s.skipping || skipping
+		return skipping, nil, err
+	}
+	if s.disturbed.Swap(false) {
+		w.unknown = true
+	}
+	failed := s.names.Failures() != w.failures
+	s.applyNames(failed)
+	if s.names.Failed() {
+		// The server reads nothing but the end of the transaction now, and cannot be
+		// asked. What it goes back to is not known until then.
+		w.unsettled, w.unknown = true, true
+		w.change(func(c *authzv1.SessionContext) { c.Uncommitted = true })
+		return false, nil, nil
+	}
+	idle := !s.piped && s.names.Status() == wire.StatusIdle
+	if idle {
+		w.altered = false
+		s.dropBound()
+	}
+	if w.unknown || w.uncommitted && (idle || failed) {
+		if drop, trouble, err := s.learn(idle); drop || trouble != nil || err != nil {
+			return drop, trouble, err
+		}
+		w.uncommitted = !idle
+	}
+	if w.uncommitted != w.context.GetUncommitted() {
+		w.change(func(c *authzv1.SessionContext) { c.Uncommitted = w.uncommitted })
+	}
+	w.unsettled, w.unknown, w.crossed, w.failures = false, false, false, s.names.Failures()
+	return false, nil, nil
+}
+
+// await waits until the server has worked off everything it was sent.
+func (s *Session) await() (skipping bool, err error) {
+	if s.piped {
+		if _, err := s.toServer.Write(wire.AppendBare(nil, wire.Flush)); err != nil {
+			return false, err
+		}
+	}
+	if err := s.flushServer(); err != nil {
+		return false, err
+	}
+	return s.names.Settle()
+}
+
+// dropName forgets the statement or cursor of SQL whose name a message of the
+// protocol drops or takes.
+func (s *Session) dropName(space stmt.Space, name []byte) {
+	key := string(name[:min(len(name), maxName)])
+	if space == stmt.Statements {
+		if _, ok := s.around.context.GetPreparedStatements()[key]; ok {
+			s.around.change(func(c *authzv1.SessionContext) { delete(c.PreparedStatements, key) })
+		}
+		return
+	}
+	if _, ok := s.around.context.GetCursors()[key]; ok {
+		s.around.change(func(c *authzv1.SessionContext) { delete(c.Cursors, key) })
+	}
+}
+
+// maxName is how many bytes of a name the server looks at (NAMEDATALEN - 1).
+const maxName = 63
+
+// touches reports whether a decision lets anything through besides the transaction's
+// own control.
+func touches(d *decide.Decision) bool {
+	return slices.ContainsFunc(d.Statements, func(st *authzv1.Statement) bool {
+		return len(st.GetAccesses()) > 0 || !slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool {
+			switch e.GetKind() {
+			case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_COMMIT, authzv1.EffectKind_EFFECT_KIND_ROLLBACK,
+				authzv1.EffectKind_EFFECT_KIND_SAVEPOINT, authzv1.EffectKind_EFFECT_KIND_RELEASE, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
+				return true
+			default:
+				return false
+			}
+		})
+	})
+}
+
+// followed lists the settings whose values make up the context, by name.
+func followed(c *authzv1.SessionContext) []string {
+	names := []string{settingPath, settingRole, settingUser}
+	for name := range c.GetSettings() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// The settings of which a context has fields of its own.
+const (
+	settingPath = "search_path"
+	settingRole = "role"
+	settingUser = "session_authorization"
+)
+
+// take enters the values the server has given.
+func (w *surroundings) take(values map[string]string) {
+	w.change(func(c *authzv1.SessionContext) {
+		settings := map[string]string{}
+		for name, value := range values {
+			switch name {
+			case settingPath:
+				c.SearchPath = value
+			case settingRole, settingUser:
+			default:
+				settings[name] = value
+			}
+		}
+		// current_user: what SET ROLE made it, else who the session belongs to.
+		c.Role = values[settingRole]
+		if strings.EqualFold(c.Role, "none") {
+			c.Role = values[settingUser]
+		}
+		c.Settings = settings
+	})
+}

@@ -1,0 +1,190 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
+	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
+
+// question is asked of the server on the proxy's own account, in the extended
+// protocol: a simple Query would drop the client's unnamed statement, and in a
+// pipeline commit its implicit transaction. The backend goroutine fills it in.
+type question struct {
+	// piped says that it is asked inside the client's pipeline, where an error is the
+	// client's as well.
+	piped bool
+
+	mu sync.Mutex
+	// rows are the first columns of what came.
+	rows []string
+	err  error
+}
+
+func (q *question) add(value string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rows = append(q.rows, value)
+}
+
+func (q *question) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.err = err
+	}
+}
+
+func (q *question) result() ([]string, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.rows, q.err
+}
+
+// temporaries lists what the session's temporary schema holds. Names are qualified,
+// because the path may be anything.
+const temporaries = `SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
+UNION ALL SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
+WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0`
+
+// learn asks the server for the context. SHOW takes no snapshot, so that it can go
+// before a client's SET TRANSACTION; what is temporary is asked for only after code
+// that has run, and has taken one.
+func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
+	names := followed(s.around.context)
+	asked := make([]*question, 0, len(names)+1)
+	for _, name := range names {
+		asked = append(asked, &question{piped: s.piped})
+		if err := s.ask(asked[len(asked)-1], "SHOW "+name); err != nil {
+			return false, nil, err
+		}
+	}
+	var temporary *question
+	if s.around.ranCode {
+		temporary = &question{piped: s.piped}
+		asked = append(asked, temporary)
+		if err := s.ask(temporary, temporaries); err != nil {
+			return false, nil, err
+		}
+	}
+	end := byte(wire.Flush)
+	if !s.piped {
+		end = wire.Sync
+		if err := s.names.Push(&op{Kind: stmt.Sync, Injected: true, Attachment: &question{}}); err != nil {
+			return false, nil, err
+		}
+	}
+	if _, err := s.toServer.Write(wire.AppendBare(nil, end)); err != nil {
+		return false, nil, err
+	}
+	if err := s.flushServer(); err != nil {
+		return false, nil, err
+	}
+	skipping, err := s.names.Settle()
+	if err != nil {
+		return false, nil, err
+	}
+	if skipping {
+		// The client has been told of the error, and its pipeline is skipped.
+		s.skipping = true
+		return true, nil, nil
+	}
+	values := map[string]string{}
+	for i, name := range names {
+		rows, err := asked[i].result()
+		if err != nil || len(rows) != 1 {
+			return false, fmt.Errorf("the session's context cannot be learned: setting %s: %d values, %w", name, len(rows), errors.Join(err)), nil
+		}
+		values[name] = rows[0]
+	}
+	s.around.take(values)
+	if temporary != nil {
+		rows, err := temporary.result()
+		if err != nil {
+			return false, fmt.Errorf("the session's temporary objects cannot be learned: %w", err), nil
+		}
+		s.around.change(func(c *authzv1.SessionContext) { c.TemporaryRelations = rows })
+		// What is temporary stays until the session ends, or goes with a rollback.
+		s.around.ranCode = !idle || len(rows) > 0
+	}
+	return false, nil, nil
+}
+
+// ask sends a question, to be answered after the next Flush or Sync.
+func (s *Session) ask(q *question, text string) error {
+	name := s.marker + "_q"
+	b := wire.AppendParse(nil, name, text)
+	b = wire.AppendBind(b, name, name)
+	b = wire.AppendExecute(b, name)
+	b = wire.AppendClose(b, byte(stmt.Portals), name)
+	b = wire.AppendClose(b, byte(stmt.Statements), name)
+	for _, o := range []*op{
+		{Kind: stmt.Parse, Space: stmt.Statements, Name: name}, {Kind: stmt.Bind, Space: stmt.Portals, Name: name}, {Kind: stmt.Execute},
+		{Kind: stmt.Close, Space: stmt.Portals, Name: name}, {Kind: stmt.Close, Space: stmt.Statements, Name: name},
+	} {
+		o.Injected, o.Attachment = true, q
+		if err := s.names.Push(o); err != nil {
+			return err
+		}
+	}
+	_, err := s.toServer.Write(b)
+	return err
+}
+
+// injected returns the question that the next answer belongs to, nil for none.
+func (s *Session) injected() *question {
+	if o := s.names.Front(); o != nil && o.Injected {
+		if q, ok := o.Attachment.(*question); ok {
+			return q
+		}
+	}
+	return nil
+}
+
+// answerQuestion takes an answer that is the proxy's own. The client hears of it only
+// when it is an error inside its own pipeline.
+func (s *Session) answerQuestion(q *question, it wire.Item) error {
+	switch it.Type {
+	case wire.DataRow:
+		var row pgproto3.DataRow
+		if err := row.Decode(it.Body); err != nil || len(row.Values) != 1 {
+			return fmt.Errorf("%w: an answer to the proxy's own question", wire.ErrMalformed)
+		}
+		q.add(string(row.Values[0]))
+	case wire.ErrorResponse:
+		f, ok := pgerr.Decode(it.Body)
+		if !ok {
+			return fmt.Errorf("%w: error response", wire.ErrMalformed)
+		}
+		if f.Severity == "FATAL" || f.Severity == "PANIC" {
+			if err := s.send(pgerr.Closed(f)); err != nil {
+				return err
+			}
+			return errServerClosed
+		}
+		q.fail(fmt.Errorf("the server answers %s", f.SQLState))
+		if q.piped {
+			if err := s.send(pgerr.Closed(f)); err != nil {
+				return err
+			}
+		}
+	case wire.ReadyForQuery:
+		if len(it.Body) != 1 {
+			return fmt.Errorf("%w: ReadyForQuery", wire.ErrMalformed)
+		}
+		_, _, err := s.names.Answer(wire.ReadyForQuery, it.Body[0])
+		if err == nil && s.names.InFlight() == 0 {
+			s.tx.ready(it.Body[0])
+		}
+		return err
+	}
+	_, _, err := s.names.Answer(it.Type, 0)
+	return err
+}
