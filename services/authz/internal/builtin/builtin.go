@@ -7,6 +7,26 @@
 // own only with an OID that initdb gave out, and a contrib function only by
 // membership of its extension and its C library and symbol: never by name alone.
 // The package is pure.
+//
+// # Files
+//
+// data/functions.tsv is what servers have: pg_proc of every version, with the
+// functions of the extensions. A test writes it from running servers and fails when
+// one has something else. The folder review is what people have decided about it, a
+// reason over each group of names; review.go says how the files are read.
+// docs/reference/builtins.md is written from both.
+//
+// # A new version
+//
+//	SCOPEWIRE_TEST_POSTGRES_MAJORS=14,15,16,17,18 go test . -run DataIsWhat -update
+//	go test .           # names what has no class
+//	go generate .       # the reference shows which names got a new overload
+//
+// For each new function: read its C code and what that calls. Harmless is what
+// computes from its arguments. Anything that opens a relation, reads a catalog by a
+// name or OID that an argument gives, looks at other sessions, files or the login, or
+// runs code of its arguments' types says so. safety_test.go holds rules that speak
+// against a harmless function; whoever overrules one writes the reason there.
 package builtin
 
 // Class is what a function can reach.

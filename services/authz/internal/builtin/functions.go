@@ -204,7 +204,7 @@ func (v review) find(r row) (verdict, string, bool) {
 
 // supports says that SQL cannot call the function, or gets nothing it could use:
 // it takes or gives a pointer (internal), or is a trigger or a handler.
-func (r row) supports() bool {
+func (r *row) supports() bool {
 	switch r.result {
 	case "internal", "trigger", "event_trigger", "language_handler", "fdw_handler", "index_am_handler",
 		"table_am_handler", "tsm_handler":
@@ -221,7 +221,7 @@ func looksUp(typ string) bool {
 }
 
 // in says whether the row is one of the major version's.
-func (r row) in(major int) bool { return slices.Contains(r.majors, major) }
+func (r *row) in(major int) bool { return slices.Contains(r.majors, major) }
 
 const rowFields = 13
 

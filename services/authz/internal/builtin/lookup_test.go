@@ -116,3 +116,120 @@ func TestAnAggregateOfAnExtensionIsWhatItRuns(t *testing.T) {
 		t.Error("max(citext) over a user's function is reviewed")
 	}
 }
+
+func TestSettings(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		class    SettingClass
+		readable bool
+	}{
+		{"work_mem", Plain, true},
+		{"TimeZone", Plain, true},
+		{"DATESTYLE", Plain, true},
+		{"search_path", Meaning, true},
+		{"standard_conforming_strings", Meaning, true},
+		{"scopewire.token", Meaning, false},
+		{"Scopewire.Anything", Meaning, false},
+		{"role", Identity, true},
+		{"session_authorization", Identity, true},
+		{"log_statement", Guarded, false},
+		{"default_tablespace", Guarded, true},
+		{"session_replication_role", System, false},
+		{"shared_preload_libraries", System, false},
+		{"primary_conninfo", System, false},
+		{"server_version", System, true},
+		{"pg_trgm.similarity_threshold", Plain, true},
+		{"plpgsql.variable_conflict", Guarded, false},
+		{"app.tenant", Custom, false},
+		{"request.jwt.claims", Custom, false},
+		{"no_such_setting", Guarded, false},
+		{"", Guarded, false},
+		{"ſearch_path", Guarded, false}, // a letter that folds to s elsewhere
+	} {
+		if got := SettingOf(c.name); got != c.class {
+			t.Errorf("%s is %v, want %v", c.name, got, c.class)
+		}
+		if got := Readable(c.name); got != c.readable {
+			t.Errorf("%s readable: %v", c.name, got)
+		}
+	}
+	for _, c := range []struct {
+		name, value string
+		want        bool
+	}{
+		{"work_mem", "1GB", true},
+		{"Standard_Conforming_Strings", "ON", true},
+		{"standard_conforming_strings", "off", false},
+		{"backslash_quote", "safe_encoding", true},
+		{"backslash_quote", "on", false},
+		{"client_encoding", "UTF8", true},
+		{"client_encoding", "SJIS", false},
+		{"client_min_messages", "warning", true},
+		{"client_min_messages", "debug1", false},
+		{"client_min_messages", "log", false},
+		{"session_replication_role", "origin", true},
+		{"session_replication_role", "replica", false},
+		{"default_tablespace", "", true},
+		{"default_tablespace", "fast", false},
+		{"default_text_search_config", "pg_catalog.english", true},
+		{"default_text_search_config", "english", false},
+		{"default_text_search_config", "pg_catalog.", false},
+		{"default_text_search_config", "private.pg_catalog.x", false},
+		{"role", "none", false},
+		{"app.tenant", "1", false},
+	} {
+		if got := Allowed(c.name, c.value); got != c.want {
+			t.Errorf("%s = %q: %v", c.name, c.value, got)
+		}
+	}
+}
+
+func TestSystemRelations(t *testing.T) {
+	for _, c := range []struct {
+		schema, name, column string
+		class                RelationClass
+		closed               bool
+	}{
+		{"pg_catalog", "pg_type", "typname", Drivers, false},
+		{"pg_catalog", "pg_class", "relname", Definitions, false},
+		{"pg_catalog", "pg_attribute", "attmissingval", Definitions, true},
+		{"pg_catalog", "pg_subscription", "subconninfo", Definitions, true},
+		{"pg_catalog", "pg_subscription", "subname", Definitions, false},
+		{"pg_catalog", "pg_authid", "rolname", Closed, true},
+		{"pg_catalog", "pg_stat_activity", "query", Closed, true},
+		{"information_schema", "tables", "table_name", Definitions, false},
+		{"information_schema", "user_mapping_options", "option_value", Closed, true},
+		{"public", "pg_class", "relname", Closed, true},
+		{"pg_catalog", "no_such", "x", Closed, true},
+	} {
+		if got := ClassOf(c.schema, c.name); got != c.class {
+			t.Errorf("%s.%s is %v, want %v", c.schema, c.name, got, c.class)
+		}
+		if got := ColumnClosed(c.schema, c.name, c.column); got != c.closed {
+			t.Errorf("%s.%s.%s closed: %v", c.schema, c.name, c.column, got)
+		}
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	f := catalog.Function{
+		OID: 870, Schema: "pg_catalog", Name: "lower", Kind: 'f', Arguments: []catalog.OID{25}, Result: 25,
+		Language: "internal", Symbol: "lower",
+	}
+	s := snapshot(150018)
+	b.ReportAllocs()
+	for b.Loop() {
+		if Lookup(s, &f).Class != Harmless {
+			b.Fatal("not harmless")
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := loadFunctions(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

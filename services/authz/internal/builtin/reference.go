@@ -28,6 +28,9 @@ never by name alone. What an extension writes in SQL is analysed like any other 
 			w.group(g)
 		}
 	}
+	w.line("### Analysed")
+	w.text("What extensions write in SQL; the body of each is analysed where it is called.")
+	w.line(list(analysed()))
 	w.line("## Catalogs and views")
 	for _, class := range []RelationClass{Drivers, Definitions, Closed} {
 		w.line("### " + relationTitle(class))
@@ -41,6 +44,8 @@ never by name alone. What an extension writes in SQL is analysed like any other 
 		columns.items = append(columns.items, quoted(strings.TrimPrefix(key, "pg_catalog.")))
 	}
 	w.group(columns)
+	w.text("Of psql's commands, `\\dconfig`, `\\dl`, `\\drds` and the long forms of `\\des`, `\\deu`, `\\dew` and `\\dRs` read what " +
+		"is closed.")
 	w.line("## Settings")
 	for _, class := range []SettingClass{Plain, Meaning, Identity, Guarded, System} {
 		w.line("### " + settingTitle(class))
@@ -147,6 +152,17 @@ func functionGroups(class Class) []group {
 		groups = append(groups, group{g.reason, sorted(g.items)})
 	}
 	return sortedGroups(groups)
+}
+
+// analysed are the functions of extensions that have no class.
+func analysed() []string {
+	var items []string
+	for _, r := range functions().all {
+		if item := quoted(r.extension + "." + r.name); r.function.Class == Unreviewed && !slices.Contains(items, item) {
+			items = append(items, item)
+		}
+	}
+	return sorted(items)
 }
 
 func namesText(names []Name) string {

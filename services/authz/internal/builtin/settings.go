@@ -97,11 +97,18 @@ func Readable(name string) bool { return settings().readable[lower(name)] }
 
 // Allowed says whether anybody may set a setting to the value, written as SET has
 // it without quotes, although the setting's class says otherwise: what a pinned
-// setting is pinned to, and values that drivers and dumps send. It is never false
-// about a Plain setting.
+// setting is pinned to, values that drivers and dumps send, and text search
+// configurations that came with the server. Of a Plain setting every value is.
 func Allowed(name, value string) bool {
 	name = lower(name)
-	return settings().classes[name] == Plain || settings().values[name+"="+lower(value)]
+	if settings().classes[name] == Plain {
+		return true
+	}
+	if name == "default_text_search_config" {
+		own, ok := strings.CutPrefix(value, "pg_catalog.")
+		return ok && own != "" && strings.Trim(own, "abcdefghijklmnopqrstuvwxyz_") == ""
+	}
+	return settings().values[name+"="+lower(value)]
 }
 
 // lower folds ASCII alone, as guc_name_compare of guc.c does: in other letters two
