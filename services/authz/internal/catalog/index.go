@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // name is a schema-qualified name as a map key. Schema and name are separate
 // fields, so that no spelling of one can run into the other.
@@ -114,86 +111,4 @@ func (s *Snapshot) Index() {
 		}
 	}
 	s.index = x
-}
-
-// SchemaExists reports whether there is a schema of that name.
-func (s *Snapshot) SchemaExists(name string) bool { return s.index.schemas[name] != nil }
-
-// SchemaOpenTo reports whether there is a schema of that name on which the role
-// has USAGE.
-func (s *Snapshot) SchemaOpenTo(name, role string) bool {
-	schema := s.index.schemas[name]
-	return schema != nil && !slices.Contains(schema.ClosedTo, role)
-}
-
-// RelationByName finds a relation of any kind, indexes and sequences included,
-// or returns nil. Names are compared as they are stored: unquoted and
-// case-exact. The relation belongs to the snapshot and must not be changed, as
-// is so for every look-up.
-func (s *Snapshot) RelationByName(schema, relation string) *Relation {
-	return s.index.relationsByName[name{schema, relation}]
-}
-
-// RelationByOID finds a relation, or returns nil.
-func (s *Snapshot) RelationByOID(oid OID) *Relation { return s.index.relationsByOID[oid] }
-
-// TypeByOID finds a type, or returns nil.
-func (s *Snapshot) TypeByOID(oid OID) *Type { return s.index.typesByOID[oid] }
-
-// TypeByName finds a type by the name pg_type gives it (int4, _int4), or
-// returns nil.
-func (s *Snapshot) TypeByName(schema, typ string) *Type {
-	return s.index.typesByName[name{schema, typ}]
-}
-
-// MultirangeOf finds the multirange type over a range type, or returns 0.
-func (s *Snapshot) MultirangeOf(rangeType OID) OID { return s.index.multiranges[rangeType] }
-
-// FunctionsNamed lists the functions, procedures, aggregates and window
-// functions of that name in every schema, in the snapshot's order.
-func (s *Snapshot) FunctionsNamed(name string) []*Function { return s.index.functions[name] }
-
-// OperatorsNamed lists the operators of that name in every schema, in the
-// snapshot's order.
-func (s *Snapshot) OperatorsNamed(name string) []*Operator { return s.index.operators[name] }
-
-// UserCasts lists the casts that did not come with the server: those that can
-// put code between two types which PostgreSQL's own rules say nothing about.
-func (s *Snapshot) UserCasts() []*Cast { return s.index.userCasts }
-
-// CastBetween finds the cast from one type to another, or returns nil. Binary
-// coercions that need no row of pg_cast are not among them.
-func (s *Snapshot) CastBetween(source, target OID) *Cast {
-	return s.index.casts[[2]OID{source, target}]
-}
-
-// FunctionByOID finds a function, or returns nil.
-func (s *Snapshot) FunctionByOID(oid OID) *Function { return s.index.functionsByOID[oid] }
-
-// OperatorByOID finds an operator, or returns nil.
-func (s *Snapshot) OperatorByOID(oid OID) *Operator { return s.index.operatorsByOID[oid] }
-
-// ClassByOID finds an operator class, or returns nil.
-func (s *Snapshot) ClassByOID(oid OID) *OperatorClass { return s.index.classes[oid] }
-
-// DefaultClass finds the default operator class of an access method for exactly
-// that input type, or returns nil.
-func (s *Snapshot) DefaultClass(method string, input OID) *OperatorClass {
-	return s.index.defaultClasses[methodType{method, input}]
-}
-
-// CollationByName finds a collation, or returns nil.
-func (s *Snapshot) CollationByName(schema, collation string) *Collation {
-	return s.index.collations[name{schema, collation}]
-}
-
-// RoleByName finds a role, or returns nil.
-func (s *Snapshot) RoleByName(role string) *Role { return s.index.roles[role] }
-
-// ExtensionByName finds an extension that is installed, or returns nil.
-func (s *Snapshot) ExtensionByName(extension string) *Extension { return s.index.extensions[extension] }
-
-// SettingByName finds a setting, in any case, or returns nil.
-func (s *Snapshot) SettingByName(setting string) *Setting {
-	return s.index.settings[strings.ToLower(setting)]
 }

@@ -46,6 +46,10 @@ type Snapshot struct {
 	Settings        []Setting
 
 	index index
+	// base, replaced and temporary are those of an overlay.
+	base      *Snapshot
+	replaced  replaced
+	temporary string
 }
 
 // Schema is a row of pg_namespace.

@@ -66,7 +66,7 @@
 // heap_inplace_update) for statistics, for the horizons of vacuum and for hints
 // that an object may have a child of some kind: relpages, reltuples,
 // relallvisible, relhasindex, relhasrules, relhastriggers, relfrozenxid, relminmxid
-// in pg_class, datfrozenxid, datminmxid and dathasloginevt in pg_database. None
+// in pg_class, datfrozenxid, datminmxid, datconnlimit and dathasloginevt in pg_database. None
 // of those columns is read. Roles have no xmin that a login may look at: their
 // names and attributes are hashed, all of them each time.
 //
