@@ -21,6 +21,8 @@ import (
 // Database is a database of a test server, its snapshot and model, and the roles
 // that hold grants in it.
 type Database struct {
+	// Name is where its statements come from, for reports.
+	Name  string
 	dsn   string
 	admin *session
 	// Schema are the statements that made it, those left out that failed.
@@ -45,8 +47,8 @@ type Role struct {
 // baseline revokes what PUBLIC has by default, as DESIGN's baseline has it. Later
 // objects of the superuser are made without it.
 const baseline = `
-DO $$ BEGIN CREATE ROLE oracle_owner; EXCEPTION WHEN OTHERS THEN NULL; END $$;
-DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); END $$;
+DO $$ BEGIN CREATE ROLE oracle_owner; CREATE ROLE oracle_scratch; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC; GRANT CONNECT ON DATABASE %1$I TO oracle_scratch', current_database()); END $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE USAGE ON LANGUAGE sql, plpgsql FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;

@@ -40,17 +40,22 @@ type Verdict struct {
 	Error *access.Error
 	// Missing is the first access that no grant covers, nil for none.
 	Missing *access.Access
+	// Accesses are those of all statements, complete when Judged is set.
+	Accesses []access.Access
+	Judged   bool
 }
 
 func (j *judge) verdict(sql string) Verdict {
 	analysis := analyze.Analyze(analyze.Input{Text: []byte(sql), Context: j.context}, j.snap)
 	d := j.grants.Decide(analysis)
 	v := Verdict{Allow: d.Allow, Refused: d.Refused, Reason: d.Reason, Detail: d.Detail, Error: d.Failed}
-	if v.Allow || analysis.Outcome != access.Judge {
+	if analysis.Outcome != access.Judge {
 		return v
 	}
+	v.Judged = true
 	for _, s := range analysis.Statements {
 		for _, a := range s.Accesses {
+			v.Accesses = append(v.Accesses, a)
 			if ok, _ := j.grants.Covers(a); !ok && v.Missing == nil {
 				v.Missing = &a
 			}

@@ -43,13 +43,15 @@ type report struct {
 	states map[string]int
 	// details count what the rules explained, by the beginning of the detail.
 	details map[string]int
+	// exact counts what came of exact grants.
+	exact   map[Class]int
 	failing []Comparison
 	total   int
 	start   time.Time
 }
 
 func newReport() *report {
-	return &report{counts: map[Class]int{}, rules: map[string]int{}, details: map[string]int{}, states: map[string]int{}, start: time.Now()}
+	return &report{counts: map[Class]int{}, rules: map[string]int{}, details: map[string]int{}, states: map[string]int{}, exact: map[Class]int{}, start: time.Now()}
 }
 
 func (r *report) add(t *testing.T, c Comparison) {
@@ -69,15 +71,43 @@ func (r *report) add(t *testing.T, c Comparison) {
 		state += ", allowed"
 	}
 	r.states[state]++
-	if c.Class.Failing() {
-		r.failing = append(r.failing, c)
-		if len(r.failing) <= *limit {
-			t.Errorf("%s", c)
-		}
-	}
+	r.fail(t, c)
 	if r.total%1000 == 0 {
 		t.Logf("%d statements, %d failing, %s", r.total, len(r.failing), time.Since(r.start).Round(time.Second))
 	}
+}
+
+// addExact adds what became of a statement under exactly the rights that it is said
+// to need.
+func (r *report) addExact(t *testing.T, c Comparison) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.exact[c.Class]++
+	c.Origin = strings.TrimSpace("under exact grants " + c.Origin)
+	r.fail(t, c)
+}
+
+// fail keeps a failure. The caller holds mu.
+func (r *report) fail(t *testing.T, c Comparison) {
+	if !c.Class.Failing() {
+		return
+	}
+	r.failing = append(r.failing, c)
+	if len(r.failing) <= *limit {
+		t.Errorf("%s\n  grants:     %s", c, grantsText(c.Role.Grants))
+	}
+}
+
+// grantsText is a short form of few grants, and the number of many.
+func grantsText(grants []Grant) string {
+	if len(grants) > 12 {
+		return fmt.Sprintf("%d of them", len(grants))
+	}
+	var all []string
+	for _, g := range grants {
+		all = append(all, g.SQL("r"))
+	}
+	return strings.Join(all, "; ")
 }
 
 // compared is how many statements were compared.
@@ -92,6 +122,9 @@ func (r *report) log(t *testing.T) {
 	defer r.mu.Unlock()
 	for _, c := range slices.Sorted(maps.Keys(r.counts)) {
 		t.Logf("%6d %s", r.counts[c], c)
+	}
+	for _, c := range slices.Sorted(maps.Keys(r.exact)) {
+		t.Logf("%6d %s, under exact grants", r.exact[c], c)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.rules)) {
 		t.Logf("%6d explained: %s", r.rules[name], name)
@@ -231,7 +264,7 @@ func compareWorld(t *testing.T, server *pgboot.Server, rules Rules, number int, 
 	for i := range statementsPerWorld {
 		r := roles[i%len(roles)]
 		sql := NewWriter(random, d.Model, r.Path).Statement()
-		if err := compareOne(ctx, t, d, r, rules, sql, all); err != nil {
+		if err := compareOne(ctx, t, random, d, r, rules, sql, all); err != nil {
 			return err
 		}
 	}
@@ -253,14 +286,22 @@ func dealRoles(ctx context.Context, d *Database, random *rand.Rand) ([]*Role, er
 }
 
 // compareOne compares one statement and reports it.
-func compareOne(ctx context.Context, t *testing.T, d *Database, r *Role, rules Rules, sql string, all *report) error {
+func compareOne(ctx context.Context, t *testing.T, random *rand.Rand, d *Database, r *Role, rules Rules, sql string, all *report) error {
 	c, lost, err := d.Compare(ctx, r, rules, sql)
 	if err != nil {
 		return fmt.Errorf("%s: %w", sql, err)
 	}
-	if !lost {
-		c.Schema = d.Schema
-		all.add(t, c)
+	if lost {
+		return nil
+	}
+	c.Schema, c.Origin = d.Schema, d.Name
+	all.add(t, c)
+	exact, found, err := d.Exact(ctx, random, rules, c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	if found {
+		all.addExact(t, exact)
 	}
 	return nil
 }

@@ -109,17 +109,10 @@ func compareScript(t *testing.T, server *pgboot.Server, template string, rules R
 	if err != nil {
 		return err
 	}
+	d.Name = file
 	defer d.Close(ctx)
 	replay := &Replay{Database: d, Random: random, Compare: func(r *Role, sql string) error {
-		c, lost, err := d.Compare(ctx, r, rules, sql)
-		if err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
-		if !lost {
-			c.Origin = file
-			all.add(t, c)
-		}
-		return nil
+		return compareOne(ctx, t, random, d, r, rules, sql, all)
 	}}
 	return replay.Run(ctx, statements, budget)
 }

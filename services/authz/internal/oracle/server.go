@@ -164,6 +164,10 @@ func (s *session) rolledBack(ctx context.Context, path string, sql string, befor
 	return answer, err != nil, nil
 }
 
+// beyondGrants matches texts that are about who the session is: what they may do
+// depends on more than the grants of the moment.
+var beyondGrants = regexp.MustCompile(`(?i)\b(authorization|role|discard|reset)\b`)
+
 func stateError(a Answer) error {
 	if a.Ran() {
 		return nil

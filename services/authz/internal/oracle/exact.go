@@ -1,0 +1,136 @@
+package oracle
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// Exact holds the accesses that analysis names against the server: a role with
+// just these is not refused, and with any one of them withheld, here one that
+// chance picks, it is. found is false where there is nothing to compare.
+func (d *Database) Exact(ctx context.Context, random *rand.Rand, rules Rules, c Comparison) (got Comparison, found bool, err error) {
+	if !c.Verdict.Judged || beyondGrants.MatchString(c.SQL) {
+		return c, false, nil
+	}
+	grants, whole := exactGrants(d, random, c.Verdict.Accesses)
+	if !whole {
+		return c, false, nil
+	}
+	got = c
+	got.Role = &Role{Name: "exactly", Path: c.Role.Path, Grants: grants}
+	got.Verdict.Allow = true
+	var lost bool
+	if got.Server, lost, err = d.asScratch(ctx, c.Role.Path, grants, c.SQL); err != nil || lost {
+		return c, false, err
+	}
+	got.Class = classify(got.Server, got.Verdict)
+	if got.Class == Leak {
+		return got, true, d.excuse(ctx, &got)
+	}
+	if !got.Server.Ran() || len(grants) == 0 {
+		return got, got.Class.Failing(), nil
+	}
+	return d.withhold(ctx, random, rules, got)
+}
+
+// withhold takes one right away, without which the server must refuse.
+func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules, c Comparison) (Comparison, bool, error) {
+	less, piece := without(random, c.Role.Grants)
+	if piece == nil {
+		return c, true, nil
+	}
+	answer, lost, err := d.asScratch(ctx, c.Role.Path, less, c.SQL)
+	if err != nil || lost || !answer.Ran() {
+		return c, err == nil && !lost, err
+	}
+	c.Server, c.Class = answer, Overdenied
+	c.Role = &Role{Name: "one less", Path: c.Role.Path, Grants: less}
+	object := access.Object{Kind: piece.Kind, Schema: piece.Schema, Name: piece.Name, Arguments: piece.Arguments}
+	missing := access.Access{Action: piece.Action, Named: object, Resolved: object, Columns: piece.Columns}
+	c.Verdict = Verdict{Reason: access.NotGranted, Missing: &missing,
+		Detail: string(piece.Action) + " on " + piece.object() + " (" + strings.Join(piece.Columns, ", ") + ")"}
+	return c, true, d.explain(ctx, &c, rules)
+}
+
+// scratch is the role that holds exactly what a statement is said to need. It has
+// it within a transaction alone.
+const scratch = "oracle_scratch"
+
+// asScratch runs a statement as a role that has these grants and no others.
+func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, sql string) (Answer, bool, error) {
+	var before []string
+	for _, g := range grants {
+		if text := g.SQL(scratch); text != "" {
+			before = append(before, text)
+		}
+	}
+	before = append(before, "SET LOCAL SESSION AUTHORIZATION "+scratch)
+	return d.admin.rolledBack(ctx, path, sql, before...)
+}
+
+// exactGrants are the grants that cover the accesses. whole is false when one of
+// them has no grant of PostgreSQL's beside it.
+func exactGrants(d *Database, random *rand.Rand, accesses []access.Access) (grants []Grant, whole bool) {
+	for _, a := range accesses {
+		o := a.Resolved
+		if a.Within || strings.HasPrefix(o.Schema, "pg_") || o.Schema == "information_schema" || o.Kind == access.Schema && (strings.HasPrefix(o.Name, "pg_") || o.Name == "information_schema") {
+			// PUBLIC has these in PostgreSQL.
+			continue
+		}
+		g := Grant{Action: a.Action, Kind: o.Kind, Schema: o.Schema, Name: o.Name, Arguments: o.Arguments, Trusted: len(a.Trust) > 0}
+		switch {
+		case o.Name == "" || g.SQL("x") == "" || a.Action == access.DDL || a.Action == access.Admin || a.Action == access.Maintain:
+			return nil, false
+		case o.Kind == access.Table && !a.AllColumns && columnar(a.Action):
+			if g.Columns = a.Columns; len(a.Columns) == 0 {
+				g.Columns = d.anyColumn(random, o)
+			}
+		}
+		grants = append(grants, g)
+	}
+	return grants, true
+}
+
+// columnar reports whether PostgreSQL has the privilege for single columns.
+func columnar(a access.Action) bool {
+	return a == access.Select || a == access.Insert || a == access.Update || a == access.References
+}
+
+// anyColumn is one column of a relation, or none when it has none.
+func (d *Database) anyColumn(random *rand.Rand, o access.Object) []string {
+	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
+	if rel == nil || len(rel.Columns) == 0 {
+		return nil
+	}
+	return []string{rel.Columns[random.IntN(len(rel.Columns))].Name}
+}
+
+// without leaves one right out of a list: a whole grant, or one column of it. nil
+// is returned when the one picked is implied by another.
+func without(random *rand.Rand, grants []Grant) ([]Grant, *Grant) {
+	at := random.IntN(len(grants))
+	piece := grants[at]
+	less := slices.Delete(slices.Clone(grants), at, at+1)
+	if len(piece.Columns) > 1 {
+		n := random.IntN(len(piece.Columns))
+		rest := piece
+		rest.Columns = slices.Delete(slices.Clone(piece.Columns), n, n+1)
+		piece.Columns = piece.Columns[n : n+1]
+		less = append(less, rest)
+	}
+	for _, g := range less {
+		covers := g.Action == piece.Action && g.Kind == piece.Kind && g.Schema == piece.Schema && g.Name == piece.Name && slices.Equal(g.Arguments, piece.Arguments)
+		// Several statements may ask for the same thing twice.
+		if covers && (len(g.Columns) == 0 || len(piece.Columns) == 0 || slices.Contains(g.Columns, piece.Columns[0])) {
+			return nil, nil
+		}
+		if piece.Kind == access.Schema && g.Schema == piece.Name {
+			return nil, nil
+		}
+	}
+	return less, &piece
+}
