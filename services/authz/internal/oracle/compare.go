@@ -47,7 +47,7 @@ func (c Class) Failing() bool {
 
 // Comparison is what the two sides said of a statement.
 type Comparison struct {
-	SQL     string
+	Unit    Unit
 	Role    *Role
 	Class   Class
 	Rule    string // The explanation's name.
@@ -75,14 +75,14 @@ func (c Comparison) String() string {
 			theirs += " (" + strings.ReplaceAll(c.Server.Where, "\n", "; ") + ")"
 		}
 	}
-	return fmt.Sprintf("%s %s\n  statement:  %s\n  path:       %s\n  scopewire:  %s\n  postgresql: %s", c.Class, c.Origin, c.SQL, c.Role.Path, ours, theirs)
+	return fmt.Sprintf("%s %s\n  statement:  %s\n  path:       %s\n  scopewire:  %s\n  postgresql: %s", c.Class, c.Origin, c.Unit, c.Role.Path, ours, theirs)
 }
 
 // Compare runs a statement as the role and asks Scopewire. lost reports that the
 // server gave no answer in time.
-func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, sql string) (c Comparison, lost bool, err error) {
-	c = Comparison{SQL: sql, Role: r, Verdict: r.judge.verdict(sql)}
-	if c.Server, lost, err = r.session.rolledBack(ctx, r.Path, sql); err != nil || lost {
+func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c Comparison, lost bool, err error) {
+	c = Comparison{Unit: u, Role: r, Verdict: r.judge.verdict(u)}
+	if c.Server, lost, err = r.session.rolledBack(ctx, r.Path, u); err != nil || lost {
 		return c, lost, err
 	}
 	c.Class = classify(c.Server, c.Verdict)
@@ -119,8 +119,10 @@ func classify(a Answer, v Verdict) Class {
 // what the server says itself.
 func classifyError(a Answer, e access.Error) Class {
 	switch {
-	case a.State == e.SQLState:
+	case a.State == e.SQLState && a.Message == e.Message && a.Position == e.Position:
 		return Agree
+	case a.State == e.SQLState:
+		return WrongError
 	case a.Ran(), a.Refused():
 		return WrongError
 	default:
@@ -131,7 +133,7 @@ func classifyError(a Answer, e access.Error) Class {
 
 // excuse looks closer at a statement that Scopewire allows and the role is refused.
 func (d *Database) excuse(ctx context.Context, c *Comparison) error {
-	asLogin, lost, err := d.admin.rolledBack(ctx, c.Role.Path, c.SQL)
+	asLogin, lost, err := d.admin.rolledBack(ctx, c.Role.Path, c.Unit)
 	switch {
 	case err != nil || lost:
 		return err
@@ -155,14 +157,14 @@ func (r *Role) trusts() bool {
 
 // explain looks for the reason why Scopewire denies what the role may do.
 func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) error {
-	if name := rules.find(c.Verdict, c.SQL); name != "" {
+	if name := rules.find(c.Verdict, c.Unit.SQL); name != "" {
 		c.Class, c.Rule = Explained, name
 		return nil
 	}
 	if c.Verdict.Missing == nil || c.Verdict.Missing.Resolved.Name == "" {
 		return nil
 	}
-	dropped, err := d.dropped(ctx, c.Role.Path, c.SQL, c.Verdict.Missing.Resolved)
+	dropped, err := d.dropped(ctx, c.Role.Path, c.Unit, c.Verdict.Missing.Resolved)
 	if err == nil && dropped {
 		c.Class = PlannerDropped
 	}
@@ -171,11 +173,11 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 
 // dropped reports whether the plan of a statement does not mention an object that
 // the text names.
-func (d *Database) dropped(ctx context.Context, path, sql string, o access.Object) (bool, error) {
+func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Object) (bool, error) {
 	if o.Kind != access.Table && o.Kind != access.Function {
 		return false, nil
 	}
-	plan, err := d.admin.plan(ctx, path, sql)
+	plan, err := d.admin.plan(ctx, path, u)
 	if err != nil || plan == "" {
 		return false, err
 	}

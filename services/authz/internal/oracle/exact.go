@@ -13,7 +13,7 @@ import (
 // just these is not refused, and with any one of them withheld, here one that
 // chance picks, it is. found is false where there is nothing to compare.
 func (d *Database) Exact(ctx context.Context, random *rand.Rand, rules Rules, c Comparison) (got Comparison, found bool, err error) {
-	if !c.Verdict.Judged || beyondGrants.MatchString(c.SQL) {
+	if !c.Verdict.Judged || beyondGrants.MatchString(c.Unit.SQL) {
 		return c, false, nil
 	}
 	grants, whole := exactGrants(d, random, c.Verdict.Accesses)
@@ -24,7 +24,7 @@ func (d *Database) Exact(ctx context.Context, random *rand.Rand, rules Rules, c 
 	got.Role = &Role{Name: "exactly", Path: c.Role.Path, Grants: grants}
 	got.Verdict.Allow = true
 	var lost bool
-	if got.Server, lost, err = d.asScratch(ctx, c.Role.Path, grants, c.SQL); err != nil || lost {
+	if got.Server, lost, err = d.asScratch(ctx, c.Role.Path, grants, c.Unit); err != nil || lost {
 		return c, false, err
 	}
 	got.Class = classify(got.Server, got.Verdict)
@@ -43,7 +43,7 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 	if piece == nil {
 		return c, true, nil
 	}
-	answer, lost, err := d.asScratch(ctx, c.Role.Path, less, c.SQL)
+	answer, lost, err := d.asScratch(ctx, c.Role.Path, less, c.Unit)
 	if err != nil || lost || !answer.Ran() {
 		return c, err == nil && !lost, err
 	}
@@ -61,7 +61,7 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 const scratch = "oracle_scratch"
 
 // asScratch runs a statement as a role that has these grants and no others.
-func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, sql string) (Answer, bool, error) {
+func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, u Unit) (Answer, bool, error) {
 	var before []string
 	for _, g := range grants {
 		if text := g.SQL(scratch); text != "" {
@@ -69,7 +69,7 @@ func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, s
 		}
 	}
 	before = append(before, "SET LOCAL SESSION AUTHORIZATION "+scratch)
-	return d.admin.rolledBack(ctx, path, sql, before...)
+	return d.admin.rolledBack(ctx, path, u, before...)
 }
 
 // exactGrants are the grants that cover the accesses. whole is false when one of

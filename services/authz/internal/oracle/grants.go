@@ -141,13 +141,16 @@ func Deal(r *rand.Rand, m *Model, generosity int) []Grant {
 			kind = access.Procedure
 		}
 		if chance(generosity) {
-			all = append(all, Grant{Action: access.Execute, Kind: kind, Schema: f.Schema, Name: f.Name, Arguments: f.ArgumentNames})
+			all = append(all, Grant{Action: access.Execute, Kind: kind, Schema: f.Schema, Name: f.Name, Arguments: f.ArgumentNames, Trusted: chance(40)})
 		}
 	}
 	for _, schema := range m.Schemas {
 		if chance(generosity) {
 			all = append(all, Grant{Action: access.Usage, Kind: access.Schema, Name: schema})
 		}
+	}
+	if chance(generosity / 2) {
+		all = append(all, Grant{Action: access.Listen, Kind: access.Channel, Name: "changes"}, Grant{Action: access.Notify, Kind: access.Channel, Name: "changes"})
 	}
 	if chance(generosity / 2) {
 		all = append(all, Grant{Action: access.Temporary, Kind: access.Database, Name: m.Database})
@@ -158,9 +161,10 @@ func Deal(r *rand.Rand, m *Model, generosity int) []Grant {
 // dealTable deals the rights on one table: some in whole, some by columns.
 func dealTable(chance func(int) bool, rel Relation, generosity int) []Grant {
 	var all []Grant
+	trusted := chance(30)
 	byColumn := chance(30) && len(rel.Columns) > 0
 	for _, a := range []access.Action{access.Select, access.Insert, access.Update, access.Delete, access.Truncate, access.References, access.Trigger} {
-		g := Grant{Action: a, Kind: access.Table, Schema: rel.Schema, Name: rel.Name}
+		g := Grant{Action: a, Kind: access.Table, Schema: rel.Schema, Name: rel.Name, Trusted: trusted}
 		fine := a == access.Select || a == access.Insert || a == access.Update || a == access.References
 		if !byColumn || !fine {
 			if chance(generosity) {

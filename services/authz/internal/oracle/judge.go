@@ -45,8 +45,8 @@ type Verdict struct {
 	Judged   bool
 }
 
-func (j *judge) verdict(sql string) Verdict {
-	analysis := analyze.Analyze(analyze.Input{Text: []byte(sql), Context: j.context}, j.snap)
+func (j *judge) verdict(u Unit) Verdict {
+	analysis := analyze.Analyze(analyze.Input{Text: []byte(u.SQL), Parse: u.Parse, Context: j.context}, j.snap)
 	d := j.grants.Decide(analysis)
 	v := Verdict{Allow: d.Allow, Refused: d.Refused, Reason: d.Reason, Detail: d.Detail, Error: d.Failed}
 	if analysis.Outcome != access.Judge {

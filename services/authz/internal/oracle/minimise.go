@@ -28,6 +28,12 @@ func shrink[T any](list []T, holds func([]T) (bool, error)) ([]T, error) {
 	return list, nil
 }
 
+// with is the unit with other tokens.
+func (u Unit) with(tokens []string) Unit {
+	u.SQL = strings.Join(tokens, " ")
+	return u
+}
+
 // same reports whether two comparisons show one difference.
 func same(a, b Comparison) bool {
 	return a.Class == b.Class && a.Server.State == b.Server.State && a.Verdict.Reason == b.Verdict.Reason &&
@@ -43,29 +49,29 @@ func kindOf(detail string) string {
 // MinimiseStatement makes the statement of a difference small, and then the grants
 // of its role.
 func (d *Database) MinimiseStatement(ctx context.Context, rules Rules, c Comparison) (Comparison, error) {
-	tokens, err := shrink(Tokens(c.SQL), func(rest []string) (bool, error) {
+	tokens, err := shrink(Tokens(c.Unit.SQL), func(rest []string) (bool, error) {
 		if len(rest) == 0 {
 			return false, nil
 		}
-		got, lost, err := d.Compare(ctx, c.Role, rules, strings.Join(rest, " "))
+		got, lost, err := d.Compare(ctx, c.Role, rules, c.Unit.with(rest))
 		return !lost && same(c, got), err
 	})
 	if err != nil {
 		return c, err
 	}
-	small, lost, err := d.Compare(ctx, c.Role, rules, strings.Join(tokens, " "))
+	small, lost, err := d.Compare(ctx, c.Role, rules, c.Unit.with(tokens))
 	if err != nil || lost || !same(c, small) {
 		return c, err
 	}
 	path := c.Role.Path
 	grants, err := shrink(c.Role.Grants, func(rest []Grant) (bool, error) {
-		got, err := d.compareAs(ctx, path, rest, rules, small.SQL)
+		got, err := d.compareAs(ctx, path, rest, rules, small.Unit)
 		return got != nil && same(c, *got), err
 	})
 	if err != nil {
 		return small, err
 	}
-	got, err := d.compareAs(ctx, path, grants, rules, small.SQL)
+	got, err := d.compareAs(ctx, path, grants, rules, small.Unit)
 	if err != nil || got == nil || !same(c, *got) {
 		return small, err
 	}
@@ -73,13 +79,13 @@ func (d *Database) MinimiseStatement(ctx context.Context, rules Rules, c Compari
 }
 
 // compareAs compares a statement under other grants; nil when there was no answer.
-func (d *Database) compareAs(ctx context.Context, path string, grants []Grant, rules Rules, sql string) (*Comparison, error) {
+func (d *Database) compareAs(ctx context.Context, path string, grants []Grant, rules Rules, u Unit) (*Comparison, error) {
 	r, err := d.AddRole(ctx, path, grants)
 	if err != nil {
 		return nil, err
 	}
 	defer r.session.close()
-	c, lost, err := d.Compare(ctx, r, rules, sql)
+	c, lost, err := d.Compare(ctx, r, rules, u)
 	if err != nil || lost {
 		return nil, err
 	}
@@ -95,7 +101,7 @@ func MinimiseSchema(ctx context.Context, schema []string, rules Rules, c Compari
 			return false, err
 		}
 		defer d.Close(ctx)
-		got, err := d.compareAs(ctx, c.Role.Path, c.Role.Grants, rules, c.SQL)
+		got, err := d.compareAs(ctx, c.Role.Path, c.Role.Grants, rules, c.Unit)
 		if err != nil {
 			// Most often: what is granted went with the schema.
 			return false, nil

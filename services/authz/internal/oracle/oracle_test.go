@@ -191,7 +191,7 @@ func keepFailing(t *testing.T, server *pgboot.Server, rules Rules, failing []Com
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := d.compareAs(ctx, c.Role.Path, c.Role.Grants, rules, c.SQL)
+		again, err := d.compareAs(ctx, c.Role.Path, c.Role.Grants, rules, c.Unit)
 		if err != nil || again == nil || !same(c, *again) {
 			t.Errorf("a difference does not show again: %v\n%s", err, c)
 			d.Close(ctx)
@@ -236,7 +236,7 @@ func TestFound(t *testing.T) {
 			if len(d.Schema) != len(f.Schema) {
 				t.Errorf("%d of %d statements of the schema fail", len(f.Schema)-len(d.Schema), len(f.Schema))
 			}
-			c, err := d.compareAs(t.Context(), f.Path, f.Grants, rules, f.SQL)
+			c, err := d.compareAs(t.Context(), f.Path, f.Grants, rules, Unit{SQL: f.SQL, Parse: f.Parse, Args: f.Args})
 			if err != nil || c == nil {
 				t.Fatalf("no answer: %v", err)
 			}
@@ -263,8 +263,8 @@ func compareWorld(t *testing.T, server *pgboot.Server, rules Rules, number int, 
 	}
 	for i := range statementsPerWorld {
 		r := roles[i%len(roles)]
-		sql := NewWriter(random, d.Model, r.Path).Statement()
-		if err := compareOne(ctx, t, random, d, r, rules, sql, all); err != nil {
+		u := NewWriter(random, d.Model, r.Path).Unit()
+		if err := compareOne(ctx, t, random, d, r, rules, u, all); err != nil {
 			return err
 		}
 	}
@@ -286,10 +286,10 @@ func dealRoles(ctx context.Context, d *Database, random *rand.Rand) ([]*Role, er
 }
 
 // compareOne compares one statement and reports it.
-func compareOne(ctx context.Context, t *testing.T, random *rand.Rand, d *Database, r *Role, rules Rules, sql string, all *report) error {
-	c, lost, err := d.Compare(ctx, r, rules, sql)
+func compareOne(ctx context.Context, t *testing.T, random *rand.Rand, d *Database, r *Role, rules Rules, u Unit, all *report) error {
+	c, lost, err := d.Compare(ctx, r, rules, u)
 	if err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
+		return fmt.Errorf("%s: %w", u, err)
 	}
 	if lost {
 		return nil
@@ -298,7 +298,7 @@ func compareOne(ctx context.Context, t *testing.T, random *rand.Rand, d *Databas
 	all.add(t, c)
 	exact, found, err := d.Exact(ctx, random, rules, c)
 	if err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
+		return fmt.Errorf("%s: %w", u, err)
 	}
 	if found {
 		all.addExact(t, exact)

@@ -112,7 +112,7 @@ func compareScript(t *testing.T, server *pgboot.Server, template string, rules R
 	d.Name = file
 	defer d.Close(ctx)
 	replay := &Replay{Database: d, Random: random, Compare: func(r *Role, sql string) error {
-		return compareOne(ctx, t, random, d, r, rules, sql, all)
+		return compareOne(ctx, t, random, d, r, rules, Unit{SQL: sql}, all)
 	}}
 	return replay.Run(ctx, statements, budget)
 }

@@ -23,6 +23,8 @@ type Answer struct {
 	Message string
 	// Where is the error's context: the functions it came through.
 	Where string
+	// Position counts characters from 1; 0 is none.
+	Position int
 }
 
 // Refused reports whether PostgreSQL's check of privileges said no.
@@ -54,6 +56,31 @@ func (a Answer) Unbound() bool {
 // missingFunction is the message about a function, procedure or aggregate
 // (ParseFuncOrColumn of parse_func.c).
 var missingFunction = regexp.MustCompile(`^(function|procedure|aggregate) .* does not exist`)
+
+// Unit is what a client sends at once.
+type Unit struct {
+	SQL string
+	// Parse sends it as a Parse message, with these arguments for its parameters, whose types
+	// are left to the server.
+	Parse bool
+	Args  []string
+}
+
+// String is the text, and the arguments if there are any.
+func (u Unit) String() string {
+	if !u.Parse {
+		return u.SQL
+	}
+	return fmt.Sprintf("%s  -- parsed, with %q", u.SQL, u.Args)
+}
+
+func (u Unit) arguments() [][]byte {
+	args := make([][]byte, len(u.Args))
+	for i, a := range u.Args {
+		args[i] = []byte(a)
+	}
+	return args
+}
 
 // session is a connection as one role; it is opened again when it breaks.
 type session struct {
@@ -99,9 +126,15 @@ func (s *session) open(ctx context.Context) error {
 	return nil
 }
 
-// exec runs one text and returns the server's answer. The error is one of the
-// connection's.
+// exec runs one text as a Query.
 func (s *session) exec(ctx context.Context, sql string) (Answer, error) {
+	return s.send(ctx, Unit{SQL: sql})
+}
+
+// send runs one unit and returns the server's answer. The error is one of the
+// connection's.
+func (s *session) send(ctx context.Context, u Unit) (Answer, error) {
+	sql := u.SQL
 	if err := s.open(ctx); err != nil {
 		return Answer{}, err
 	}
@@ -109,6 +142,8 @@ func (s *session) exec(ctx context.Context, sql string) (Answer, error) {
 	defer cancel()
 	var err error
 	switch file := copyFile.FindStringSubmatch(sql); {
+	case u.Parse:
+		_, err = s.conn.ExecParams(ctx, sql, u.arguments(), nil, nil, nil).Close()
 	case copyIn.MatchString(sql):
 		_, err = s.conn.CopyFrom(ctx, strings.NewReader(""), sql)
 	case file != nil && s.files:
@@ -125,7 +160,7 @@ func (s *session) exec(ctx context.Context, sql string) (Answer, error) {
 	case err == nil:
 		return Answer{}, nil
 	case errors.As(err, &e):
-		return Answer{State: e.Code, Message: e.Message, Where: e.Where}, nil
+		return Answer{State: e.Code, Message: e.Message, Where: e.Where, Position: int(e.Position)}, nil
 	default:
 		return Answer{}, err
 	}
@@ -140,14 +175,14 @@ var copyIn = regexp.MustCompile(`(?is)^\s*copy\b[^;]*\bfrom\s+std(in|out)\b[^;]*
 // rolledBack runs a text in a transaction that is rolled back, under a
 // search_path and after further texts. lost reports that the connection did not survive it, in which case there
 // is no answer.
-func (s *session) rolledBack(ctx context.Context, path string, sql string, before ...string) (answer Answer, lost bool, err error) {
+func (s *session) rolledBack(ctx context.Context, path string, u Unit, before ...string) (answer Answer, lost bool, err error) {
 	setPath := "SELECT pg_catalog.set_config('search_path', '" + strings.ReplaceAll(path, "'", "''") + "', true)"
 	begin := strings.Join(append([]string{"BEGIN", setPath}, before...), ";\n")
 	if first, err := s.exec(ctx, begin); err != nil || !first.Ran() {
 		s.close()
 		return Answer{}, true, errors.Join(err, stateError(first))
 	}
-	answer, err = s.exec(ctx, sql)
+	answer, err = s.send(ctx, u)
 	if err == nil {
 		var after Answer
 		if after, err = s.exec(ctx, "ROLLBACK"); err == nil && !after.Ran() {
@@ -177,7 +212,7 @@ func stateError(a Answer) error {
 
 // plan is the plan of a statement with everything it computes, empty when the
 // server does not give one.
-func (s *session) plan(ctx context.Context, path, sql string) (string, error) {
+func (s *session) plan(ctx context.Context, path string, u Unit) (string, error) {
 	if err := s.open(ctx); err != nil {
 		return "", err
 	}
@@ -186,17 +221,15 @@ func (s *session) plan(ctx context.Context, path, sql string) (string, error) {
 	if answer, err := s.exec(ctx, "BEGIN; SELECT pg_catalog.set_config('search_path', '"+strings.ReplaceAll(path, "'", "''")+"', true)"); err != nil || !answer.Ran() {
 		return "", errors.Join(err, stateError(answer))
 	}
-	results, planErr := s.conn.Exec(ctx, "EXPLAIN (VERBOSE) "+sql).ReadAll()
-	_, err := s.exec(ctx, "ROLLBACK")
-	if planErr != nil || err != nil {
+	// Without arguments for parameters that are not there, a Parse is as good.
+	result := s.conn.ExecParams(ctx, "EXPLAIN (VERBOSE) "+u.SQL, u.arguments(), nil, nil, nil).Read()
+	if _, err := s.exec(ctx, "ROLLBACK"); err != nil || result.Err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	for _, result := range results {
-		for _, row := range result.Rows {
-			b.Write(row[0])
-			b.WriteByte('\n')
-		}
+	for _, row := range result.Rows {
+		b.Write(row[0])
+		b.WriteByte('\n')
 	}
 	return b.String(), nil
 }

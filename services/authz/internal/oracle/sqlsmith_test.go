@@ -71,7 +71,7 @@ func compareSmith(t *testing.T, server *pgboot.Server, program string, rules Rul
 		return err
 	}
 	for i, sql := range statements {
-		if err := compareOne(ctx, t, random, d, roles[i%len(roles)], rules, sql, all); err != nil {
+		if err := compareOne(ctx, t, random, d, roles[i%len(roles)], rules, Unit{SQL: sql}, all); err != nil {
 			return err
 		}
 	}

@@ -60,6 +60,22 @@ func (w *world) views() {
 		sql, _ := w.query()
 		w.add("CREATE MATERIALIZED VIEW %s.stored%d AS %s", w.schema(), i, sql)
 	}
+	if w.chance(50) {
+		// An owner who lacks some of what the view reads.
+		owned := w.out[len(w.out)-1-w.random.IntN(3)]
+		name := strings.Fields(owned)
+		for i, word := range name {
+			if word == "VIEW" {
+				w.add("ALTER %s %s OWNER TO oracle_owner", strings.Join(name[1:i+1], " "), name[i+1])
+			}
+		}
+		for _, t := range w.tables {
+			if w.chance(60) {
+				w.add("GRANT ALL ON %s TO oracle_owner", t.name)
+			}
+		}
+		w.add(`GRANT USAGE ON SCHEMA app, public, "Hr" TO oracle_owner`)
+	}
 	t := w.someTable()
 	w.add("CREATE VIEW public.whole AS SELECT w FROM %s w", t.name)
 	w.add("CREATE VIEW app.calls AS SELECT x, y FROM public.grid(3)")
@@ -85,6 +101,9 @@ func (w *world) queryFunctions() {
 		default:
 			w.add("CREATE FUNCTION %s.peek%d() RETURNS bigint LANGUAGE plpgsql%s AS 'BEGIN RETURN (SELECT count(*) FROM %s); END'", w.schema(), i, definer, t.name)
 		}
+	}
+	if w.chance(50) {
+		w.add("ALTER FUNCTION app.definer() OWNER TO oracle_owner")
 	}
 	w.add("CREATE PROCEDURE public.tidy(n int) LANGUAGE sql AS 'DELETE FROM %s WHERE id = n'", w.someTable().name)
 }

@@ -66,14 +66,34 @@ func (w *Writer) alias() string {
 	return fmt.Sprintf("%s%d", w.pick("t", "t", "q", "T", "r"), w.serial)
 }
 
-// Statement writes one statement, or a few that belong together.
-func (w *Writer) Statement() string {
+// Unit writes one statement, or a few that belong together.
+func (w *Writer) Unit() Unit {
 	w.depth, w.serial, w.flat, w.aggregates, w.ctes = 0, 0, false, false, nil
 	sql := w.statement()
+	if w.chance(12) {
+		return w.parsed(sql)
+	}
 	if w.chance(20) {
 		sql = w.spelling(sql)
 	}
-	return sql
+	return Unit{SQL: sql}
+}
+
+// parsed is a statement for a Parse message, with parameters in the place of some of its
+// literals.
+func (w *Writer) parsed(sql string) Unit {
+	u := Unit{Parse: true}
+	tokens := Tokens(sql)
+	for i, t := range tokens {
+		literal := strings.Trim(t, "0123456789") == "" || len(t) > 2 && t[0] == '\'' && strings.Count(t, "'") == 2
+		// What follows a type's name is its own syntax.
+		if literal && i > 0 && !isWord(tokens[i-1]) && tokens[i-1] != "[" && w.chance(50) {
+			u.Args = append(u.Args, strings.Trim(t, "'"))
+			tokens[i] = fmt.Sprintf("$%d", len(u.Args))
+		}
+	}
+	u.SQL = strings.Join(tokens, " ")
+	return u
 }
 
 func (w *Writer) statement() string {
