@@ -55,12 +55,20 @@ check-generated: $(BUF) ## fails when a generated file is not what make generate
 	@scripts/check-generated $(abspath $(BUF))
 
 .PHONY: lint
-lint: lint-light $(GOLANGCI) $(BUF) ## gofmt, go vet, repository rules, golangci-lint, buf lint
+lint: lint-light $(GOLANGCI) $(BUF) check-breaking ## gofmt, go vet, repository rules, golangci-lint, buf lint and breaking
 	@scripts/modules | grep -vx 'gen/go' | while read -r dir; do \
 		echo "golangci-lint $$dir"; \
 		(cd "$$dir" && $(abspath $(GOLANGCI)) run --config $(CURDIR)/.golangci.yml ./...); \
 	done
 	@echo "buf lint"; $(BUF) lint
+
+.PHONY: check-breaking
+check-breaking: $(BUF) ## fails when a contract changed in a way that older peers do not understand
+	@scripts/check-breaking $(BUF)
+
+.PHONY: baseline
+baseline: $(BUF) ## moves the baseline of the contracts, for what no release has yet; see CONTRIBUTING.md
+	$(BUF) build --exclude-source-info -o proto/baseline.binpb
 
 .PHONY: lint-light
 lint-light: ## gofmt, go vet and the repository rules alone
