@@ -1,9 +1,11 @@
 // Command scopewire is Scopewire's one tool: it runs the three services in one
-// process, shows what the product does, gets tokens and reads the audit store.
+// process, shows what the product does, gets tokens, explains decisions and reads
+// the audit store.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -25,6 +27,8 @@ type commands struct {
 	Token tokenCommand `cmd:"" help:"Print an access token: of a demo user, or of a client by client_credentials."`
 	Audit auditCommand `cmd:"" help:"Read what was recorded."`
 
+	Explain explainCommand `cmd:"" help:"Say how a statement would be decided, and by which line of the policy."`
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
@@ -38,17 +42,45 @@ type global struct {
 
 func main() {
 	var c commands
-	parser := kong.Must(&c, kong.Name("scopewire"), kong.UsageOnError(), kong.Vars{"version": version},
+	parser := kong.Must(&c, kong.Name("scopewire"), kong.UsageOnError(), kong.Vars{"version": version}, kong.Exit(exitWith),
 		kong.Description("OAuth scopes in front of PostgreSQL."))
 	cmd, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err = cmd.Run(&c, &global{ctx: ctx, system: sys.OS(), program: programName(os.Args[0])})
 	stop()
-	if err != nil {
+	var e *exit
+	switch {
+	case errors.As(err, &e):
+		if e.err != nil {
+			fmt.Fprintln(os.Stderr, "scopewire:", e.err)
+		}
+		os.Exit(e.code)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "scopewire:", err)
 		os.Exit(1)
 	}
+}
+
+// exit ends the process with a code; its error is printed when there is one.
+type exit struct {
+	code int
+	err  error
+}
+
+// Error implements error.
+func (e *exit) Error() string { return fmt.Sprint(e.err) }
+
+// Unwrap is the error behind it.
+func (e *exit) Unwrap() error { return e.err }
+
+// exitWith ends the process for kong, which has a code of its own for a command
+// line that it cannot read: by custom that is 2.
+func exitWith(code int) {
+	if code > 2 {
+		code = 2
+	}
+	os.Exit(code)
 }
 
 // programName is arg0 as it can be pasted: a temporary binary, as `go run` makes

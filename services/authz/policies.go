@@ -163,14 +163,7 @@ func (p *policies) load() error {
 // accept makes the policy's issuers those whose tokens are verified. When that
 // fails, no issuer is accepted.
 func (p *policies) accept(in *policy.Policy) error {
-	var issuers []verify.Issuer
-	for _, is := range in.Issuers() {
-		issuers = append(issuers, verify.Issuer{
-			Issuer: is.Issuer, Audiences: is.Audiences, JWKSURI: is.JWKSURI, JWKSFile: is.JWKSFile,
-			Algorithms: is.Algorithms, AcceptTypJWT: is.AcceptTypJWT, Skew: is.Skew,
-		})
-	}
-	err := p.verifier.Configure(issuers)
+	err := p.verifier.Configure(issuersOf(in))
 	if err != nil {
 		p.log.Error("issuers of the policy cannot be accepted, every token is refused", "error", err)
 		// No issuers are always acceptable.

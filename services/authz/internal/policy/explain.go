@@ -18,6 +18,10 @@ type Rule struct {
 // Finding says how one access was judged.
 type Finding struct {
 	Reason access.Reason
+	// Object is what the access was judged by; Text is action, object and columns
+	// on one line.
+	Object access.Object
+	Text   string
 	// Rules are those that decided: the grants that cover the access, the deny that
 	// matches it, or the grant whose condition does not hold.
 	Rules []Rule
@@ -33,7 +37,7 @@ type Finding struct {
 func (g *Grants) Explain(r Request, a access.Access) Finding {
 	t := trial{Grants: g, request: r}
 	v := t.judge(&a)
-	f := Finding{Reason: v.reason(), Code: t.code}
+	f := Finding{Reason: v.reason(), Object: target(a), Text: displayAccess(a), Code: t.code}
 	rules := t.rules
 	switch v {
 	case covered:
@@ -49,6 +53,9 @@ func (g *Grants) Explain(r Request, a access.Access) Finding {
 	}
 	return f
 }
+
+// Display prints an object as the policy file would name it.
+func Display(o access.Object) string { return displayObject(o) }
 
 // neededGrant writes the grant that would cover an access.
 func neededGrant(a access.Access, trusted bool) string {

@@ -13,6 +13,8 @@ type Grants struct {
 	who     Principal
 	allow   *index
 	presets []presetGrant
+	// hasConditions is set when a grant has a condition on time or client.
+	hasConditions bool
 	// known are the conditions on the principal alone, evaluated.
 	known map[*condition]state
 }

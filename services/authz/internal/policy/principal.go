@@ -43,6 +43,7 @@ func (p *Policy) Grants(who Principal) *Grants {
 			if r.when != nil && r.when.ofPrincipal && g.ask(r.when) != holds {
 				continue
 			}
+			g.hasConditions = g.hasConditions || r.asks()
 			if len(r.objects) > 0 {
 				rules = append(rules, r)
 			}

@@ -124,6 +124,9 @@ func (p pattern) wild() bool {
 	return slices.ContainsFunc(p.parts, func(q part) bool { return q.any })
 }
 
+// asks reports whether the rule has a condition on more than the principal.
+func (r *rule) asks() bool { return r.when != nil && !r.when.ofPrincipal }
+
 // open reports whether a pattern has a placeholder.
 func (p pattern) open() bool {
 	return p.whole != "" || slices.ContainsFunc(p.parts, func(q part) bool { return q.hole != "" })

@@ -145,17 +145,32 @@ func (t *trial) untrusted(a *access.Access) (code string, found bool) {
 // rules it took are added to t.rules.
 func (t *trial) covers(w *want, trusted bool) bool {
 	c := cover{trial: t, want: w, trusted: trusted}
-	t.allow.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(e.rule, e) })
-	if c.done || trusted {
+	if c.search() {
+		return true
+	}
+	if !t.hasConditions {
+		return false
+	}
+	// What conditions let through is looked at last, so that an answer hangs on
+	// them only where nothing else gives it.
+	c.asking = true
+	return c.search()
+}
+
+// search goes through the grants, the presets and, for a schema, what is granted
+// inside.
+func (c *cover) search() bool {
+	c.allow.each(c.access.Action, c.object, true, func(e *entry) bool { return !c.try(e.rule, e) })
+	if c.done || c.trusted {
 		return c.done
 	}
-	for _, p := range t.presets {
-		p.preset.index.each(w.access.Action, w.object, true, func(e *entry) bool { return !c.try(p.rule, e) })
+	for _, p := range c.presets {
+		p.preset.index.each(c.access.Action, c.object, true, func(e *entry) bool { return !c.try(p.rule, e) })
 		if c.done {
 			return true
 		}
 	}
-	return t.byUsage(w)
+	return c.byUsage()
 }
 
 // cover is a search for the grants that cover an access.
@@ -163,6 +178,9 @@ type cover struct {
 	*trial
 	*want
 	trusted, done bool
+	// asking is set when grants whose conditions have to be asked are tried, and
+	// those alone.
+	asking bool
 	// shown has a bit for each column of the access that a grant has shown.
 	shown []uint64
 }
@@ -170,7 +188,8 @@ type cover struct {
 // try takes one entry of a grant into account. It reports whether the access is
 // covered now.
 func (c *cover) try(r *rule, e *entry) bool {
-	if c.trusted && !r.trusted || c.whole && (e.columns != nil || e.except != nil) || !c.grants(r) {
+	if c.trusted && !r.trusted || c.whole && (e.columns != nil || e.except != nil) ||
+		r.asks() != c.asking || !c.grants(r) {
 		return false
 	}
 	switch {
@@ -227,25 +246,24 @@ func (e *entry) has(column string) bool {
 }
 
 // byUsage covers usage of a schema in which anything is granted.
-func (t *trial) byUsage(w *want) bool {
-	if w.access.Action != access.Usage || w.object.Kind != access.Schema {
+func (c *cover) byUsage() bool {
+	if c.access.Action != access.Usage || c.object.Kind != access.Schema {
 		return false
 	}
-	done := false
-	t.allow.usage(w.object.Name, func(r *rule) bool {
-		if t.grants(r) {
-			done = true
-			t.note(r)
+	try := func(r *rule) bool {
+		c.done = r.asks() == c.asking && c.grants(r)
+		if c.done {
+			c.note(r)
 		}
-		return !done
-	})
-	for _, p := range t.presets {
-		if !done && len(p.preset.index.schemas[w.object.Name]) > 0 && t.grants(p.rule) {
-			done = true
-			t.note(p.rule)
+		return !c.done
+	}
+	c.allow.usage(c.object.Name, try)
+	for _, p := range c.presets {
+		if !c.done && len(p.preset.index.schemas[c.object.Name]) > 0 {
+			try(p.rule)
 		}
 	}
-	return done
+	return c.done
 }
 
 // note remembers a grant by which something was covered.

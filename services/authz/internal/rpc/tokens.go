@@ -109,13 +109,13 @@ func (s *session) grantsOf(p *policy.Policy) *policy.Grants {
 	if c := s.grants.Load(); c != nil && c.policy == p {
 		return c.grants
 	}
-	g := p.Grants(principalOf(s.who))
+	g := p.Grants(PrincipalOf(s.who))
 	s.grants.Store(&compiled{policy: p, grants: g})
 	return g
 }
 
-// principalOf is who a token names, as policy sees it.
-func principalOf(who verify.Principal) policy.Principal {
+// PrincipalOf is who a token names, as policy sees it.
+func PrincipalOf(who verify.Principal) policy.Principal {
 	p := policy.Principal{
 		Issuer: who.Issuer, Subject: who.Subject, ClientID: who.ClientID, Scopes: who.Scopes, Claims: who.Claims,
 		Details: detailsOf(who),
