@@ -141,11 +141,12 @@ func sameFunction(r *Resolver, f Found, n *node) error {
 		f.Function.Variadic != 0 && f.Function.Variadic != anyOID {
 		args = append(slices.Clone(args[:len(args)-1]), args[len(args)-1].list("elements")...)
 	}
-	if len(args) != len(f.Coercions) {
-		return fmt.Errorf("it takes %d arguments, not %d", len(args), len(f.Coercions))
+	coercions := slices.DeleteFunc(slices.Clone(f.Coercions), func(c Coercion) bool { return c.From == 0 })
+	if len(args) != len(coercions) {
+		return fmt.Errorf("it takes %d arguments, not %d", len(args), len(coercions))
 	}
 	for i, a := range args {
-		if err := sameCoercion(r, f.Coercions[i], a); err != nil {
+		if err := sameCoercion(r, coercions[i], a); err != nil {
 			return fmt.Errorf("argument %d: %w", i+1, err)
 		}
 	}
