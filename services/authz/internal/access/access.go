@@ -69,6 +69,9 @@ type Object struct {
 // Access is one thing a statement touches.
 type Access struct {
 	Action Action
+	// Or are further actions, any of which suffices in Action's place, as LOCK TABLE
+	// has it.
+	Or []Action
 	// Named is the object as written, Resolved as found in the catalog.
 	Named, Resolved Object
 	// Columns are the columns used under the action, sorted, without duplicates.

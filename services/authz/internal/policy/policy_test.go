@@ -28,6 +28,8 @@ type decisions struct {
 		// an extension as extension/code.
 		Within bool     `yaml:"within"`
 		Trust  []string `yaml:"trust"`
+		// Or are the actions that suffice as well.
+		Or []access.Action `yaml:"or"`
 		// Who asks beside its scopes, and what is known of the request.
 		Issuer   string         `yaml:"issuer"`
 		Subject  string         `yaml:"subject"`
@@ -87,7 +89,7 @@ func TestDecisions(t *testing.T) {
 		}
 		for _, c := range d.Cases {
 			t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml")+"/"+c.Name, func(t *testing.T) {
-				a := access.Access{Action: access.Action(c.Action), Resolved: object(t, c.Object), Within: c.Within}
+				a := access.Access{Action: access.Action(c.Action), Resolved: object(t, c.Object), Within: c.Within, Or: c.Or}
 				for _, s := range c.Trust {
 					extension, code, ok := strings.Cut(s, "/")
 					if !ok {

@@ -61,8 +61,25 @@ func (t *trial) grants(r *rule) bool {
 // be evaluated does.
 func (t *trial) denies(r *rule) bool { return r.when == nil || t.ask(r.when) != holdsNot }
 
-// judge applies the rules in the order the package comment gives.
+// judge judges an access by its action, and where that does not suffice by those
+// that may stand in its place. The first says why none of them does.
 func (t *trial) judge(a *access.Access) verdict {
+	v := t.judgeAction(a)
+	if v == covered || len(a.Or) == 0 {
+		return v
+	}
+	for _, other := range a.Or {
+		alternative := *a
+		alternative.Action = other
+		if t.judgeAction(&alternative) == covered {
+			return covered
+		}
+	}
+	return t.judgeAction(a)
+}
+
+// judgeAction applies the rules in the order the package comment gives.
+func (t *trial) judgeAction(a *access.Access) verdict {
 	t.deniedBy, t.unmet, t.code = nil, nil, ""
 	o := target(*a)
 	w := want{access: a, object: o, whole: a.AllColumns || !perColumn(a.Action, o.Kind)}
