@@ -1,0 +1,59 @@
+package analyze
+
+import (
+	"fmt"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// declareStmt judges DECLARE by its query.
+func declareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	d := node.GetDeclareCursorStmt()
+	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(a.in.ParameterTypes)}
+	return access.Statement{Kind: "declare", Effects: []access.Effect{effect}}, a.declare(d)
+}
+
+func (a *analyzer) declare(d *pg_query.DeclareCursorStmt) error {
+	if d.Query.GetSelectStmt() == nil {
+		return deny(access.StatementKind, "declare "+nodeWords(d.Query))
+	}
+	_, _, err := a.subquery(nil, d.Query, nil)
+	return err
+}
+
+// fetchStmt judges FETCH and MOVE by the query behind the cursor, bound under the path
+// it was declared under: the cursor's plan was made then, and rights may have gone since.
+func fetchStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	f := node.GetFetchStmt()
+	command := "fetch"
+	if f.Ismove {
+		command = "move"
+	}
+	return access.Statement{Kind: command}, a.cursor(f.Portalname)
+}
+
+func (a *analyzer) cursor(name string) error {
+	text, ok := a.in.Context.Cursors[name]
+	if !ok {
+		return fail(access.Undefined, "34000", fmt.Sprintf("cursor \"%s\" does not exist", name), 0)
+	}
+	b, err := a.behind(text)
+	if err != nil {
+		return err
+	}
+	d := b.node.GetDeclareCursorStmt()
+	if d == nil || d.Portalname != name {
+		return deny(access.Context, "a cursor whose text is another's")
+	}
+	if !b.pathKnown {
+		return deny(access.Context, "a cursor of an unknown path")
+	}
+	return a.inText(text, b, b.path, b.types, func(inner *analyzer) error { return inner.declare(d) })
+}
+
+func closeStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {
+	effect := access.Effect{Kind: access.EffectClose, Name: node.GetClosePortalStmt().Portalname}
+	return access.Statement{Kind: "close", Effects: []access.Effect{effect}}, nil
+}

@@ -1,0 +1,35 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// discardKind is a row of the table of DISCARD.
+type discardKind struct {
+	target  pg_query.DiscardMode
+	command string
+	effects []access.Effect
+}
+
+// discardKinds: after DISCARD ALL the context is learned anew. Plans and sequences'
+// state are no part of it.
+func discardKinds() []discardKind {
+	return []discardKind{
+		{pg_query.DiscardMode_DISCARD_ALL, "discard all", []access.Effect{{Kind: access.EffectOpaque}}},
+		{pg_query.DiscardMode_DISCARD_PLANS, "discard plans", nil},
+		{pg_query.DiscardMode_DISCARD_SEQUENCES, "discard sequences", nil},
+		{pg_query.DiscardMode_DISCARD_TEMP, "discard temp", []access.Effect{{Kind: access.EffectTemp}}},
+	}
+}
+
+// discardStmt judges DISCARD, which takes the session back to where it started.
+func discardStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {
+	for _, k := range discardKinds() {
+		if k.target == node.GetDiscardStmt().Target {
+			return access.Statement{Kind: k.command, Effects: k.effects}, nil
+		}
+	}
+	return access.Statement{}, deny(access.StatementKind, "discard")
+}

@@ -1,0 +1,127 @@
+package analyze
+
+import (
+	"fmt"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// prepareStmt judges PREPARE by the statement it prepares: PostgreSQL binds it at
+// once, and tells what it cannot find.
+func prepareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	p := node.GetPrepareStmt()
+	if err := preparable(p.Query); err != nil {
+		return access.Statement{}, err
+	}
+	types, err := a.parameterTypes(p)
+	if err != nil {
+		return access.Statement{}, err
+	}
+	err = a.parameterised(types, func(inner *analyzer) error {
+		_, _, err := inner.subquery(nil, p.Query, nil)
+		return err
+	})
+	effect := access.Effect{Kind: access.EffectPrepare, Name: p.Name, Value: a.remembered(nil)}
+	return access.Statement{Kind: "prepare", Effects: []access.Effect{effect}}, err
+}
+
+// preparable lists what PREPARE takes (PreparableStmt of gram.y).
+func preparable(query *pg_query.Node) error {
+	switch query.GetNode().(type) {
+	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt:
+		return nil
+	default:
+		return deny(access.StatementKind, "prepare "+nodeWords(query))
+	}
+}
+
+// parameterTypes resolves the types that PREPARE gives its parameters.
+func (a *analyzer) parameterTypes(p *pg_query.PrepareStmt) ([]catalog.OID, error) {
+	var types []catalog.OID
+	for _, node := range p.Argtypes {
+		oid, err := a.typeName(node.GetTypeName())
+		if err != nil {
+			return nil, err
+		}
+		if oid == 0 {
+			return nil, deny(access.Construct, "a parameter's type")
+		}
+		types = append(types, oid)
+	}
+	return types, nil
+}
+
+// parameterised binds something that may have parameters of its own, whatever those of
+// the message are.
+func (a *analyzer) parameterised(types []catalog.OID, bind func(*analyzer) error) error {
+	inner := *a
+	inner.in.Parse, inner.in.ParameterTypes = true, types
+	err := bind(&inner)
+	a.work = inner.work
+	return err
+}
+
+func executeStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	return access.Statement{Kind: "execute"}, a.execute(nil, node.GetExecuteStmt())
+}
+
+// execute judges EXECUTE by the text behind the name: types as PREPARE found them,
+// everything else under the present context, as RevalidateCachedQuery binds it
+// (plancache.c). The parameters stand for themselves.
+func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) error {
+	text, ok := a.in.Context.PreparedStatements[e.Name]
+	if !ok {
+		return fail(access.Undefined, "26000", fmt.Sprintf("prepared statement \"%s\" does not exist", e.Name), 0)
+	}
+	types, err := a.bindBehind(text, e.Name)
+	if err != nil {
+		return err
+	}
+	for i, node := range e.Params {
+		if i >= len(types) && len(types) > 0 {
+			return deny(access.Construct, "parameters of EXECUTE")
+		}
+		if err := a.only(&scope{parent: s}, node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindBehind binds the query of the prepared statement of a name.
+func (a *analyzer) bindBehind(text, name string) ([]catalog.OID, error) {
+	b, err := a.behind(text)
+	if err != nil {
+		return nil, err
+	}
+	p := b.node.GetPrepareStmt()
+	if p == nil || p.Name != name {
+		return nil, deny(access.Context, "a prepared statement whose text is another's")
+	}
+	if len(p.Argtypes) > 0 && !b.pathKnown {
+		return nil, deny(access.Context, "a prepared statement whose types depend on an unknown path")
+	}
+	var types []catalog.OID
+	err = a.inText(text, b, b.path, nil, func(inner *analyzer) error {
+		types, err = inner.parameterTypes(p)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return types, a.inText(text, b, a.path, types, func(inner *analyzer) error {
+		if err := preparable(p.Query); err != nil {
+			return err
+		}
+		_, _, err := inner.subquery(nil, p.Query, nil)
+		return err
+	})
+}
+
+func deallocateStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {
+	effect := access.Effect{Kind: access.EffectDeallocate, Name: node.GetDeallocateStmt().Name}
+	return access.Statement{Kind: "deallocate", Effects: []access.Effect{effect}}, nil
+}

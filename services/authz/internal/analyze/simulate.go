@@ -1,0 +1,187 @@
+package analyze
+
+import (
+	"maps"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// A Query message can hold many statements, each of which runs in the context that
+// the ones before it made. The walker follows what it can: settings, prepared
+// statements, cursors, transactions. After a statement that it cannot follow,
+// unsettled says which, and what names anything is denied.
+
+// transaction is the context as the transaction's end would leave it.
+type transaction struct {
+	commit, rollback Context
+	savepoints       []savepoint
+	// untouched says that no statement of the unit has run yet in it: whether it has
+	// failed before is not known.
+	untouched bool
+}
+
+type savepoint struct {
+	name         string
+	now, commit  Context
+	unsettledNow string
+}
+
+// begin takes the context that the unit starts in.
+func (a *analyzer) begin() {
+	c := a.in.Context
+	a.transaction = transaction{commit: c, rollback: c, untouched: true}
+	if c.AfterCommit != nil {
+		a.transaction.commit = *c.AfterCommit
+	}
+	if c.AfterRollback != nil {
+		a.transaction.rollback = *c.AfterRollback
+	}
+}
+
+// simulate applies a statement's effects to the context of those after it.
+func (a *analyzer) simulate(statement access.Statement) error {
+	path := a.in.Context.SearchPath
+	for _, e := range statement.Effects {
+		// Contexts are copied when they change.
+		if err := a.spend(len(a.in.Context.Settings) + len(a.in.Context.PreparedStatements) + len(a.in.Context.Cursors)); err != nil {
+			return err
+		}
+		a.apply(statement.Kind, e)
+	}
+	a.transaction.untouched = false
+	if a.in.Context.SearchPath == path {
+		return nil
+	}
+	// What is known of relations and code depends on the path in force; the work done
+	// so far counts on.
+	work := a.work
+	err := a.prepare()
+	a.work = work
+	return err
+}
+
+func (a *analyzer) apply(kind string, e access.Effect) {
+	switch e.Kind {
+	case access.EffectBegin:
+	case access.EffectSet, access.EffectSetLocal:
+		changeSetting(&a.in.Context, e)
+		if e.Kind == access.EffectSet {
+			changeSetting(&a.transaction.commit, e)
+		}
+	case access.EffectReset:
+		// What a setting is reset to, only the server knows.
+		if e.Name == "" || e.Name == "search_path" {
+			a.unsettled = kind
+		}
+	case access.EffectPrepare:
+		a.in.Context.PreparedStatements = withText(a.in.Context.PreparedStatements, e)
+	case access.EffectDeallocate:
+		a.in.Context.PreparedStatements = withoutText(a.in.Context.PreparedStatements, e)
+	case access.EffectDeclare:
+		a.in.Context.Cursors = withText(a.in.Context.Cursors, e)
+	case access.EffectClose:
+		a.in.Context.Cursors = withoutText(a.in.Context.Cursors, e)
+	case access.EffectCommit, access.EffectRollback:
+		a.end(kind, e.Kind == access.EffectCommit)
+	case access.EffectSavepoint:
+		a.transaction.savepoints = append(a.transaction.savepoints,
+			savepoint{name: e.Name, now: a.in.Context, commit: a.transaction.commit, unsettledNow: a.unsettled})
+	case access.EffectRollbackTo:
+		a.rollbackTo(kind, e.Name)
+	case access.EffectRelease:
+		if i := a.savepoint(e.Name); i >= 0 {
+			a.transaction.savepoints = a.transaction.savepoints[:i]
+		}
+	case access.EffectTemp, access.EffectDDL, access.EffectRefresh, access.EffectOpaque:
+		a.unsettled = kind
+	default:
+		a.unsettled = kind
+	}
+}
+
+// end leaves the transaction. A COMMIT of one that has failed is a ROLLBACK.
+func (a *analyzer) end(kind string, commit bool) {
+	t := a.transaction
+	if commit && t.untouched && (a.in.Context.AfterCommit != nil || a.in.Context.AfterRollback != nil) {
+		a.unsettled = kind
+		return
+	}
+	if a.unsettled != "" && !commit {
+		// What could not be followed is undone, unless it is the way back.
+		a.unsettled = kind
+	}
+	next := t.rollback
+	if commit {
+		next = t.commit
+	}
+	a.leave(next)
+	a.transaction = transaction{commit: a.in.Context, rollback: a.in.Context}
+}
+
+// leave takes a context for the present one. Prepared statements are not
+// transactional, and a cursor that is gone is the server's to miss.
+func (a *analyzer) leave(next Context) {
+	next.PreparedStatements, next.Cursors = a.in.Context.PreparedStatements, a.in.Context.Cursors
+	next.AfterCommit, next.AfterRollback = nil, nil
+	a.in.Context = next
+}
+
+func (a *analyzer) rollbackTo(kind, name string) {
+	i := a.savepoint(name)
+	if i < 0 {
+		// It is older than the unit: what it goes back to is known only if nothing has
+		// changed since the transaction began.
+		if a.in.Context.AfterRollback != nil || a.in.Context.SearchPath != a.transaction.rollback.SearchPath || a.unsettled != "" {
+			a.unsettled = kind
+		}
+		return
+	}
+	s := a.transaction.savepoints[i]
+	a.transaction.savepoints = a.transaction.savepoints[:i+1]
+	a.leave(s.now)
+	a.transaction.commit, a.unsettled = s.commit, s.unsettledNow
+}
+
+// savepoint finds the innermost savepoint of a name, or returns -1.
+func (a *analyzer) savepoint(name string) int {
+	for i := len(a.transaction.savepoints) - 1; i >= 0; i-- {
+		if a.transaction.savepoints[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// changeSetting changes a context's setting. Contexts share their maps, so that
+// each change makes its own.
+func changeSetting(c *Context, e access.Effect) {
+	if e.Name == "search_path" {
+		c.SearchPath = e.Value
+		return
+	}
+	settings := maps.Clone(c.Settings)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	settings[e.Name] = e.Value
+	c.Settings = settings
+}
+
+func withText(texts map[string]string, e access.Effect) map[string]string {
+	texts = maps.Clone(texts)
+	if texts == nil {
+		texts = map[string]string{}
+	}
+	texts[e.Name] = e.Value
+	return texts
+}
+
+// withoutText forgets a name, or all of them.
+func withoutText(texts map[string]string, e access.Effect) map[string]string {
+	if e.Name == "" {
+		return nil
+	}
+	texts = maps.Clone(texts)
+	delete(texts, e.Name)
+	return texts
+}
