@@ -56,7 +56,8 @@ func applies(a access.Action, k access.Kind) bool {
 	case access.Set:
 		return k == access.Setting
 	case access.DDL:
-		return k == access.Schema
+		// Granted on a schema; a deny may keep single objects of it from being changed.
+		return k == access.Schema || inSchema(k)
 	case access.Admin, anyAction:
 		return true
 	default:

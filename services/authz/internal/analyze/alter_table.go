@@ -1,0 +1,257 @@
+package analyze
+
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// alterKind is a row of the table of ALTER TABLE's subcommands: what one takes besides
+// ddl on the schemas of the relation and its descendants.
+type alterKind struct {
+	kind  pg_query.AlterTableType
+	words string
+	// judge is nil for one that is denied.
+	judge func(*analyzer, *definition, *pg_query.AlterTableCmd) error
+	takes string
+}
+
+func alterKinds() []alterKind {
+	nothing := func(*analyzer, *definition, *pg_query.AlterTableCmd) error { return nil }
+	admin := func(a *analyzer, _ *definition, _ *pg_query.AlterTableCmd) error {
+		a.ask(access.Admin, a.database())
+		return nil
+	}
+	value := func(a *analyzer, _ *definition, c *pg_query.AlterTableCmd) error { return a.optional(&scope{}, c.Def) }
+	generated := func(a *analyzer, d *definition, c *pg_query.AlterTableCmd) error { return a.optional(d.scope(), c.Def) }
+	options := func(a *analyzer, _ *definition, c *pg_query.AlterTableCmd) error {
+		return a.sequenceOptions("", c.Def.GetList().GetItems())
+	}
+	const (
+		binds    = "what the expression reads and runs"
+		internal = "denied: the grammar does not make it"
+		asAdmin  = "`admin` on the database"
+	)
+	return []alterKind{
+		{pg_query.AlterTableType_AT_AddColumn, "ADD COLUMN", (*analyzer).addColumn, "as in CREATE TABLE"},
+		{pg_query.AlterTableType_AT_AddColumnToView, "", nil, internal},
+		{pg_query.AlterTableType_AT_ColumnDefault, "ALTER COLUMN SET DEFAULT, DROP DEFAULT", value, binds},
+		{pg_query.AlterTableType_AT_CookedColumnDefault, "", nil, internal},
+		{pg_query.AlterTableType_AT_DropNotNull, "ALTER COLUMN DROP NOT NULL", nothing, ""},
+		{pg_query.AlterTableType_AT_SetNotNull, "ALTER COLUMN SET NOT NULL", nothing, ""},
+		{pg_query.AlterTableType_AT_SetExpression, "ALTER COLUMN SET EXPRESSION", generated, binds},
+		{pg_query.AlterTableType_AT_DropExpression, "ALTER COLUMN DROP EXPRESSION", nothing, ""},
+		{pg_query.AlterTableType_AT_CheckNotNull, "", nil, internal},
+		{pg_query.AlterTableType_AT_SetStatistics, "ALTER COLUMN SET STATISTICS", nothing, ""},
+		{pg_query.AlterTableType_AT_SetOptions, "ALTER COLUMN SET (…)", nothing, ""},
+		{pg_query.AlterTableType_AT_ResetOptions, "ALTER COLUMN RESET (…)", nothing, ""},
+		{pg_query.AlterTableType_AT_SetStorage, "ALTER COLUMN SET STORAGE", nothing, ""},
+		{pg_query.AlterTableType_AT_SetCompression, "ALTER COLUMN SET COMPRESSION", nothing, ""},
+		{pg_query.AlterTableType_AT_DropColumn, "DROP COLUMN", nothing, "with CASCADE `ddl` on every schema"},
+		{pg_query.AlterTableType_AT_AddIndex, "", nil, internal},
+		{pg_query.AlterTableType_AT_ReAddIndex, "", nil, internal},
+		{pg_query.AlterTableType_AT_AddConstraint, "ADD CONSTRAINT", (*analyzer).addConstraint, "as in CREATE TABLE"},
+		{pg_query.AlterTableType_AT_ReAddConstraint, "", nil, internal},
+		{pg_query.AlterTableType_AT_ReAddDomainConstraint, "", nil, internal},
+		{pg_query.AlterTableType_AT_AlterConstraint, "ALTER CONSTRAINT", nothing, ""},
+		{pg_query.AlterTableType_AT_ValidateConstraint, "VALIDATE CONSTRAINT", nothing, ""},
+		{pg_query.AlterTableType_AT_AddIndexConstraint, "", nil, internal},
+		{pg_query.AlterTableType_AT_DropConstraint, "DROP CONSTRAINT", nothing, "with CASCADE `ddl` on every schema"},
+		{pg_query.AlterTableType_AT_ReAddComment, "", nil, internal},
+		{pg_query.AlterTableType_AT_AlterColumnType, "ALTER COLUMN TYPE", (*analyzer).alterColumnType, "as in CREATE TABLE; what USING reads and runs"},
+		{pg_query.AlterTableType_AT_AlterColumnGenericOptions, "ALTER COLUMN OPTIONS", admin, asAdmin},
+		{pg_query.AlterTableType_AT_ChangeOwner, "OWNER TO", admin, asAdmin + ": stored code runs with the owner's rights"},
+		{pg_query.AlterTableType_AT_ClusterOn, "CLUSTER ON", nothing, ""},
+		{pg_query.AlterTableType_AT_DropCluster, "SET WITHOUT CLUSTER", nothing, ""},
+		{pg_query.AlterTableType_AT_SetLogged, "SET LOGGED", nothing, ""},
+		{pg_query.AlterTableType_AT_SetUnLogged, "SET UNLOGGED", nothing, ""},
+		{pg_query.AlterTableType_AT_DropOids, "SET WITHOUT OIDS", nothing, ""},
+		{pg_query.AlterTableType_AT_SetAccessMethod, "SET ACCESS METHOD", nothing, ""},
+		{pg_query.AlterTableType_AT_SetTableSpace, "SET TABLESPACE", admin, asAdmin},
+		{pg_query.AlterTableType_AT_SetRelOptions, "SET (…)", (*analyzer).relationOptions, "nothing; `security_invoker = false` is denied"},
+		{pg_query.AlterTableType_AT_ResetRelOptions, "RESET (…)", (*analyzer).relationOptions, "nothing; of `security_invoker` it is denied"},
+		{pg_query.AlterTableType_AT_ReplaceRelOptions, "", nil, internal},
+		{pg_query.AlterTableType_AT_EnableTrig, "ENABLE TRIGGER", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableAlwaysTrig, "ENABLE ALWAYS TRIGGER", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableReplicaTrig, "ENABLE REPLICA TRIGGER", nothing, ""},
+		{pg_query.AlterTableType_AT_DisableTrig, "DISABLE TRIGGER", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableTrigAll, "ENABLE TRIGGER ALL", admin, asAdmin + ": foreign keys are checked by triggers"},
+		{pg_query.AlterTableType_AT_DisableTrigAll, "DISABLE TRIGGER ALL", admin, asAdmin + ": foreign keys are checked by triggers"},
+		{pg_query.AlterTableType_AT_EnableTrigUser, "ENABLE TRIGGER USER", nothing, ""},
+		{pg_query.AlterTableType_AT_DisableTrigUser, "DISABLE TRIGGER USER", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableRule, "ENABLE RULE", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableAlwaysRule, "ENABLE ALWAYS RULE", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableReplicaRule, "ENABLE REPLICA RULE", nothing, ""},
+		{pg_query.AlterTableType_AT_DisableRule, "DISABLE RULE", nothing, ""},
+		{pg_query.AlterTableType_AT_AddInherit, "INHERIT", (*analyzer).inherit, "`ddl` on the parent's schema; `select` on the child: its rows show in the parent"},
+		{pg_query.AlterTableType_AT_DropInherit, "NO INHERIT", (*analyzer).inherit, "as INHERIT"},
+		{pg_query.AlterTableType_AT_AddOf, "OF", (*analyzer).alterOf, "`usage` on the type"},
+		{pg_query.AlterTableType_AT_DropOf, "NOT OF", nothing, ""},
+		{pg_query.AlterTableType_AT_ReplicaIdentity, "REPLICA IDENTITY", nothing, ""},
+		{pg_query.AlterTableType_AT_EnableRowSecurity, "ENABLE ROW LEVEL SECURITY", nothing, ""},
+		{pg_query.AlterTableType_AT_DisableRowSecurity, "DISABLE ROW LEVEL SECURITY", (*analyzer).showsRows, "`select` on the table: its rows become readable"},
+		{pg_query.AlterTableType_AT_ForceRowSecurity, "FORCE ROW LEVEL SECURITY", nothing, ""},
+		{pg_query.AlterTableType_AT_NoForceRowSecurity, "NO FORCE ROW LEVEL SECURITY", (*analyzer).showsRows, "`select` on the table: its rows become readable"},
+		{pg_query.AlterTableType_AT_GenericOptions, "OPTIONS", admin, asAdmin},
+		{pg_query.AlterTableType_AT_AttachPartition, "ATTACH PARTITION", (*analyzer).partition, "`ddl` on the partition's schema; `select` on it: its rows show in the table"},
+		{pg_query.AlterTableType_AT_DetachPartition, "DETACH PARTITION", (*analyzer).partition, "as ATTACH PARTITION"},
+		{pg_query.AlterTableType_AT_DetachPartitionFinalize, "DETACH PARTITION FINALIZE", (*analyzer).partition, "as ATTACH PARTITION"},
+		{pg_query.AlterTableType_AT_AddIdentity, "ALTER COLUMN ADD GENERATED AS IDENTITY", (*analyzer).addConstraint, ""},
+		{pg_query.AlterTableType_AT_SetIdentity, "ALTER COLUMN SET GENERATED, SET sequence option", options, ""},
+		{pg_query.AlterTableType_AT_DropIdentity, "ALTER COLUMN DROP IDENTITY", nothing, ""},
+		{pg_query.AlterTableType_AT_ReAddStatistics, "", nil, internal},
+	}
+}
+
+func newAlterKinds() map[pg_query.AlterTableType]alterKind {
+	table := map[pg_query.AlterTableType]alterKind{}
+	for _, k := range alterKinds() {
+		table[k.kind] = k
+	}
+	return table
+}
+
+// alterTableStmt judges ALTER TABLE and its kin (AlterTable of tablecmds.c).
+func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	t := node.GetAlterTableStmt()
+	found := access.Statement{Kind: "alter table", Effects: []access.Effect{{Kind: access.EffectDDL}}}
+	rel, err := a.altered(t.Relation, t.MissingOk)
+	if err != nil {
+		return found, err
+	}
+	d := newDefinition(namedObject(t.Relation))
+	if rel != nil {
+		if err := a.altersFamily(rel); err != nil {
+			return found, err
+		}
+		if d, err = a.definitionOf(rel); err != nil {
+			return found, err
+		}
+	}
+	for _, sub := range t.Cmds {
+		c := sub.GetAlterTableCmd()
+		k, ok := a.alterations[c.GetSubtype()]
+		if !ok || k.judge == nil {
+			return found, deny(access.Construct, "a subcommand of ALTER TABLE")
+		}
+		if err := a.behaviour(c.Behavior); err != nil {
+			return found, err
+		}
+		if err := k.judge(a, d, c); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
+	def := c.Def.GetColumnDef()
+	if def == nil {
+		return deny(access.Construct, "a column")
+	}
+	if err := a.defineColumn(d, def); err != nil {
+		return err
+	}
+	return a.columnConstraints(d, def)
+}
+
+func (a *analyzer) addConstraint(d *definition, c *pg_query.AlterTableCmd) error {
+	return a.constraint(d, c.Def.GetConstraint())
+}
+
+func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) error {
+	def := c.Def.GetColumnDef()
+	if def == nil {
+		return deny(access.Construct, "a column")
+	}
+	typ, err := a.columnType(def.TypeName)
+	if err != nil {
+		return err
+	}
+	if def.CollClause != nil {
+		if err := a.collation(def.CollClause.Collname); err != nil {
+			return err
+		}
+	}
+	if def.RawDefault != nil {
+		return a.optional(d.scope(), def.RawDefault)
+	}
+	return a.recast(d, c.Name, typ)
+}
+
+// recast judges the cast of ALTER COLUMN TYPE without USING: a user's cast is code
+// that runs over every row.
+func (a *analyzer) recast(d *definition, name string, to catalog.OID) error {
+	if d.relation == nil {
+		return nil
+	}
+	c := columnNamed(d.relation, name)
+	if c == nil {
+		return nil
+	}
+	if cast := a.snap.CastBetween(c.Type, to); cast != nil && cast.OID >= catalog.FirstNormalOID {
+		return deny(access.OpaqueCode, "a user's cast in ALTER COLUMN TYPE")
+	}
+	return nil
+}
+
+// relationOptions keeps a view from reading with its owner's rights what its definer
+// may not read.
+func (a *analyzer) relationOptions(d *definition, c *pg_query.AlterTableCmd) error {
+	if d.relation == nil || d.relation.Kind != catalog.KindView {
+		return nil
+	}
+	for _, node := range c.Def.GetList().GetItems() {
+		option := node.GetDefElem()
+		if option.GetDefname() != "security_invoker" {
+			continue
+		}
+		value := lowerASCII(option.GetArg().GetString_().GetSval())
+		on := option.Arg == nil || slices.Contains([]string{"true", "on", "yes", "1"}, value) || option.GetArg().GetBoolean().GetBoolval()
+		if c.Subtype != pg_query.AlterTableType_AT_SetRelOptions || !on {
+			return deny(access.Construct, "a view that would read with its owner's rights")
+		}
+	}
+	return nil
+}
+
+// inherit judges INHERIT and NO INHERIT.
+func (a *analyzer) inherit(d *definition, c *pg_query.AlterTableCmd) error {
+	if _, err := a.altered(c.Def.GetRangeVar(), false); err != nil {
+		return err
+	}
+	return a.showsRows(d, c)
+}
+
+// showsRows asks for select on the relation.
+func (a *analyzer) showsRows(d *definition, _ *pg_query.AlterTableCmd) error {
+	if d.relation != nil {
+		a.readsAll(d.relation)
+	}
+	return nil
+}
+
+func (a *analyzer) alterOf(_ *definition, c *pg_query.AlterTableCmd) error {
+	_, err := a.columnType(c.Def.GetTypeName())
+	return err
+}
+
+// partition judges ATTACH and DETACH PARTITION, of tables and of indexes.
+func (a *analyzer) partition(_ *definition, c *pg_query.AlterTableCmd) error {
+	p := c.Def.GetPartitionCmd()
+	if p == nil {
+		return deny(access.Construct, "a partition")
+	}
+	rel, err := a.altered(p.Name, false)
+	if err != nil {
+		return err
+	}
+	if err := a.altersFamily(rel); err != nil {
+		return err
+	}
+	a.readsAll(rel)
+	return a.bound(p.Bound)
+}

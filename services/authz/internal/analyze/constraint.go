@@ -1,0 +1,153 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// constraintKind is a row of the table of constraints: what defining one takes
+// besides ddl on the table's schema.
+type constraintKind struct {
+	kind  pg_query.ConstrType
+	words string
+	judge func(*analyzer, *definition, *pg_query.Constraint) error
+	takes string
+}
+
+func constraintKinds() []constraintKind {
+	nothing := func(*analyzer, *definition, *pg_query.Constraint) error { return nil }
+	expression := func(a *analyzer, d *definition, c *pg_query.Constraint) error { return a.optional(d.scope(), c.RawExpr) }
+	// A default sees no columns.
+	constant := func(a *analyzer, _ *definition, c *pg_query.Constraint) error { return a.optional(&scope{}, c.RawExpr) }
+	const binds = "what the expression reads and runs"
+	return []constraintKind{
+		{pg_query.ConstrType_CONSTR_NULL, "NULL", nothing, "nothing"},
+		{pg_query.ConstrType_CONSTR_NOTNULL, "NOT NULL", nothing, "nothing"},
+		{pg_query.ConstrType_CONSTR_DEFAULT, "DEFAULT", constant, binds},
+		{pg_query.ConstrType_CONSTR_IDENTITY, "GENERATED AS IDENTITY", (*analyzer).identity, "nothing"},
+		{pg_query.ConstrType_CONSTR_GENERATED, "GENERATED AS", expression, binds},
+		{pg_query.ConstrType_CONSTR_CHECK, "CHECK", expression, binds},
+		{pg_query.ConstrType_CONSTR_PRIMARY, "PRIMARY KEY", (*analyzer).indexed, "nothing"},
+		{pg_query.ConstrType_CONSTR_UNIQUE, "UNIQUE", (*analyzer).indexed, "nothing"},
+		{pg_query.ConstrType_CONSTR_EXCLUSION, "EXCLUDE", (*analyzer).exclusion, binds},
+		{pg_query.ConstrType_CONSTR_FOREIGN, "FOREIGN KEY", (*analyzer).foreignKey, "`references` on the columns of the other table"},
+		{pg_query.ConstrType_CONSTR_ATTR_DEFERRABLE, "DEFERRABLE", nothing, "nothing"},
+		{pg_query.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE, "NOT DEFERRABLE", nothing, "nothing"},
+		{pg_query.ConstrType_CONSTR_ATTR_DEFERRED, "INITIALLY DEFERRED", nothing, "nothing"},
+		{pg_query.ConstrType_CONSTR_ATTR_IMMEDIATE, "INITIALLY IMMEDIATE", nothing, "nothing"},
+	}
+}
+
+// constraint judges a constraint of a table that is being defined.
+func (a *analyzer) constraint(d *definition, c *pg_query.Constraint) error {
+	for _, k := range constraintKinds() {
+		if c != nil && k.kind == c.Contype {
+			return k.judge(a, d, c)
+		}
+	}
+	return deny(access.Construct, "a constraint")
+}
+
+// identity judges the options of an identity column's sequence.
+func (a *analyzer) identity(_ *definition, c *pg_query.Constraint) error {
+	return a.sequenceOptions("", c.Options)
+}
+
+// indexed judges a constraint that is an index. An index that exists already
+// (USING INDEX) is the table's own.
+func (a *analyzer) indexed(_ *definition, c *pg_query.Constraint) error {
+	a.tablespace(c.Indexspace)
+	return nil
+}
+
+// exclusion judges EXCLUDE: its expressions and its operators, which run for
+// whoever writes.
+func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
+	a.tablespace(c.Indexspace)
+	for _, node := range c.Exclusions {
+		pair := node.GetList().GetItems()
+		if len(pair) != 2 || pair[0].GetIndexElem() == nil {
+			return deny(access.Construct, "an exclusion")
+		}
+		element := pair[0].GetIndexElem()
+		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
+			return err
+		}
+		if err := a.systemOperator(pair[1].GetList().GetItems()); err != nil {
+			return err
+		}
+	}
+	return a.optional(d.scope(), c.WhereClause)
+}
+
+// systemOperator allows an operator that can only be one of pg_catalog.
+func (a *analyzer) systemOperator(nodes []*pg_query.Node) error {
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	if schema == schemaCatalog {
+		return nil
+	}
+	for _, o := range a.snap.OperatorsNamed(name) {
+		if o.OID >= catalog.FirstNormalOID && (schema == o.Schema || schema == "" && a.path.includes(o.Schema)) {
+			return deny(access.FunctionDenied, "operator "+o.Schema+"."+name+" in a constraint")
+		}
+	}
+	if schema != "" {
+		return deny(access.UnknownObject, "an operator")
+	}
+	return nil
+}
+
+// foreignKey asks for references on what the key points at (checkFkeyPermissions of
+// tablecmds.c): on its columns, or on the whole table where the key leaves them to its
+// primary key, which is not in the snapshot.
+func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
+	if c.Pktable == nil {
+		return deny(access.Construct, "a foreign key")
+	}
+	if d.relation == nil && a.isNew(d.object, c.Pktable) {
+		// It points at the table itself.
+		return nil
+	}
+	rel, err := a.openRelation(c.Pktable, access.References, c.Pktable.Location)
+	if err != nil {
+		return err
+	}
+	if rel == d.relation {
+		return nil
+	}
+	named := namedObject(c.Pktable)
+	a.current.need(access.References, named, rel)
+	if len(c.PkAttrs) == 0 {
+		a.current.whole(access.References, named, rel)
+	}
+	for _, node := range c.PkAttrs {
+		name, ok := stringNode(node)
+		if !ok || columnNamed(rel, name) == nil {
+			return deny(access.UnknownObject, "a column of a foreign key")
+		}
+		a.current.column(access.References, named, rel, name)
+	}
+	return nil
+}
+
+// isNew reports whether a name means the table that is being made: it does if
+// nothing else can come first on the path.
+func (a *analyzer) isNew(object access.Object, rv *pg_query.RangeVar) bool {
+	if rv.Relname != object.Name || rv.Schemaname != "" {
+		return rv.Relname == object.Name && rv.Schemaname == object.Schema
+	}
+	for _, schema := range a.path {
+		if object.Schema == schemaTemp || schema == object.Schema {
+			return true
+		}
+		if a.snap.RelationByName(schema, rv.Relname) != nil {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,87 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// createTableAsStmt judges CREATE TABLE AS and CREATE MATERIALIZED VIEW: what is stored
+// was read with the rights of who stores it.
+func createTableAsStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	c := node.GetCreateTableAsStmt()
+	found := access.Statement{Kind: "create table as"}
+	switch c.Objtype {
+	case pg_query.ObjectType_OBJECT_TABLE:
+	case pg_query.ObjectType_OBJECT_MATVIEW:
+		found.Kind = "create materialized view"
+	default:
+		return found, deny(access.Construct, "CREATE TABLE AS")
+	}
+	object, err := a.into(c.Into)
+	if err != nil {
+		return found, err
+	}
+	found.Effects = []access.Effect{made(object)}
+	if e := c.Query.GetExecuteStmt(); e != nil {
+		return found, a.execute(nil, e)
+	}
+	if c.Query.GetSelectStmt() == nil {
+		return found, deny(access.StatementKind, "create table as "+nodeWords(c.Query))
+	}
+	_, _, err = a.subquery(nil, c.Query, nil)
+	return found, err
+}
+
+// into judges where a query's rows are stored.
+func (a *analyzer) into(into *pg_query.IntoClause) (access.Object, error) {
+	object, err := a.newRelation(into.GetRel())
+	a.tablespace(into.GetTableSpaceName())
+	return object, err
+}
+
+// selectInto judges SELECT INTO, which is CREATE TABLE AS (transformStmt).
+func selectInto(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	q := node.GetSelectStmt()
+	found := access.Statement{Kind: "select into"}
+	first := q
+	for first.Larg != nil {
+		first = first.Larg
+	}
+	object, err := a.into(first.IntoClause)
+	if err != nil {
+		return found, err
+	}
+	found.Effects = []access.Effect{made(object)}
+	// The tree is the analyzer's own.
+	first.IntoClause = nil
+	_, _, err = a.subquery(nil, node, nil)
+	return found, err
+}
+
+// hasInto reports whether a query stores its rows: INTO stands in its first arm.
+func hasInto(q *pg_query.SelectStmt) bool {
+	for ; q != nil; q = q.Larg {
+		if q.IntoClause != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// viewStmt judges CREATE VIEW: a view reads with the rights of its owner, the login,
+// so that its query needs the accesses of who makes it.
+func viewStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	v := node.GetViewStmt()
+	found := access.Statement{Kind: "create view"}
+	object, err := a.newRelation(v.View)
+	if err != nil {
+		return found, err
+	}
+	found.Effects = []access.Effect{made(object)}
+	if q := v.Query.GetSelectStmt(); q == nil || hasInto(q) {
+		return found, deny(access.Construct, "a view's query")
+	}
+	_, _, err = a.subquery(nil, v.Query, nil)
+	return found, err
+}

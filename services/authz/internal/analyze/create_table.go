@@ -1,0 +1,306 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/builtin"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// definition is a table that is being made or altered: what its expressions can
+// refer to.
+type definition struct {
+	// object is its name; relation is nil for one that is being made.
+	object   access.Object
+	relation *catalog.Relation
+	item     *item
+}
+
+// newDefinition is that of a table that is being made.
+func newDefinition(object access.Object) *definition {
+	entry := &rangeEntry{name: object.Name}
+	return &definition{object: object, item: &item{name: object.Name, entry: entry, sides: []*rangeEntry{entry},
+		nameVisible: true, columnsVisible: true, lateralOK: true}}
+}
+
+// definitionOf is that of a table that is there. Reading its columns in an expression
+// needs select on them.
+func (a *analyzer) definitionOf(rel *catalog.Relation) (*definition, error) {
+	it, err := a.relationItem(rel, relationObject(rel), nil)
+	return &definition{object: relationObject(rel), relation: rel, item: it}, err
+}
+
+// scope is the level at which its expressions are bound.
+func (d *definition) scope() *scope {
+	return &scope{namespace: []*item{d.item}, ranges: []*rangeEntry{d.item.entry}}
+}
+
+func createStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	found := access.Statement{Kind: "create table"}
+	object, err := a.createTable(node.GetCreateStmt())
+	found.Effects = []access.Effect{made(object)}
+	return found, err
+}
+
+// createTable judges CREATE TABLE (DefineRelation, transformCreateStmt).
+func (a *analyzer) createTable(c *pg_query.CreateStmt) (access.Object, error) {
+	object, err := a.newRelation(c.Relation)
+	if err != nil {
+		return object, err
+	}
+	a.tablespace(c.Tablespacename)
+	d := newDefinition(object)
+	for _, node := range c.InhRelations {
+		if err := a.parent(d, node.GetRangeVar(), c.Partbound != nil); err != nil {
+			return object, err
+		}
+	}
+	if c.OfTypename != nil {
+		if err := a.ofType(d, c.OfTypename); err != nil {
+			return object, err
+		}
+	}
+	if err := a.tableElements(d, c.TableElts); err != nil {
+		return object, err
+	}
+	for _, node := range c.Constraints {
+		if err := a.constraint(d, node.GetConstraint()); err != nil {
+			return object, err
+		}
+	}
+	if err := a.bound(c.Partbound); err != nil {
+		return object, err
+	}
+	return object, a.partitionKey(d, c.Partspec)
+}
+
+// parent judges a table's parent: it must be the owner's (MergeAttributes). Its
+// columns are the new table's as well.
+func (a *analyzer) parent(d *definition, rv *pg_query.RangeVar, partition bool) error {
+	rel, err := a.altered(rv, false)
+	if err != nil {
+		return err
+	}
+	if rel.Kind == catalog.KindPartitionedTable != partition {
+		return deny(access.RelationKind, "a parent of another kind")
+	}
+	return a.addColumns(d, rel)
+}
+
+// addColumns makes a relation's columns those of a table being made.
+func (a *analyzer) addColumns(d *definition, rel *catalog.Relation) error {
+	if err := a.spend(len(rel.Columns)); err != nil {
+		return err
+	}
+	for _, c := range rel.Columns {
+		d.item.columns = append(d.item.columns, column{name: c.Name, typ: c.Type})
+	}
+	return nil
+}
+
+// ofType takes the columns of CREATE TABLE OF from a composite type.
+func (a *analyzer) ofType(d *definition, t *pg_query.TypeName) error {
+	oid, err := a.columnType(t)
+	if err != nil {
+		return err
+	}
+	composite := a.snap.TypeByOID(oid)
+	if composite == nil || composite.Relation == 0 || a.snap.RelationByOID(composite.Relation) == nil {
+		return deny(access.Construct, "a table of a type that is no composite")
+	}
+	return a.addColumns(d, a.snap.RelationByOID(composite.Relation))
+}
+
+// tableElements defines the columns first, so that constraints see all of them.
+func (a *analyzer) tableElements(d *definition, nodes []*pg_query.Node) error {
+	for _, node := range nodes {
+		switch n := node.GetNode().(type) {
+		case *pg_query.Node_ColumnDef:
+			if err := a.defineColumn(d, n.ColumnDef); err != nil {
+				return err
+			}
+		case *pg_query.Node_TableLikeClause:
+			if err := a.like(d, n.TableLikeClause); err != nil {
+				return err
+			}
+		case *pg_query.Node_Constraint:
+		default:
+			return deny(access.Construct, "an element of a table")
+		}
+	}
+	for _, node := range nodes {
+		var err error
+		switch n := node.GetNode().(type) {
+		case *pg_query.Node_ColumnDef:
+			err = a.columnConstraints(d, n.ColumnDef)
+		case *pg_query.Node_Constraint:
+			err = a.constraint(d, n.Constraint)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// like is LIKE: select on all of a table or view, usage on a composite type
+// (transformTableLikeClause).
+func (a *analyzer) like(d *definition, l *pg_query.TableLikeClause) error {
+	rel, err := a.openRelation(l.Relation, access.Select, l.Relation.GetLocation())
+	if err != nil {
+		return err
+	}
+	if isSystem(rel) {
+		return deny(access.RelationKind, "a table like one of the system")
+	}
+	a.current.whole(access.Select, namedObject(l.Relation), rel)
+	return a.addColumns(d, rel)
+}
+
+// defineColumn adds a column to the table.
+func (a *analyzer) defineColumn(d *definition, c *pg_query.ColumnDef) error {
+	if c.TypeName == nil {
+		// OF and PARTITION OF give options to columns that are there.
+		return nil
+	}
+	typ, err := a.definedType(c.TypeName)
+	if err != nil {
+		return err
+	}
+	if c.CollClause != nil {
+		if err := a.collation(c.CollClause.Collname); err != nil {
+			return err
+		}
+	}
+	d.item.columns = append(d.item.columns, column{name: c.Colname, typ: typ})
+	return a.spend(1)
+}
+
+// definedType is the type of a column; serial and its kin are no types but say that
+// a sequence is to be made (transformColumnDefinition).
+func (a *analyzer) definedType(t *pg_query.TypeName) (catalog.OID, error) {
+	if name := serial(t); name != 0 {
+		return name, nil
+	}
+	return a.columnType(t)
+}
+
+// serial returns the integer type behind serial and its kin, or 0.
+func serial(t *pg_query.TypeName) catalog.OID {
+	names, _ := stringNodes(t.GetNames())
+	if len(names) != 1 || t.PctType || len(t.ArrayBounds) > 0 {
+		return 0
+	}
+	switch names[0] {
+	case "smallserial", "serial2":
+		return 21
+	case "serial", "serial4":
+		return 23
+	case "bigserial", "serial8":
+		return 20
+	}
+	return 0
+}
+
+func (a *analyzer) columnConstraints(d *definition, c *pg_query.ColumnDef) error {
+	if len(c.Fdwoptions) > 0 {
+		a.ask(access.Admin, a.database())
+	}
+	for _, node := range c.Constraints {
+		if err := a.constraint(d, node.GetConstraint()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bound judges a partition's bounds, which are evaluated at once
+// (transformPartitionBoundValue). They see no columns; MINVALUE and MAXVALUE come as
+// names.
+func (a *analyzer) bound(b *pg_query.PartitionBoundSpec) error {
+	if b == nil {
+		return nil
+	}
+	for _, list := range [][]*pg_query.Node{b.Listdatums, b.Lowerdatums, b.Upperdatums} {
+		for _, node := range list {
+			if names, ok := stringNodes(node.GetColumnRef().GetFields()); ok && len(names) == 1 && (names[0] == "minvalue" || names[0] == "maxvalue") {
+				continue
+			}
+			if err := a.optional(&scope{}, node); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// partitionKey judges PARTITION BY.
+func (a *analyzer) partitionKey(d *definition, p *pg_query.PartitionSpec) error {
+	for _, node := range p.GetPartParams() {
+		element := node.GetPartitionElem()
+		if element == nil {
+			return deny(access.Construct, "a partition key")
+		}
+		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keyElement judges an element of an index or a partition key. Columns named alone
+// are not read for anybody.
+func (a *analyzer) keyElement(d *definition, expression *pg_query.Node, collation, class []*pg_query.Node) error {
+	if len(collation) > 0 {
+		if err := a.collation(collation); err != nil {
+			return err
+		}
+	}
+	if err := a.operatorClass(class); err != nil {
+		return err
+	}
+	return a.optional(d.scope(), expression)
+}
+
+// operatorClass allows operator classes of pg_catalog, and asks for trust in any
+// other that a name could mean: its functions run on whatever is indexed.
+func (a *analyzer) operatorClass(nodes []*pg_query.Node) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	if schema == schemaCatalog {
+		return nil
+	}
+	if err := a.spend(len(a.snap.OperatorClasses)); err != nil {
+		return err
+	}
+	for i := range a.snap.OperatorClasses {
+		c := &a.snap.OperatorClasses[i]
+		if c.Name != name || c.OID < catalog.FirstNormalOID || schema != "" && c.Schema != schema || schema == "" && !a.path.includes(c.Schema) {
+			continue
+		}
+		for _, oid := range c.Functions {
+			a.supports(c, a.snap.FunctionByOID(oid))
+		}
+	}
+	return nil
+}
+
+// supports asks for trust in a support function of an operator class, unless it is a
+// reviewed one.
+func (a *analyzer) supports(c *catalog.OperatorClass, f *catalog.Function) {
+	switch builtin.Lookup(a.snap, f).Class {
+	case builtin.Harmless, builtin.Internal:
+		return
+	}
+	code := access.Trust{Code: "operator class " + c.Schema + "." + c.Name}
+	if f != nil {
+		code.Extension = f.Extension
+	}
+	addTrust(a.ask(access.DDL, access.Object{Kind: access.Schema, Name: c.Schema}), code)
+}

@@ -1,0 +1,267 @@
+package analyze
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// functionClauses is what the options of a function say.
+type functionClauses struct {
+	language, body string
+	definer        bool
+	// path is the search_path it runs under, if fixed.
+	path  searchPath
+	fixed bool
+	// foreign says that the body is of another kind than text.
+	foreign bool
+}
+
+// createFunction judges CREATE FUNCTION and CREATE PROCEDURE. Calls of an SQL function are
+// judged by its body, so that what its maker needs is what the body needs; other
+// languages are code that nobody looks into, and making it needs a grant that is
+// trusted, whatever name it gets.
+func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
+	object, err := a.newNamed(f.Funcname)
+	if err != nil {
+		return err
+	}
+	a.guard(access.Object{Kind: access.Function, Schema: object.Schema, Name: object.Name})
+	in, known, err := a.signature(f)
+	if err != nil {
+		return err
+	}
+	clauses, err := a.functionOptions(f.Options)
+	if err != nil {
+		return err
+	}
+	code := "function " + object.Schema + "." + object.Name
+	switch {
+	case clauses.language == "" && f.SqlBody != nil, clauses.language == "sql" && !clauses.foreign:
+	case trustedLanguage(clauses.language) && !clauses.foreign:
+		a.trusted(object.Schema, code+" in "+clauses.language)
+		return nil
+	default:
+		return a.onDatabase()
+	}
+	if clauses.definer && f.SqlBody == nil && !clauses.fixed {
+		// Its names mean what the caller's path makes of them, with the owner's rights.
+		a.trusted(object.Schema, code+" with its owner's rights under any path")
+		return nil
+	}
+	if !known {
+		a.trusted(object.Schema, code+" of any type")
+		return nil
+	}
+	in.function = object.Name
+	in.path = a.path
+	if clauses.fixed {
+		in.path, in.session = clauses.path, clauses.path
+	}
+	if f.SqlBody != nil {
+		return a.atomicBody(f.SqlBody, in)
+	}
+	return a.bodyText(clauses.body, in)
+}
+
+// trustedLanguage lists the languages that PostgreSQL itself calls trusted, whose code
+// can do no more than SQL can. Any other is an administrator's.
+func trustedLanguage(language string) bool {
+	switch language {
+	case "plpgsql", "plperl", "pltcl":
+		return true
+	}
+	return false
+}
+
+// signature judges the types of a function's parameters and result, and its defaults. It
+// reports false for polymorphic parameters, whose bodies mean something else with each
+// type.
+func (a *analyzer) signature(f *pg_query.CreateFunctionStmt) (inside, bool, error) {
+	in, known := inside{}, true
+	for _, node := range f.Parameters {
+		p := node.GetFunctionParameter()
+		if p == nil {
+			return in, false, deny(access.Construct, "a parameter")
+		}
+		oid, pseudo, err := a.signatureType(p.ArgType)
+		if err != nil {
+			return in, false, err
+		}
+		known = known && !pseudo
+		if err := a.optional(&scope{}, p.Defexpr); err != nil {
+			return in, false, err
+		}
+		switch p.Mode {
+		case pg_query.FunctionParameterMode_FUNC_PARAM_OUT, pg_query.FunctionParameterMode_FUNC_PARAM_TABLE:
+		default:
+			in.types, in.names = append(in.types, oid), append(in.names, p.Name)
+		}
+	}
+	if f.ReturnType == nil {
+		return in, known, nil
+	}
+	_, _, err := a.signatureType(f.ReturnType)
+	return in, known, err
+}
+
+// signatureType is columnType that takes pg_catalog's pseudo-types as well.
+func (a *analyzer) signatureType(t *pg_query.TypeName) (oid catalog.OID, pseudo bool, err error) {
+	names, ok := stringNodes(t.GetNames())
+	if ok && len(names) > 0 && len(names) <= 2 && len(t.ArrayBounds) == 0 && (len(names) == 1 || names[0] == schemaCatalog) && a.pathStartsWithCatalog() {
+		if found := a.snap.TypeByName(schemaCatalog, last(names)); found != nil && found.Kind == 'p' {
+			return found.OID, true, nil
+		}
+	}
+	oid, err = a.columnType(t)
+	return oid, false, err
+}
+
+// pathStartsWithCatalog reports whether no schema comes before pg_catalog.
+func (a *analyzer) pathStartsWithCatalog() bool { return len(a.path) > 0 && a.path[0] == schemaCatalog }
+
+// functionOptions judges the options of CREATE FUNCTION and ALTER FUNCTION.
+func (a *analyzer) functionOptions(options []*pg_query.Node) (functionClauses, error) {
+	var clauses functionClauses
+	for _, node := range options {
+		option := node.GetDefElem()
+		switch option.GetDefname() {
+		case "language":
+			clauses.language = option.GetArg().GetString_().GetSval()
+		case "as":
+			items := option.GetArg().GetList().GetItems()
+			if len(items) != 1 {
+				// An object file and a symbol.
+				clauses.foreign = true
+				continue
+			}
+			clauses.body = items[0].GetString_().GetSval()
+		case "volatility", "strict", "cost", "rows", "parallel":
+		case "security":
+			clauses.definer = option.GetArg().GetBoolean().GetBoolval()
+		case "set":
+			if err := a.functionSetting(option.GetArg().GetVariableSetStmt(), &clauses); err != nil {
+				return clauses, err
+			}
+		case "leakproof", "support", "window", "transform":
+			a.ask(access.Admin, a.database())
+		default:
+			return clauses, deny(access.Construct, "an option of a function")
+		}
+	}
+	return clauses, nil
+}
+
+// functionSetting judges a setting that a function runs under, as SET itself.
+func (a *analyzer) functionSetting(v *pg_query.VariableSetStmt, clauses *functionClauses) error {
+	name := lowerASCII(v.GetName())
+	if v == nil || ownSetting(name) {
+		return deny(access.SettingDenied, "setting "+name)
+	}
+	switch v.Kind {
+	case pg_query.VariableSetKind_VAR_SET_VALUE:
+	case pg_query.VariableSetKind_VAR_SET_CURRENT:
+		if name == "search_path" {
+			clauses.path, clauses.fixed = a.path, true
+		}
+		return nil
+	case pg_query.VariableSetKind_VAR_SET_DEFAULT, pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_RESET_ALL:
+		return nil
+	default:
+		return deny(access.SettingDenied, "setting "+name)
+	}
+	value, ok := flattenSetting(name, v.Args)
+	if !ok {
+		return deny(access.SettingDenied, "a value of setting "+name)
+	}
+	if name == "search_path" {
+		path, err := newSearchPath(value, a.in.Context.Role, a.snap)
+		if err != nil {
+			return err
+		}
+		clauses.path, clauses.fixed = path, true
+	}
+	return a.setting(name, value)
+}
+
+// bodyText judges the body of an SQL function that is written as a string.
+func (a *analyzer) bodyText(body string, in inside) error {
+	found, err := a.catalogued(body, in, func(inner *analyzer, tree *pg_query.ParseResult) error {
+		for _, raw := range tree.Stmts {
+			if err := inner.bodyStatement(raw.Stmt); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return a.absorbBody(found, err)
+}
+
+// atomicBody judges a body that is parsed with the statement: RETURN, or BEGIN ATOMIC,
+// which is a list of lists.
+func (a *analyzer) atomicBody(body *pg_query.Node, in inside) error {
+	inner := *a
+	inner.in = Input{Parse: true, ParameterTypes: in.types, Context: a.in.Context}
+	inner.parameters = parameters{names: in.names, function: in.function}
+	inner.path, inner.current = in.path, &recorder{}
+	var err error
+	if r := body.GetReturnStmt(); r != nil {
+		err = inner.optional(&scope{}, r.Returnval)
+	}
+	for _, list := range body.GetList().GetItems() {
+		for _, node := range list.GetList().GetItems() {
+			if err == nil {
+				err = inner.bodyStatement(node)
+			}
+		}
+	}
+	a.work = inner.work
+	return a.absorbBody(inner.current, err)
+}
+
+// bodyStatement judges a statement of an SQL function: one that reads or writes rows.
+func (a *analyzer) bodyStatement(node *pg_query.Node) error {
+	if r := node.GetReturnStmt(); r != nil {
+		return a.optional(&scope{}, r.Returnval)
+	}
+	if err := preparable(node); err != nil {
+		return deny(access.OpaqueCode, "a "+nodeWords(node)+" in a function")
+	}
+	_, _, err := a.subquery(nil, node, nil)
+	return err
+}
+
+// absorbBody adds what a body needs. Errors in it are the server's about a text that
+// is not the message's, and deny.
+func (a *analyzer) absorbBody(found *recorder, err error) error {
+	if err != nil {
+		if limited(err) {
+			return err
+		}
+		return deny(access.OpaqueCode, "a function's body: "+strings.TrimPrefix(err.Error(), string(access.OpaqueCode)+": "))
+	}
+	a.current.absorb(found, false)
+	return nil
+}
+
+// alterFunction judges ALTER FUNCTION. What was judged under its maker's rights may not
+// become the owner's, nor run under other settings.
+func (a *analyzer) alterFunction(f *pg_query.AlterFunctionStmt) error {
+	s, err := a.changes(f.Objtype, &pg_query.Node{Node: &pg_query.Node_ObjectWithArgs{ObjectWithArgs: f.Func}}, nil, false)
+	if err != nil {
+		return err
+	}
+	clauses, err := a.functionOptions(f.Actions)
+	if err != nil {
+		return err
+	}
+	if clauses.definer || len(settingClauses(f.Actions)) > 0 {
+		for _, schema := range s.schemas {
+			a.trusted(schema, "function "+s.name+" with other rights or settings")
+		}
+	}
+	return nil
+}

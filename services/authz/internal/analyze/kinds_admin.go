@@ -1,0 +1,123 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// adminJudge makes a judgement of a statement of administration.
+func adminJudge(command string, judge func(*analyzer) error) judgement {
+	return func(a *analyzer, _ *pg_query.Node) (access.Statement, error) {
+		return access.Statement{Kind: command, Effects: []access.Effect{{Kind: access.EffectDDL}}}, judge(a)
+	}
+}
+
+// adminKinds need admin on the session's database: whoever may do these can become
+// whatever the login can.
+func adminKinds() []kind {
+	var all []kind
+	for _, k := range []struct{ node, command, word string }{
+		{"GrantStmt", "GRANT, REVOKE", "grant"},
+		{"GrantRoleStmt", "GRANT role, REVOKE role", "grant role"},
+		{"AlterDefaultPrivilegesStmt", "ALTER DEFAULT PRIVILEGES", "alter default privileges"},
+		{"CreateRoleStmt", "CREATE ROLE", "create role"},
+		{"AlterRoleStmt", "ALTER ROLE", "alter role"},
+		{"AlterRoleSetStmt", "ALTER ROLE … SET", "alter role set"},
+		{"DropRoleStmt", "DROP ROLE", "drop role"},
+		{"ReassignOwnedStmt", "REASSIGN OWNED", "reassign owned"},
+		{"DropOwnedStmt", "DROP OWNED", "drop owned"},
+		{"CreateTableSpaceStmt", "CREATE TABLESPACE", "create tablespace"},
+		{"DropTableSpaceStmt", "DROP TABLESPACE", "drop tablespace"},
+		{"AlterTableSpaceOptionsStmt", "ALTER TABLESPACE", "alter tablespace"},
+		{"AlterTableMoveAllStmt", "ALTER TABLE ALL IN TABLESPACE", "alter table all"},
+		{"CreateExtensionStmt", "CREATE EXTENSION", "create extension"},
+		{"AlterExtensionStmt", "ALTER EXTENSION UPDATE", "alter extension"},
+		{"AlterExtensionContentsStmt", "ALTER EXTENSION ADD, DROP", "alter extension contents"},
+		{"CreateFdwStmt", "CREATE FOREIGN DATA WRAPPER", "create foreign data wrapper"},
+		{"AlterFdwStmt", "ALTER FOREIGN DATA WRAPPER", "alter foreign data wrapper"},
+		{"CreateForeignServerStmt", "CREATE SERVER", "create server"},
+		{"AlterForeignServerStmt", "ALTER SERVER", "alter server"},
+		{"CreateUserMappingStmt", "CREATE USER MAPPING", "create user mapping"},
+		{"AlterUserMappingStmt", "ALTER USER MAPPING", "alter user mapping"},
+		{"DropUserMappingStmt", "DROP USER MAPPING", "drop user mapping"},
+		{"CreateAmStmt", "CREATE ACCESS METHOD", "create access method"},
+		{"CreateEventTrigStmt", "CREATE EVENT TRIGGER", "create event trigger"},
+		{"AlterEventTrigStmt", "ALTER EVENT TRIGGER", "alter event trigger"},
+		{"CreatePLangStmt", "CREATE LANGUAGE", "create language"},
+		{"CreateOpClassStmt", "CREATE OPERATOR CLASS", "create operator class"},
+		{"CreateOpFamilyStmt", "CREATE OPERATOR FAMILY", "create operator family"},
+		{"AlterOpFamilyStmt", "ALTER OPERATOR FAMILY", "alter operator family"},
+		{"CreateCastStmt", "CREATE CAST", "create cast"},
+		{"CreateTransformStmt", "CREATE TRANSFORM", "create transform"},
+		{"CreateConversionStmt", "CREATE CONVERSION", "create conversion"},
+		{"AlterTypeStmt", "ALTER TYPE SET", "alter type"},
+		{"CreatePublicationStmt", "CREATE PUBLICATION", "create publication"},
+		{"AlterPublicationStmt", "ALTER PUBLICATION", "alter publication"},
+		{"CreateSubscriptionStmt", "CREATE SUBSCRIPTION", "create subscription"},
+		{"AlterSubscriptionStmt", "ALTER SUBSCRIPTION", "alter subscription"},
+		{"DropSubscriptionStmt", "DROP SUBSCRIPTION", "drop subscription"},
+		{"LoadStmt", "LOAD", "load"},
+		{"CheckPointStmt", "CHECKPOINT", "checkpoint"},
+		{"AlterDatabaseRefreshCollStmt", "ALTER DATABASE REFRESH COLLATION VERSION", "alter database"},
+	} {
+		all = append(all, kind{node: k.node, command: k.command, judge: adminJudge(k.word, (*analyzer).onDatabase),
+			accesses: "`admin` on the database", effects: "`ddl`"})
+	}
+	return append(all, otherAdminKinds()...)
+}
+
+// otherAdminKinds need admin on what they name, or something besides.
+func otherAdminKinds() []kind {
+	const other = "`admin` on that database"
+	return []kind{
+		{node: "CreateForeignTableStmt", command: "CREATE FOREIGN TABLE", effects: "`ddl`", accesses: "`admin` on the database; as CREATE TABLE",
+			judge: changing("create foreign table", access.EffectDDL, (*pg_query.Node).GetCreateForeignTableStmt,
+				func(a *analyzer, c *pg_query.CreateForeignTableStmt) error {
+					a.ask(access.Admin, a.database())
+					_, err := a.createTable(c.BaseStmt)
+					return err
+				})},
+		{node: "ImportForeignSchemaStmt", command: "IMPORT FOREIGN SCHEMA", effects: "`ddl`", accesses: "`admin` on the database; `ddl` on the schema",
+			judge: changing("import foreign schema", access.EffectDDL, (*pg_query.Node).GetImportForeignSchemaStmt,
+				func(a *analyzer, i *pg_query.ImportForeignSchemaStmt) error {
+					a.ask(access.Admin, a.database())
+					return a.ddlIn(i.LocalSchema)
+				})},
+		{node: "CreatedbStmt", command: "CREATE DATABASE", accesses: other,
+			judge: named("create database", (*pg_query.Node).GetCreatedbStmt, func(a *analyzer, c *pg_query.CreatedbStmt) error { return a.otherDatabase(c.Dbname) })},
+		{node: "AlterDatabaseStmt", command: "ALTER DATABASE", accesses: other,
+			judge: named("alter database", (*pg_query.Node).GetAlterDatabaseStmt, func(a *analyzer, c *pg_query.AlterDatabaseStmt) error { return a.otherDatabase(c.Dbname) })},
+		{node: "AlterDatabaseSetStmt", command: "ALTER DATABASE … SET", accesses: other,
+			judge: named("alter database set", (*pg_query.Node).GetAlterDatabaseSetStmt, func(a *analyzer, c *pg_query.AlterDatabaseSetStmt) error { return a.otherDatabase(c.Dbname) })},
+		{node: "DropdbStmt", command: "DROP DATABASE", accesses: other,
+			judge: named("drop database", (*pg_query.Node).GetDropdbStmt, func(a *analyzer, c *pg_query.DropdbStmt) error { return a.otherDatabase(c.Dbname) })},
+		{node: "AlterSystemStmt", command: "ALTER SYSTEM", accesses: "`admin` on `setting:…`, for ALL on the database",
+			judge: named("alter system", (*pg_query.Node).GetAlterSystemStmt, (*analyzer).alterSystem)},
+	}
+}
+
+func (a *analyzer) otherDatabase(name string) error {
+	a.ask(access.Admin, access.Object{Kind: access.Database, Name: name})
+	return nil
+}
+
+func (a *analyzer) alterSystem(s *pg_query.AlterSystemStmt) error {
+	if s.Setstmt.GetName() == "" {
+		return a.onDatabase()
+	}
+	a.ask(access.Admin, access.Object{Kind: access.Setting, Name: lowerASCII(s.Setstmt.Name)})
+	return nil
+}
+
+// otherKinds are node types that are named like statements and are none by
+// themselves.
+func otherKinds() []kind {
+	const inner = "denied: it stands only inside other nodes"
+	return []kind{
+		{node: "RawStmt", command: "(a statement in a list)", accesses: inner},
+		{node: "SetOperationStmt", command: "(a set operation after analysis)", accesses: inner},
+		{node: "ReturnStmt", command: "RETURN", accesses: "denied outside the body of an SQL function"},
+		{node: "PLAssignStmt", command: "(an assignment of PL/pgSQL)", accesses: inner},
+	}
+}

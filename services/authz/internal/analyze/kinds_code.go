@@ -1,0 +1,83 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// codeKinds are the statements that define or run code, and types.
+func codeKinds() []kind {
+	const (
+		ddl    = "`ddl` on the schema"
+		effect = "`ddl`"
+	)
+	return []kind{
+		{node: "CreateFunctionStmt", command: "CREATE FUNCTION, CREATE PROCEDURE", effects: effect,
+			judge: changing("create function", access.EffectDDL, (*pg_query.Node).GetCreateFunctionStmt, (*analyzer).createFunction),
+			accesses: ddl + "; what the body of an SQL function reads and runs; in any other language, or where the body's path is not fixed under SECURITY DEFINER, " +
+				"by a grant that is trusted; `admin` on the database for C, internal, untrusted languages, LEAKPROOF and SUPPORT"},
+		{node: "AlterFunctionStmt", command: "ALTER FUNCTION, ALTER PROCEDURE", effects: effect,
+			judge:    changing("alter function", access.EffectDDL, (*pg_query.Node).GetAlterFunctionStmt, (*analyzer).alterFunction),
+			accesses: ddl + "; for SECURITY DEFINER and settings by a grant that is trusted; `admin` for LEAKPROOF and SUPPORT"},
+		{node: "DoStmt", command: "DO", judge: changing("do", access.EffectOpaque, (*pg_query.Node).GetDoStmt, (*analyzer).doStmt), effects: "`opaque`",
+			accesses: "`execute` on the inline handler of the language (`function:pg_catalog.plpgsql_inline_handler`), by a grant that is trusted"},
+		{node: "CallStmt", command: "CALL", judge: callStmt, effects: "`opaque`",
+			accesses: "`execute` on the procedure; trust in what cannot be analysed; what the arguments need"},
+		{node: "CreateTrigStmt", command: "CREATE TRIGGER", effects: effect,
+			judge:    changing("create trigger", access.EffectDDL, (*pg_query.Node).GetCreateTrigStmt, (*analyzer).createTrigger),
+			accesses: "`trigger` on the table, its partitions and the table of FROM; `execute` on the function"},
+		{node: "RuleStmt", command: "CREATE RULE", effects: effect,
+			judge:    changing("create rule", access.EffectDDL, (*pg_query.Node).GetRuleStmt, (*analyzer).createRule),
+			accesses: ddl + "; what condition and actions read, write and run: they run with the rights of the table's owner"},
+		{node: "CreatePolicyStmt", command: "CREATE POLICY", effects: effect,
+			judge:    changing("create policy", access.EffectDDL, (*pg_query.Node).GetCreatePolicyStmt, (*analyzer).createPolicy),
+			accesses: ddl + "; what the expressions read and run"},
+		{node: "AlterPolicyStmt", command: "ALTER POLICY", effects: effect,
+			judge:    changing("alter policy", access.EffectDDL, (*pg_query.Node).GetAlterPolicyStmt, (*analyzer).alterPolicy),
+			accesses: "as CREATE POLICY"},
+		{node: "DefineStmt", command: "CREATE AGGREGATE, OPERATOR, TYPE, COLLATION, TEXT SEARCH …", effects: effect,
+			judge:    changing("create", access.EffectDDL, (*pg_query.Node).GetDefineStmt, (*analyzer).define),
+			accesses: ddl + "; `execute` on the functions named; `admin` on the database for base types, parsers and templates"},
+		{node: "CompositeTypeStmt", command: "CREATE TYPE AS", effects: effect,
+			judge:    changing("create type", access.EffectDDL, (*pg_query.Node).GetCompositeTypeStmt, (*analyzer).createComposite),
+			accesses: ddl + "; `usage` on user types"},
+		{node: "CreateEnumStmt", command: "CREATE TYPE AS ENUM", effects: effect, accesses: ddl,
+			judge: changing("create type", access.EffectDDL, (*pg_query.Node).GetCreateEnumStmt, (*analyzer).createEnum)},
+		{node: "AlterEnumStmt", command: "ALTER TYPE ADD VALUE, RENAME VALUE", effects: effect, accesses: ddl,
+			judge: changing("alter type", access.EffectDDL, (*pg_query.Node).GetAlterEnumStmt, (*analyzer).alterEnum)},
+		{node: "CreateRangeStmt", command: "CREATE TYPE AS RANGE", effects: effect,
+			judge:    changing("create type", access.EffectDDL, (*pg_query.Node).GetCreateRangeStmt, (*analyzer).createRange),
+			accesses: ddl + "; `usage` on a user's subtype; `execute` on the functions named"},
+		{node: "CreateDomainStmt", command: "CREATE DOMAIN", effects: effect,
+			judge:    changing("create domain", access.EffectDDL, (*pg_query.Node).GetCreateDomainStmt, (*analyzer).createDomain),
+			accesses: ddl + "; `usage` on a user's base type; what the expressions read and run"},
+		{node: "AlterDomainStmt", command: "ALTER DOMAIN", effects: effect,
+			judge:    changing("alter domain", access.EffectDDL, (*pg_query.Node).GetAlterDomainStmt, (*analyzer).alterDomain),
+			accesses: ddl + "; what the expressions read and run"},
+		{node: "AlterOperatorStmt", command: "ALTER OPERATOR", effects: effect,
+			judge:    changing("alter operator", access.EffectDDL, (*pg_query.Node).GetAlterOperatorStmt, (*analyzer).alterOperator),
+			accesses: ddl + "; `execute` on the functions named"},
+		{node: "AlterCollationStmt", command: "ALTER COLLATION REFRESH VERSION", effects: effect, accesses: ddl,
+			judge: changing("alter collation", access.EffectDDL, (*pg_query.Node).GetAlterCollationStmt,
+				func(a *analyzer, c *pg_query.AlterCollationStmt) error {
+					return a.ofKind(pg_query.ObjectType_OBJECT_COLLATION, c.Collname)
+				})},
+		{node: "AlterTSDictionaryStmt", command: "ALTER TEXT SEARCH DICTIONARY", effects: effect, accesses: ddl,
+			judge: changing("alter text search dictionary", access.EffectDDL, (*pg_query.Node).GetAlterTsdictionaryStmt,
+				func(a *analyzer, d *pg_query.AlterTSDictionaryStmt) error {
+					return a.ofKind(pg_query.ObjectType_OBJECT_TSDICTIONARY, d.Dictname)
+				})},
+		{node: "AlterTSConfigurationStmt", command: "ALTER TEXT SEARCH CONFIGURATION", effects: effect, accesses: ddl,
+			judge: changing("alter text search configuration", access.EffectDDL, (*pg_query.Node).GetAlterTsconfigurationStmt,
+				func(a *analyzer, c *pg_query.AlterTSConfigurationStmt) error {
+					return a.ofKind(pg_query.ObjectType_OBJECT_TSCONFIGURATION, c.Cfgname)
+				})},
+	}
+}
+
+// ofKind asks for ddl on an object that has a list of names.
+func (a *analyzer) ofKind(typ pg_query.ObjectType, names []*pg_query.Node) error {
+	s := subject{kind: a.objects[typ]}
+	return a.changesQualified(&s, names)
+}

@@ -1,0 +1,131 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// Maintenance needs maintain: a privilege from PostgreSQL 17 on, ownership before. The
+// code it runs (index expressions, views' queries) runs as the relation's owner in a
+// restricted operation, and is none of the session's.
+
+// maintained opens a relation that is maintained, and asks for maintain on it and on
+// its partitions.
+func (a *analyzer) maintained(rv *pg_query.RangeVar) (*catalog.Relation, error) {
+	if rv == nil {
+		return nil, deny(access.Construct, "a relation")
+	}
+	rel, err := a.openRelation(rv, access.Select, rv.Location)
+	if err != nil {
+		return nil, err
+	}
+	if isSystem(rel) {
+		return nil, deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+	}
+	a.current.whole(access.Maintain, namedObject(rv), rel)
+	children, err := a.descendants(rel)
+	if err != nil {
+		return nil, err
+	}
+	for _, child := range children {
+		a.current.whole(access.Maintain, relationObject(child), child)
+	}
+	return rel, nil
+}
+
+func vacuumStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	v := node.GetVacuumStmt()
+	found := access.Statement{Kind: "vacuum"}
+	if !v.IsVacuumcmd {
+		found.Kind = "analyze"
+	}
+	for _, option := range v.Options {
+		switch option.GetDefElem().GetDefname() {
+		case "analyze", "full", "freeze", "verbose", "disable_page_skipping", "skip_locked", "index_cleanup",
+			"process_main", "process_toast", "truncate", "parallel", "skip_database_stats", "buffer_usage_limit":
+		default:
+			return found, deny(access.Construct, "an option of VACUUM")
+		}
+	}
+	if len(v.Rels) == 0 {
+		a.ask(access.Admin, a.database())
+	}
+	for _, rel := range v.Rels {
+		if rel.GetVacuumRelation().GetOid() != 0 {
+			return found, deny(access.Construct, "a relation by number")
+		}
+		if _, err := a.maintained(rel.GetVacuumRelation().GetRelation()); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// cluster judges CLUSTER; the index is one of the table's.
+func (a *analyzer) cluster(c *pg_query.ClusterStmt) error {
+	if c.Relation == nil {
+		a.ask(access.Admin, a.database())
+		return nil
+	}
+	_, err := a.maintained(c.Relation)
+	return err
+}
+
+func (a *analyzer) refresh(r *pg_query.RefreshMatViewStmt) error {
+	rel, err := a.maintained(r.Relation)
+	if err == nil && rel.Kind != catalog.KindMaterializedView {
+		err = deny(access.RelationKind, "a refresh of what is no materialized view")
+	}
+	return err
+}
+
+// reindexKind is a row of the table of REINDEX.
+type reindexKind struct {
+	kind  pg_query.ReindexObjectType
+	words string
+	judge func(*analyzer, *pg_query.ReindexStmt) error
+	takes string
+}
+
+func reindexKinds() []reindexKind {
+	admin := func(a *analyzer, _ *pg_query.ReindexStmt) error {
+		a.ask(access.Admin, a.database())
+		return nil
+	}
+	return []reindexKind{
+		{pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX, "INDEX", func(a *analyzer, r *pg_query.ReindexStmt) error {
+			// Which table an index is of is not in the snapshot; they share a schema.
+			_, err := a.altered(r.Relation, false)
+			return err
+		}, "`ddl` on the index's schema"},
+		{pg_query.ReindexObjectType_REINDEX_OBJECT_TABLE, "TABLE", func(a *analyzer, r *pg_query.ReindexStmt) error {
+			_, err := a.maintained(r.Relation)
+			return err
+		}, "`maintain` on the table and its partitions"},
+		{pg_query.ReindexObjectType_REINDEX_OBJECT_SCHEMA, "SCHEMA", func(a *analyzer, r *pg_query.ReindexStmt) error {
+			return a.ddlIn(r.Name)
+		}, "`ddl` on the schema"},
+		{pg_query.ReindexObjectType_REINDEX_OBJECT_SYSTEM, "SYSTEM", admin, "`admin` on the database"},
+		{pg_query.ReindexObjectType_REINDEX_OBJECT_DATABASE, "DATABASE", admin, "`admin` on the database"},
+	}
+}
+
+func (a *analyzer) reindex(r *pg_query.ReindexStmt) error {
+	for _, option := range r.Params {
+		switch option.GetDefElem().GetDefname() {
+		case "verbose", "concurrently":
+		case "tablespace":
+			a.ask(access.Admin, a.database())
+		default:
+			return deny(access.Construct, "an option of REINDEX")
+		}
+	}
+	for _, k := range reindexKinds() {
+		if k.kind == r.Kind {
+			return k.judge(a, r)
+		}
+	}
+	return deny(access.StatementKind, "reindex")
+}

@@ -1,0 +1,71 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+func createSeqStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	c := node.GetCreateSeqStmt()
+	found := access.Statement{Kind: "create sequence"}
+	object, err := a.newRelation(c.Sequence)
+	if err != nil {
+		return found, err
+	}
+	found.Effects = []access.Effect{made(object)}
+	return found, a.sequenceOptions(object.Schema, c.Options)
+}
+
+// alterSeq judges ALTER SEQUENCE.
+func (a *analyzer) alterSeq(s *pg_query.AlterSeqStmt) error {
+	if _, err := a.altered(s.Sequence, s.MissingOk); err != nil {
+		return err
+	}
+	return a.sequenceOptions("", s.Options)
+}
+
+// sequenceOptions judges the options of a sequence: numbers, an integer type, and the
+// table that is to own it.
+func (a *analyzer) sequenceOptions(schema string, options []*pg_query.Node) error {
+	for _, node := range options {
+		option := node.GetDefElem()
+		switch option.GetDefname() {
+		case "as":
+			if _, err := a.typeName(option.Arg.GetTypeName()); err != nil {
+				return err
+			}
+		case "increment", "start", "restart", "minvalue", "maxvalue", "cache", "cycle", "logged":
+		case "sequence_name":
+			if _, err := a.newNamed(option.Arg.GetList().GetItems()); err != nil {
+				return err
+			}
+		case "owned_by":
+			if err := a.ownedBy(schema, option.Arg.GetList().GetItems()); err != nil {
+				return err
+			}
+		default:
+			return deny(access.Construct, "an option of a sequence")
+		}
+	}
+	return nil
+}
+
+// ownedBy judges OWNED BY table.column, or NONE.
+func (a *analyzer) ownedBy(schema string, names []*pg_query.Node) error {
+	if len(names) < 2 {
+		if list, _ := stringNodes(names); len(list) == 1 && list[0] == "none" {
+			return nil
+		}
+		return deny(access.Construct, "OWNED BY")
+	}
+	rv, err := listed(names[:len(names)-1])
+	if err != nil {
+		return err
+	}
+	if schema == schemaTemp {
+		return deny(access.Construct, "OWNED BY of a temporary sequence")
+	}
+	_, err = a.altered(rv, false)
+	return err
+}

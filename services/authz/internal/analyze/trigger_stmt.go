@@ -1,0 +1,105 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/builtin"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// createTrigger judges CREATE TRIGGER (CreateTriggerFiringOn of trigger.c): trigger on the
+// table and on each partition, execute on the function. What the function does is
+// judged with the statement that fires it.
+func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
+	rel, err := a.triggers(t.Relation)
+	if err != nil {
+		return err
+	}
+	if t.Constrrel != nil {
+		if _, err := a.triggers(t.Constrrel); err != nil {
+			return err
+		}
+	}
+	if err := a.functionsNamed(t.Funcname, 0); err != nil {
+		return err
+	}
+	return a.optional(a.oldAndNew(rel), t.WhenClause)
+}
+
+// triggers opens a relation that gets a trigger.
+func (a *analyzer) triggers(rv *pg_query.RangeVar) (*catalog.Relation, error) {
+	if rv == nil {
+		return nil, deny(access.Construct, "a trigger of nothing")
+	}
+	rel, err := a.openRelation(rv, access.Select, rv.Location)
+	if err != nil {
+		return nil, err
+	}
+	if isSystem(rel) {
+		return nil, deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+	}
+	a.current.whole(access.Trigger, namedObject(rv), rel)
+	children, err := a.descendants(rel)
+	if err != nil || rel.Kind != catalog.KindPartitionedTable {
+		return rel, err
+	}
+	for _, child := range children {
+		a.current.whole(access.Trigger, relationObject(child), child)
+	}
+	return rel, nil
+}
+
+// oldAndNew is the level at which the condition of a trigger or rule is bound: the row
+// before and after, which are nobody's to read.
+func (a *analyzer) oldAndNew(rel *catalog.Relation) *scope {
+	s := &scope{}
+	for _, name := range []string{"old", "new"} {
+		entry := &rangeEntry{name: name}
+		it := &item{name: name, entry: entry, sides: []*rangeEntry{entry}, nameVisible: true, lateralOK: true}
+		for _, c := range rel.Columns {
+			it.columns = append(it.columns, column{name: c.Name, typ: c.Type})
+		}
+		s.namespace, s.ranges = append(s.namespace, it), append(s.ranges, entry)
+	}
+	return s
+}
+
+// functionsNamed asks for execute on every function that a name can mean, where a
+// definition names one without its arguments. With arguments below zero any number of
+// them will do. What the server brought along must be harmless, or be of no use but as
+// part of such a definition.
+func (a *analyzer) functionsNamed(nodes []*pg_query.Node, arguments int) error {
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	candidates := a.snap.FunctionsNamed(name)
+	if err := a.spend(len(candidates)); err != nil {
+		return err
+	}
+	found := false
+	for _, f := range candidates {
+		if arguments >= 0 && len(f.Arguments) != arguments || schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
+			continue
+		}
+		found = true
+		switch builtin.Lookup(a.snap, f).Class {
+		case builtin.Harmless, builtin.Internal:
+			if f.OID < catalog.FirstNormalOID {
+				continue
+			}
+		case builtin.Unreviewed:
+			if f.OID < catalog.FirstNormalOID {
+				return deny(access.FunctionDenied, "function "+name)
+			}
+		default:
+			return deny(access.FunctionDenied, "function "+name)
+		}
+		a.ask(access.Execute, a.routineObject(f))
+	}
+	if !found {
+		return deny(access.UnknownObject, "function "+name)
+	}
+	return nil
+}
