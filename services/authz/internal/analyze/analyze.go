@@ -38,6 +38,12 @@ type Context struct {
 	ServerVersionNum int
 	// Settings are further settings by name, as the server last reported them.
 	Settings map[string]string
+	// PreparedStatements and Cursors are the texts behind what SQL can name, as the
+	// effects that made them had them. The maps belong to the caller and are only read.
+	PreparedStatements, Cursors map[string]string
+	// AfterCommit and AfterRollback are what the end of the present transaction will
+	// make of the context; nil for no change.
+	AfterCommit, AfterRollback *Context
 }
 
 // Analyze binds a unit's statements against a snapshot. It does the same work
@@ -95,6 +101,14 @@ type analyzer struct {
 	reader     string
 	unfinished bool
 
+	// transaction is how the present transaction can end, and unsettled the statement
+	// after which names mean nothing certain any more. alone says that the unit is one
+	// statement, ownText its text.
+	transaction transaction
+	unsettled   string
+	alone       bool
+	ownText     string
+
 	// work is what is left of Limits.Work.
 	work int
 	// catalogText marks the judgement of a text of the catalog: no subqueries.
@@ -138,6 +152,8 @@ func (a *analyzer) run() error {
 	if a.in.Parse && len(tree.Stmts) > 1 {
 		return fail(access.Syntax, stateSyntax, "cannot insert multiple commands into a prepared statement", 0)
 	}
+	a.alone = len(tree.Stmts) == 1
+	a.begin()
 	for _, raw := range tree.Stmts {
 		if err := a.statement(raw); err != nil {
 			return err
@@ -188,6 +204,15 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 			a.current.schema(t.Schema)
 		}
 	}
+	own, ok := a.own(raw)
+	if !ok {
+		return deny(access.Construct, "a statement without a place in the text")
+	}
+	a.ownText = own
+	if f := raw.Stmt.GetCreateFunctionStmt(); f != nil && f.ReturnType != nil {
+		// RETURNS SETOF names nothing more than RETURNS does.
+		f.ReturnType.Setof = false
+	}
 	err := a.checkShape(raw.ProtoReflect())
 	var found access.Statement
 	if err == nil {
@@ -197,19 +222,25 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 		a.failing(raw)
 		return err
 	}
-	own, ok := a.own(raw)
-	if !ok {
-		return deny(access.Construct, "a statement without a place in the text")
-	}
-	found.TextSHA256 = sha256.Sum256([]byte(own))
-	found.Normalised, _ = Normalise([]byte(own))
-	found.Accesses = a.current.accesses()
-	if a.current.opaque {
+	if a.current.opaque && !slices.Contains(found.Effects, access.Effect{Kind: access.EffectOpaque}) {
 		found.Effects = append(found.Effects, access.Effect{Kind: access.EffectOpaque})
 	}
+	found.TextSHA256 = sha256.Sum256([]byte(own))
+	found.Normalised = recorded(raw.Stmt, own)
+	found.Accesses = a.current.accesses()
 	a.statements = append(a.statements, found)
 	a.current = nil
-	return nil
+	return a.simulate(found)
+}
+
+// recorded is a statement's text as audit may keep it. Of a text that may hold a token
+// nothing is kept.
+func recorded(node *pg_query.Node, own string) string {
+	if namesOwnSetting(node) {
+		return "SET " + settingToken
+	}
+	text, _ := Normalise([]byte(own))
+	return text
 }
 
 // own is a statement's part of the text; false when it has none.
@@ -228,12 +259,8 @@ func (a *analyzer) own(raw *pg_query.RawStmt) (string, bool) {
 // understood: audit shows what was tried. Its accesses stay with current as well,
 // which Requires is made of.
 func (a *analyzer) failing(raw *pg_query.RawStmt) {
-	own, ok := a.own(raw)
-	if !ok {
-		return
-	}
-	found := access.Statement{Kind: nodeWords(raw.Stmt), TextSHA256: sha256.Sum256([]byte(own)), Accesses: a.current.accesses()}
-	found.Normalised, _ = Normalise([]byte(own))
+	found := access.Statement{Kind: nodeWords(raw.Stmt), TextSHA256: sha256.Sum256([]byte(a.ownText)), Accesses: a.current.accesses()}
+	found.Normalised = recorded(raw.Stmt, a.ownText)
 	a.partial = &found
 }
 

@@ -26,6 +26,9 @@ type testCase struct {
 	Types []catalog.OID `yaml:"types,omitempty"`
 	// Server is server_version_num; the default is 150018.
 	Server int `yaml:"server,omitempty"`
+	// Prepared and Cursors are the texts behind names.
+	Prepared map[string]string `yaml:"prepared,omitempty"`
+	Cursors  map[string]string `yaml:"cursors,omitempty"`
 
 	// Since is the first major version that reads the text so.
 	Since int `yaml:"since,omitempty"`
@@ -56,12 +59,14 @@ func (c *testCase) input() Input {
 	if c.Server != 0 {
 		context.ServerVersionNum = c.Server
 	}
+	context.PreparedStatements, context.Cursors = c.Prepared, c.Cursors
 	return Input{Text: []byte(c.SQL), Parse: c.Parse, ParameterTypes: c.Types, Context: context}
 }
 
 // observed is the case with the expectations replaced by what analysis says.
 func (c *testCase) observed(got access.Analysis) testCase {
 	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server, Since: c.Since, Surplus: c.Surplus,
+		Prepared: c.Prepared, Cursors: c.Cursors,
 		Outcome: outcomeName(got.Outcome), State: got.Error.SQLState, Message: got.Error.Message, Position: got.Error.Position}
 	for _, a := range got.Requires {
 		o.Requires = append(o.Requires, accessText(a))
@@ -76,10 +81,22 @@ func (c *testCase) observed(got access.Analysis) testCase {
 			o.Accesses = append(o.Accesses, accessText(a))
 		}
 		for _, e := range s.Effects {
-			o.Effects = append(o.Effects, strings.TrimSpace(fmt.Sprintf("%s %s", e.Kind, e.Name))+map[bool]string{true: " chain"}[e.Chain])
+			o.Effects = append(o.Effects, effectText(e))
 		}
 	}
 	return o
+}
+
+// effectText is an effect on one line.
+func effectText(e access.Effect) string {
+	text := strings.TrimSpace(string(e.Kind) + " " + e.Name)
+	if e.Value != "" {
+		text += " = " + e.Value
+	}
+	if e.Chain {
+		text += " chain"
+	}
+	return text
 }
 
 func outcomeName(o access.Outcome) string {
@@ -106,6 +123,9 @@ func accessText(a access.Access) string {
 		text += object + "(" + strings.Join(a.Columns, ", ") + ")"
 	default:
 		text += object
+	}
+	for _, action := range a.Or {
+		text += " or " + string(action)
 	}
 	if a.Within {
 		text += " within"
@@ -138,7 +158,7 @@ func readCases(t testing.TB, file string) []testCase {
 // errors.
 func TestCases(t *testing.T) {
 	snap := fixture().index()
-	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
+	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml", "session.yaml", "tables.yaml", "code.yaml", "objects.yaml", "admin.yaml"} {
 		for i, want := range readCases(t, file) {
 			t.Run(fmt.Sprintf("%s/%d", file, i), func(t *testing.T) {
 				got := want.observed(Analyze(want.input(), snap))

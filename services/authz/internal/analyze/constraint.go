@@ -18,7 +18,9 @@ type constraintKind struct {
 
 func constraintKinds() []constraintKind {
 	nothing := func(*analyzer, *definition, *pg_query.Constraint) error { return nil }
-	expression := func(a *analyzer, d *definition, c *pg_query.Constraint) error { return a.optional(d.scope(), c.RawExpr) }
+	expression := func(a *analyzer, d *definition, c *pg_query.Constraint) error {
+		return a.optional(d.scope(), c.RawExpr)
+	}
 	// A default sees no columns.
 	constant := func(a *analyzer, _ *definition, c *pg_query.Constraint) error { return a.optional(&scope{}, c.RawExpr) }
 	const binds = "what the expression reads and runs"

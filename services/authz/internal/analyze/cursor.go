@@ -37,7 +37,7 @@ func fetchStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 func (a *analyzer) cursor(name string) error {
 	text, ok := a.in.Context.Cursors[name]
 	if !ok {
-		return fail(access.Undefined, "34000", fmt.Sprintf("cursor \"%s\" does not exist", name), 0)
+		return hide("34000", fmt.Sprintf("cursor \"%s\" does not exist", name), 0)
 	}
 	b, err := a.behind(text)
 	if err != nil {

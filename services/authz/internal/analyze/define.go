@@ -76,6 +76,10 @@ func (a *analyzer) definitions(kind pg_query.ObjectType, list []*pg_query.Node) 
 // definedFunction judges a function that a definition names; the grammar takes its name
 // for that of a type.
 func (a *analyzer) definedFunction(arg *pg_query.Node) error {
+	if arg == nil {
+		// NONE.
+		return nil
+	}
 	names := arg.GetTypeName().GetNames()
 	if list := arg.GetList().GetItems(); list != nil {
 		names = list

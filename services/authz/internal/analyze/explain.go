@@ -12,7 +12,7 @@ import (
 func explainStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	e := node.GetExplainStmt()
 	found := access.Statement{Kind: "explain"}
-	o, err := explainOptions(e.Options)
+	o, err := a.explainOptions(e.Options)
 	if err != nil {
 		return found, err
 	}
@@ -32,10 +32,11 @@ func explainStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 // explaining is what EXPLAIN was told that matters here.
 type explaining struct{ analyze, verbose, generic bool }
 
-func explainOptions(options []*pg_query.Node) (explaining, error) {
+// explainOptions reads the options. Those that the server does not have yet are denied.
+func (a *analyzer) explainOptions(options []*pg_query.Node) (explaining, error) {
 	var o explaining
 	for _, node := range options {
-		option := node.GetDefElem()
+		option, since := node.GetDefElem(), 0
 		// A switch counts as thrown whatever it is set to.
 		switch option.GetDefname() {
 		case "verbose":
@@ -44,8 +45,14 @@ func explainOptions(options []*pg_query.Node) (explaining, error) {
 			o.analyze = true
 		case "generic_plan":
 			o.generic = true
-		case "costs", "buffers", "timing", "summary", "format", "wal", "memory", "serialize":
+			since = 160000
+		case "memory", "serialize":
+			since = 170000
+		case "costs", "buffers", "timing", "summary", "format", "wal":
 		default:
+			return o, deny(access.Construct, "an option of EXPLAIN")
+		}
+		if a.version < since {
 			return o, deny(access.Construct, "an option of EXPLAIN")
 		}
 	}

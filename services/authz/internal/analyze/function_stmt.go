@@ -30,7 +30,7 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 		return err
 	}
 	a.guard(access.Object{Kind: access.Function, Schema: object.Schema, Name: object.Name})
-	in, known, err := a.signature(f)
+	sig, err := a.signature(f)
 	if err != nil {
 		return err
 	}
@@ -52,19 +52,19 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 		a.trusted(object.Schema, code+" with its owner's rights under any path")
 		return nil
 	}
-	if !known {
+	if sig.polymorphic {
 		a.trusted(object.Schema, code+" of any type")
 		return nil
 	}
-	in.function = object.Name
-	in.path = a.path
+	in := inside{path: a.path, types: sig.types}
 	if clauses.fixed {
 		in.path, in.session = clauses.path, clauses.path
 	}
+	outer := sig.scope(object.Name)
 	if f.SqlBody != nil {
-		return a.atomicBody(f.SqlBody, in)
+		return a.atomicBody(f.SqlBody, in, outer)
 	}
-	return a.bodyText(clauses.body, in)
+	return a.bodyText(clauses.body, in, outer)
 }
 
 // trustedLanguage lists the languages that PostgreSQL itself calls trusted, whose code
@@ -77,35 +77,54 @@ func trustedLanguage(language string) bool {
 	return false
 }
 
-// signature judges the types of a function's parameters and result, and its defaults. It
-// reports false for polymorphic parameters, whose bodies mean something else with each
-// type.
-func (a *analyzer) signature(f *pg_query.CreateFunctionStmt) (inside, bool, error) {
-	in, known := inside{}, true
+// parameterList is the input parameters of a function that is being made.
+type parameterList struct {
+	types []catalog.OID
+	names []string
+	// polymorphic says that a type is a pseudo-type: the body means something else with
+	// each.
+	polymorphic bool
+}
+
+// scope is the level outside a body's statements, at which the names of parameters
+// stand.
+func (p parameterList) scope(function string) *scope {
+	it := &item{name: function, nameVisible: true, columnsVisible: true, lateralOK: true, entry: &rangeEntry{name: function}}
+	for i, name := range p.names {
+		if name != "" {
+			it.columns = append(it.columns, column{name: name, typ: p.types[i]})
+		}
+	}
+	return &scope{namespace: []*item{it}}
+}
+
+// signature judges the types of a function's parameters and result, and its defaults.
+func (a *analyzer) signature(f *pg_query.CreateFunctionStmt) (parameterList, error) {
+	var list parameterList
 	for _, node := range f.Parameters {
 		p := node.GetFunctionParameter()
 		if p == nil {
-			return in, false, deny(access.Construct, "a parameter")
+			return list, deny(access.Construct, "a parameter")
 		}
 		oid, pseudo, err := a.signatureType(p.ArgType)
 		if err != nil {
-			return in, false, err
+			return list, err
 		}
-		known = known && !pseudo
+		list.polymorphic = list.polymorphic || pseudo
 		if err := a.optional(&scope{}, p.Defexpr); err != nil {
-			return in, false, err
+			return list, err
 		}
 		switch p.Mode {
 		case pg_query.FunctionParameterMode_FUNC_PARAM_OUT, pg_query.FunctionParameterMode_FUNC_PARAM_TABLE:
 		default:
-			in.types, in.names = append(in.types, oid), append(in.names, p.Name)
+			list.types, list.names = append(list.types, oid), append(list.names, p.Name)
 		}
 	}
 	if f.ReturnType == nil {
-		return in, known, nil
+		return list, nil
 	}
 	_, _, err := a.signatureType(f.ReturnType)
-	return in, known, err
+	return list, err
 }
 
 // signatureType is columnType that takes pg_catalog's pseudo-types as well.
@@ -188,10 +207,10 @@ func (a *analyzer) functionSetting(v *pg_query.VariableSetStmt, clauses *functio
 }
 
 // bodyText judges the body of an SQL function that is written as a string.
-func (a *analyzer) bodyText(body string, in inside) error {
+func (a *analyzer) bodyText(body string, in inside, outer *scope) error {
 	found, err := a.catalogued(body, in, func(inner *analyzer, tree *pg_query.ParseResult) error {
 		for _, raw := range tree.Stmts {
-			if err := inner.bodyStatement(raw.Stmt); err != nil {
+			if err := inner.bodyStatement(outer, raw.Stmt); err != nil {
 				return err
 			}
 		}
@@ -202,19 +221,18 @@ func (a *analyzer) bodyText(body string, in inside) error {
 
 // atomicBody judges a body that is parsed with the statement: RETURN, or BEGIN ATOMIC,
 // which is a list of lists.
-func (a *analyzer) atomicBody(body *pg_query.Node, in inside) error {
+func (a *analyzer) atomicBody(body *pg_query.Node, in inside, outer *scope) error {
 	inner := *a
 	inner.in = Input{Parse: true, ParameterTypes: in.types, Context: a.in.Context}
-	inner.parameters = parameters{names: in.names, function: in.function}
 	inner.path, inner.current = in.path, &recorder{}
 	var err error
-	if r := body.GetReturnStmt(); r != nil {
-		err = inner.optional(&scope{}, r.Returnval)
+	if body.GetReturnStmt() != nil {
+		err = inner.bodyStatement(outer, body)
 	}
 	for _, list := range body.GetList().GetItems() {
 		for _, node := range list.GetList().GetItems() {
 			if err == nil {
-				err = inner.bodyStatement(node)
+				err = inner.bodyStatement(outer, node)
 			}
 		}
 	}
@@ -223,14 +241,14 @@ func (a *analyzer) atomicBody(body *pg_query.Node, in inside) error {
 }
 
 // bodyStatement judges a statement of an SQL function: one that reads or writes rows.
-func (a *analyzer) bodyStatement(node *pg_query.Node) error {
+func (a *analyzer) bodyStatement(outer *scope, node *pg_query.Node) error {
 	if r := node.GetReturnStmt(); r != nil {
-		return a.optional(&scope{}, r.Returnval)
+		return a.optional(&scope{parent: outer}, r.Returnval)
 	}
 	if err := preparable(node); err != nil {
 		return deny(access.OpaqueCode, "a "+nodeWords(node)+" in a function")
 	}
-	_, _, err := a.subquery(nil, node, nil)
+	_, _, err := a.subquery(outer, node, nil)
 	return err
 }
 

@@ -1,5 +1,7 @@
 package analyze
 
+//go:generate go test . -count=1 -run TestStatementsReference -update
+
 import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -78,6 +80,14 @@ func changing[T any](command string, effect access.EffectKind, get func(*pg_quer
 	}
 }
 
+// selectKind is SELECT, which may store its rows.
+func selectKind(a *analyzer, node *pg_query.Node) (access.Statement, error) {
+	if hasInto(node.GetSelectStmt()) {
+		return selectInto(a, node)
+	}
+	return a.query("select", node)
+}
+
 // rowKinds are the statements that read and write rows.
 func rowKinds() []kind {
 	query := func(command string) judgement {
@@ -85,12 +95,12 @@ func rowKinds() []kind {
 	}
 	const columns = "the action on the columns it names, as PostgreSQL checks them"
 	return []kind{
-		{node: "SelectStmt", command: "SELECT, VALUES, TABLE, SELECT INTO", judge: query("select"),
+		{node: "SelectStmt", command: "SELECT, VALUES, TABLE, SELECT INTO", judge: selectKind,
 			accesses: columns + "; INTO as CREATE TABLE AS", effects: "`set` for set_config in a lone SELECT"},
 		{node: "InsertStmt", command: "INSERT", judge: query("insert"), accesses: columns},
 		{node: "UpdateStmt", command: "UPDATE", judge: query("update"), accesses: columns},
 		{node: "DeleteStmt", command: "DELETE", judge: query("delete"), accesses: columns},
-		{node: "MergeStmt", command: "MERGE", judge: query("merge"), accesses: columns},
+		{node: "MergeStmt", command: "MERGE", accesses: "denied: its branches are not judged"},
 		{node: "TruncateStmt", command: "TRUNCATE", judge: named("truncate", (*pg_query.Node).GetTruncateStmt, (*analyzer).truncateStmt),
 			accesses: "`truncate` on each table, and on those that CASCADE reaches"},
 		{node: "CopyStmt", command: "COPY", judge: named("copy", (*pg_query.Node).GetCopyStmt, (*analyzer).copyStmt),

@@ -57,7 +57,6 @@ func adminKinds() []kind {
 		{"CreateSubscriptionStmt", "CREATE SUBSCRIPTION", "create subscription"},
 		{"AlterSubscriptionStmt", "ALTER SUBSCRIPTION", "alter subscription"},
 		{"DropSubscriptionStmt", "DROP SUBSCRIPTION", "drop subscription"},
-		{"LoadStmt", "LOAD", "load"},
 		{"CheckPointStmt", "CHECKPOINT", "checkpoint"},
 		{"AlterDatabaseRefreshCollStmt", "ALTER DATABASE REFRESH COLLATION VERSION", "alter database"},
 	} {
@@ -84,6 +83,9 @@ func otherAdminKinds() []kind {
 					a.ask(access.Admin, a.database())
 					return a.ddlIn(i.LocalSchema)
 				})},
+		{node: "LoadStmt", command: "LOAD", effects: "`opaque`", accesses: "`admin` on the database",
+			judge: changing("load", access.EffectOpaque, (*pg_query.Node).GetLoadStmt,
+				func(a *analyzer, _ *pg_query.LoadStmt) error { return a.onDatabase() })},
 		{node: "CreatedbStmt", command: "CREATE DATABASE", accesses: other,
 			judge: named("create database", (*pg_query.Node).GetCreatedbStmt, func(a *analyzer, c *pg_query.CreatedbStmt) error { return a.otherDatabase(c.Dbname) })},
 		{node: "AlterDatabaseStmt", command: "ALTER DATABASE", accesses: other,
@@ -117,6 +119,7 @@ func otherKinds() []kind {
 	return []kind{
 		{node: "RawStmt", command: "(a statement in a list)", accesses: inner},
 		{node: "SetOperationStmt", command: "(a set operation after analysis)", accesses: inner},
+		{node: "ReplicaIdentityStmt", command: "(ALTER TABLE … REPLICA IDENTITY)", accesses: inner},
 		{node: "ReturnStmt", command: "RETURN", accesses: "denied outside the body of an SQL function"},
 		{node: "PLAssignStmt", command: "(an assignment of PL/pgSQL)", accesses: inner},
 	}

@@ -118,7 +118,7 @@ func (a *analyzer) changesRoutine(s *subject, names []*pg_query.Node) error {
 	for _, f := range a.snap.FunctionsNamed(name) {
 		for _, home := range s.schemas {
 			if f.Schema == home && s.kind.kind != pg_query.ObjectType_OBJECT_OPERATOR {
-				object := a.routineObject(f)
+				object := a.functionObject(f)
 				key := entryKey{action: access.DDL, kind: object.Kind, schema: object.Schema, name: object.Name,
 					arguments: strings.Join(object.Arguments, "\x00"), within: true}
 				a.current.find(key, object, object, nil)
@@ -211,16 +211,4 @@ func (a *analyzer) ddlInAll(schemas []string) error {
 func (a *analyzer) namedDDL(names []*pg_query.Node) error {
 	s := subject{kind: a.objects[pg_query.ObjectType_OBJECT_STATISTIC_EXT]}
 	return a.changesQualified(&s, names)
-}
-
-// routineObject is the object that grants on a function name.
-func (a *analyzer) routineObject(f *catalog.Function) access.Object {
-	object := access.Object{Kind: access.Function, Schema: f.Schema, Name: f.Name}
-	if f.Kind == 'p' {
-		object.Kind = access.Procedure
-	}
-	for _, oid := range f.Arguments {
-		object.Arguments = append(object.Arguments, a.typeText(oid))
-	}
-	return object
 }

@@ -230,6 +230,22 @@ func (o *oracle) checkError(t *testing.T, path, sql string, want access.Error) {
 	}
 }
 
+// grantable reports whether each access of a unit is one that GRANT can give exactly.
+func grantable(statements []access.Statement) bool {
+	for _, s := range statements {
+		for _, a := range s.Accesses {
+			switch a.Action {
+			case access.DDL, access.Admin, access.Temporary, access.Maintain, access.Set, access.Listen, access.Notify:
+				return false
+			}
+			if len(a.Or) > 0 || len(a.Trust) > 0 || s.Kind == "copy" && a.Action == access.Insert {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // TestOracleCases runs the case files on a real server.
 func TestOracleCases(t *testing.T) {
 	o := newOracle(t)
@@ -243,7 +259,7 @@ func TestOracleCases(t *testing.T) {
 			got := Analyze(in, o.snap)
 			switch got.Outcome {
 			case access.Judge:
-				if len(got.Statements) > 0 {
+				if len(got.Statements) > 0 && grantable(got.Statements) {
 					o.checkRights(t, in.Context.SearchPath, c.SQL, got.Statements, func(int, int) bool { return true })
 				}
 			case access.Hidden, access.Failed:

@@ -74,7 +74,7 @@ func executeStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) error {
 	text, ok := a.in.Context.PreparedStatements[e.Name]
 	if !ok {
-		return fail(access.Undefined, "26000", fmt.Sprintf("prepared statement \"%s\" does not exist", e.Name), 0)
+		return hide("26000", fmt.Sprintf("prepared statement \"%s\" does not exist", e.Name), 0)
 	}
 	types, err := a.bindBehind(text, e.Name)
 	if err != nil {

@@ -3,6 +3,8 @@ package analyze
 import (
 	"regexp"
 	"sync"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
 )
 
 // reference is what analysis knows of PostgreSQL by itself. It is never written
@@ -10,6 +12,9 @@ import (
 type reference struct {
 	types         typeTable
 	shape         shape
+	kinds         map[string]kind
+	objects       map[pg_query.ObjectType]objectKind
+	alterations   map[pg_query.AlterTableType]alterKind
 	functions     map[string]bool
 	records       map[string][]string
 	operatorNames map[string]bool
@@ -23,6 +28,9 @@ var tables = sync.OnceValue(func() reference {
 	return reference{
 		types:         newTypeTable(),
 		shape:         newShape(),
+		kinds:         newKinds(),
+		objects:       newObjectKinds(),
+		alterations:   newAlterKinds(),
 		functions:     set(harmlessFunctions()),
 		records:       recordFunctions(),
 		operatorNames: set(builtinOperators()),

@@ -35,7 +35,7 @@ func (a *analyzer) sequenceOptions(schema string, options []*pg_query.Node) erro
 			if _, err := a.typeName(option.Arg.GetTypeName()); err != nil {
 				return err
 			}
-		case "increment", "start", "restart", "minvalue", "maxvalue", "cache", "cycle", "logged":
+		case "increment", "start", "restart", "generated", "minvalue", "maxvalue", "cache", "cycle", "logged":
 		case "sequence_name":
 			if _, err := a.newNamed(option.Arg.GetList().GetItems()); err != nil {
 				return err

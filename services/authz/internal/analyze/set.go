@@ -65,7 +65,7 @@ func (a *analyzer) setValue(v *pg_query.VariableSetStmt) ([]access.Effect, error
 // settingEffect is what setting a setting does to the session. After a change of role
 // everything else may be another's.
 func settingEffect(name, value string, local bool) []access.Effect {
-	effect := access.Effect{Kind: access.EffectSet, Name: name, Value: value}
+	effect := access.Effect{Kind: access.EffectSet, Name: name, Value: shown(name, value)}
 	switch {
 	case name == "role" || name == "session_authorization":
 		effect = access.Effect{Kind: access.EffectOpaque}
@@ -73,6 +73,20 @@ func settingEffect(name, value string, local bool) []access.Effect {
 		effect.Kind = access.EffectSetLocal
 	}
 	return []access.Effect{effect}
+}
+
+// shown is a value as SHOW prints it, for the settings that analysis depends on.
+func shown(name, value string) string {
+	switch name {
+	case "client_encoding":
+		if encoding := harmlessEncoding(value); encoding != "" {
+			return encoding
+		}
+	case "standard_conforming_strings":
+		// Nothing else can be set.
+		return "on"
+	}
+	return value
 }
 
 // resetSetting judges RESET and SET … TO DEFAULT: the session goes back to what it
@@ -105,6 +119,9 @@ func (a *analyzer) setModes(v *pg_query.VariableSetStmt) ([]access.Effect, error
 			value, ok := flattenSetting(mode.Defname, []*pg_query.Node{mode.Arg})
 			if !ok {
 				return nil, deny(access.Construct, "a transaction mode")
+			}
+			if mode.Defname != "transaction_isolation" {
+				value = map[bool]string{true: "off", false: "on"}[value == "0"]
 			}
 			effects = append(effects, access.Effect{Kind: access.EffectSet, Name: "default_" + mode.Defname, Value: value})
 		}

@@ -17,7 +17,7 @@ func (a *analyzer) setting(name, value string) error {
 		return deny(access.SettingDenied, "setting "+name)
 	case name == "search_path":
 		return a.searchPath(value)
-	case name == "client_encoding" && harmlessEncoding(value), builtin.Allowed(name, value):
+	case name == "client_encoding" && harmlessEncoding(value) != "", builtin.Allowed(name, value):
 		return nil
 	}
 	switch builtin.SettingOf(name) {
@@ -56,10 +56,10 @@ func (a *analyzer) searchPath(value string) error {
 	return nil
 }
 
-// harmlessEncoding reports whether a client encoding leaves texts as they are: UTF8, and
-// SQL_ASCII beside a server in UTF8, which checks them all the same. Names are compared
-// as pg_char_to_encoding does (encnames.c).
-func harmlessEncoding(value string) bool {
+// harmlessEncoding is the name of a client encoding that leaves texts as they are: UTF8,
+// and SQL_ASCII beside a server in UTF8, which checks them all the same; else empty.
+// Names are compared as pg_char_to_encoding does (encnames.c).
+func harmlessEncoding(value string) string {
 	var clean strings.Builder
 	for _, r := range lowerASCII(value) {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -67,10 +67,12 @@ func harmlessEncoding(value string) bool {
 		}
 	}
 	switch clean.String() {
-	case "utf8", "unicode", "sqlascii":
-		return true
+	case "utf8", "unicode":
+		return "UTF8"
+	case "sqlascii":
+		return "SQL_ASCII"
 	}
-	return false
+	return ""
 }
 
 // show judges SHOW. Scopewire's own settings are informational.

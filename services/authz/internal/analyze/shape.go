@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"maps"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -28,7 +29,7 @@ func accountedFields() map[string]string {
 		"TransactionStmt":  "kind options savepoint_name chain gid", // gid: two-phase commit is denied by kind
 		"VariableShowStmt": "name",
 		"ExplainStmt":      "query options",
-		"DefElem":          "defname arg defaction", // arg: values of modes and options, no names
+		"DefElem":          "defnamespace defname arg defaction", // arg: values of modes and options, no names
 		// Clauses.
 		"ResTarget":        "name indirection val",
 		"WithClause":       "ctes recursive",
@@ -38,14 +39,14 @@ func accountedFields() map[string]string {
 		"RangeFunction":    "lateral ordinality is_rowsfrom functions alias coldeflist", // lateral: implied
 		"JoinExpr":         "jointype is_natural larg rarg using_clause join_using_alias quals alias",
 		"Alias":            "aliasname colnames",
-		"ColumnDef":        "colname type_name is_local coll_clause",                                           // is_local: constant
-		"SortBy":           "node sortby_dir sortby_nulls use_op",                                              // dir, nulls: the type's own order
-		"WindowDef":        "name refname partition_clause order_clause frame_options start_offset end_offset", // names of windows; frame kinds
-		"LockingClause":    "locked_rels strength wait_policy",                                                 // strength, wait policy: the right is the same
+		"ColumnDef":        "colname type_name is_local coll_clause compression storage_name raw_default constraints fdwoptions", // is_local: constant
+		"SortBy":           "node sortby_dir sortby_nulls use_op",                                                                // dir, nulls: the type's own order
+		"WindowDef":        "name refname partition_clause order_clause frame_options start_offset end_offset",                   // names of windows; frame kinds
+		"LockingClause":    "locked_rels strength wait_policy",                                                                   // strength, wait policy: the right is the same
 		"OnConflictClause": "action infer target_list where_clause",
 		"InferClause":      "index_elems where_clause conname",
-		"IndexElem":        "name expr collation opclass ordering nulls_ordering", // orderings are rejected by the server
-		"GroupingSet":      "kind content",                                        // kind: no names
+		"IndexElem":        "name expr collation opclass opclassopts ordering nulls_ordering", // options and orderings: no names; the server rejects them in ON CONFLICT
+		"GroupingSet":      "kind content",                                                    // kind: no names
 		// Expressions.
 		"ColumnRef":        "fields",
 		"ParamRef":         "number",
@@ -78,12 +79,19 @@ func accountedFields() map[string]string {
 	}
 }
 
-// shape is accountedFields in the form the check uses.
+// accounted is both lists in one.
+func accounted() map[string]string {
+	all := accountedFields()
+	maps.Copy(all, accountedStatements())
+	return all
+}
+
+// shape is accounted in the form the check uses.
 type shape map[protoreflect.FullName]map[protoreflect.Name]bool
 
 func newShape() shape {
 	table := shape{}
-	for message, fields := range accountedFields() {
+	for message, fields := range accounted() {
 		names := map[protoreflect.Name]bool{"location": true, "arg_location": true}
 		for _, field := range strings.Fields(fields) {
 			names[protoreflect.Name(field)] = true

@@ -96,7 +96,7 @@ func (a *analyzer) functionsNamed(nodes []*pg_query.Node, arguments int) error {
 		default:
 			return deny(access.FunctionDenied, "function "+name)
 		}
-		a.ask(access.Execute, a.routineObject(f))
+		a.ask(access.Execute, a.functionObject(f))
 	}
 	if !found {
 		return deny(access.UnknownObject, "function "+name)
