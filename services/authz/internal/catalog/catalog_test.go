@@ -23,7 +23,7 @@ func sample() *Snapshot {
 				Policies: []Policy{{Name: "p", Command: 'r', Roles: []string{"r"}}},
 				Checks:   []string{"c"}, IndexExpressions: []string{"e"}, StatisticsExpressions: []string{"s"},
 				ForeignOperatorClasses: []OID{1}, PartitionKey: "k", Children: []OID{2}, Parents: []OID{3},
-				ForeignKeys: []ForeignKey{key}, ReferencedBy: []ForeignKey{key}, Definition: "d",
+				ForeignKeys: []ForeignKey{key}, Keys: []Key{{Name: "k", Columns: []int16{1}}}, ReferencedBy: []ForeignKey{key}, Definition: "d",
 			},
 			{OID: 20002, Schema: "pub", Name: "licorders", Kind: KindView},
 		},

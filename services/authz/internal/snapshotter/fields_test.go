@@ -295,7 +295,7 @@ func checkEveryFieldIsRead(t *testing.T, s *catalog.Snapshot) {
 
 // elsewhere are the fields that the other schema of these tests fills.
 var elsewhere = map[string]bool{
-	".Relations.RowSecurity": true, ".Relations.ForceRowSecurity": true, ".Relations.PartitionKey": true, ".Relations.Children": true, ".Relations.Parents": true,
+	".Relations.RowSecurity": true, ".Relations.Keys": true, ".Relations.ForceRowSecurity": true, ".Relations.PartitionKey": true, ".Relations.Children": true, ".Relations.Parents": true,
 	".Relations.SecurityInvoker": true, ".Relations.ForeignKeys": true, ".Relations.ReferencedBy": true,
 	".Relations.IndexExpressions": true, ".Relations.ForeignOperatorClasses": true, ".Relations.Columns.Identity": true,
 	".Schemas.ClosedTo": true,

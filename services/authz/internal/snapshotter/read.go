@@ -189,7 +189,11 @@ func (r *reader) constraints(ctx context.Context) error {
 			rel.ForeignKeys = append(rel.ForeignKeys, fk)
 			target.ReferencedBy = append(target.ReferencedBy, fk)
 			r.detail(to, "referenced by", details)
-		default: // Keys, exclusions and not null constraints run no code of their own.
+		case "p", "u", "x":
+			if relation >= catalog.FirstNormalOID { // Nobody inserts into the server's own.
+				rel.Keys = append(rel.Keys, catalog.Key{Name: name, Columns: fk.FromColumns})
+			}
+		default: // Not null constraints run no code of their own.
 		}
 		return nil
 	})
