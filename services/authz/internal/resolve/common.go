@@ -40,6 +40,39 @@ func (r *Resolver) Common(types []catalog.OID, context string) (catalog.OID, *Er
 	return common, nil
 }
 
+// ArrayConstructor is the type of ARRAY[…] and what its inputs are coerced to: the
+// element type or, where an input is an array itself, the array type
+// (transformArrayExpr). nested says that an input is written as an ARRAY[…], too.
+// Where a cast stands around it, PostgreSQL does not ask for a common type.
+func (r *Resolver) ArrayConstructor(types []catalog.OID, nested bool) (array, input catalog.OID, err *Error) {
+	if len(types) == 0 {
+		return 0, 0, errorf(indeterminateType, "cannot determine type of empty array")
+	}
+	if err := r.known(types...); err != nil {
+		return 0, 0, err
+	}
+	for _, t := range types {
+		nested = nested || r.element(t) != 0 && t != oidvectorOID && t != int2vectorOID
+	}
+	common, a, b := r.selectCommon(types)
+	switch {
+	case common == 0:
+		return 0, 0, errorf(datatypeMismatch, "ARRAY types %s and %s cannot be matched", r.Name(a), r.Name(b))
+	case nested && r.element(common) == 0:
+		return 0, 0, errorf(undefinedObject, "could not find element type for data type %s", r.Name(common))
+	case nested:
+		array = common
+	default:
+		if array = r.ArrayOf(common); array == 0 {
+			return 0, 0, r.noArray(common)
+		}
+	}
+	if _, err := r.Common(types, "ARRAY"); err != nil {
+		return 0, 0, err
+	}
+	return array, common, nil
+}
+
 // selectCommon is select_common_type and select_common_type_from_oids: 0, and the
 // two types to blame, when categories differ.
 func (r *Resolver) selectCommon(types []catalog.OID) (common, a, b catalog.OID) {

@@ -102,6 +102,12 @@ func sameError(got *Error, want *pgconn.PgError) error {
 	}
 }
 
+// rowRefused reports that PostgreSQL has found what was found, and then refused an
+// anonymous row for its columns, which is for the caller to see.
+func rowRefused(e *pgconn.PgError, coercions ...Coercion) bool {
+	return e != nil && e.Code == cannotCoerce && slices.ContainsFunc(coercions, func(c Coercion) bool { return c.Columns })
+}
+
 // sameFunction holds a resolved call against the first column of a query tree.
 func sameFunction(r *Resolver, f Found, n *node) error {
 	args := n.list("args")

@@ -12,6 +12,7 @@ const (
 	undefinedFunction   = "42883"
 	ambiguousFunction   = "42725"
 	undefinedObject     = "42704"
+	indeterminateType   = "42P18"
 	cannotCoerce        = "42846"
 	invalidFunction     = "42P13"
 	featureNotSupported = "0A000"
