@@ -1,10 +1,16 @@
 // Package policy reads the policy file and judges accesses by it.
 //
 // Parse checks the whole file at once and returns an immutable Policy.
-// Principal compiles what a token's scopes grant into Grants, an index that
-// answers one access with a few map look-ups; it depends on the set of scopes
-// alone, so a caller may keep it under that set. Decide applies Grants to what
-// analysis found out about a protocol unit.
+// Policy.Grants compiles what a principal is granted, by its scopes and by what its
+// token carries, into Grants: an index that answers one access with a few map
+// look-ups. It depends on the policy and the principal alone, so a caller may keep
+// it under those two. DecideIn applies Grants to what analysis found out about a
+// protocol unit, and says whether the answer hung on the time or the client;
+// Explain is the same judgement of one access, with the rules behind it.
+//
+// tree.go reads YAML, report.go collects what is wrong with it; file.go makes rules
+// of it, condition.go compiles `when`; detail.go and ceiling.go are for the grants
+// of tokens; trial.go judges.
 //
 // The rules, in the order in which they are applied to an access:
 //
@@ -28,6 +34,9 @@
 // right, as PostgreSQL checks it (expand_inherited_rtentry asks for no right on
 // children): neither a grant nor a deny of the child counts there. Who must not
 // read a child's rows is not to be granted the parent, or a deny names both.
+//
+// A grant whose condition does not hold, or cannot be told, is as if it were not
+// there; a deny is so only when its condition is known not to hold.
 //
 // Wildcards of a grant never cover admin, schemas whose name begins with pg_,
 // information_schema, and the settings role and session_authorization. What is
