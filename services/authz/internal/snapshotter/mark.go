@@ -90,7 +90,7 @@ hidden_schemas AS MATERIALIZED (
 	SELECT oid FROM pg_catalog.pg_namespace WHERE NOT (` + notTemporarySchema("nspname") + `)),
 base AS MATERIALIZED (SELECT pg_catalog.age($1::pg_catalog.text::pg_catalog.xid) AS age)
 SELECT 'pg_roles' AS name, pg_catalog.count(*), COALESCE(pg_catalog.sum(
-	pg_catalog.hash_record_extended(ROW(oid, rolname, rolcanlogin, rolsuper, rolinherit), 0)), 0)::pg_catalog.text
+	pg_catalog.hash_record_extended(ROW(oid, rolname, rolcanlogin, rolsuper, rolinherit, rolbypassrls), 0)), 0)::pg_catalog.text
 FROM pg_catalog.pg_roles
 UNION ALL SELECT 'pg_settings', 1, reset_val FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'
 `)
