@@ -12,8 +12,8 @@
 //
 // data/functions.tsv is what servers have: pg_proc of every version, with the
 // functions of the extensions. A test writes it from running servers and fails when
-// one has something else. The folder review is what people have decided about it, a
-// reason over each group of names; review.go says how the files are read.
+// one has something else. The folder review is what was decided about it, a reason
+// over each group of names; review.go says how the files are read.
 // docs/reference/builtins.md is written from both.
 //
 // # A new version

@@ -47,3 +47,10 @@ CREATE FUNCTION missing_table() RETURNS int LANGUAGE plpgsql AS 'BEGIN END';
 CREATE AGGREGATE total_plus (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
 CREATE FUNCTION steps(int, int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1 + $2; END';
 CREATE AGGREGATE stepwise (int) (SFUNC = steps, STYPE = int, INITCOND = '0');
+
+-- Aggregates and functions over the server's own code.
+CREATE AGGREGATE public.rewritten(text) (SFUNC = ts_rewrite, STYPE = tsquery, INITCOND = 'a');
+CREATE AGGREGATE public.read_from(text) (SFUNC = textcat, STYPE = text, INITCOND = '', FINALFUNC = pg_read_file);
+CREATE AGGREGATE public.joined(text) (SFUNC = textcat, STYPE = text, INITCOND = '');
+CREATE FUNCTION public.linked(text) RETURNS text LANGUAGE internal AS 'upper';
+CREATE FUNCTION public.linked_file(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all';
