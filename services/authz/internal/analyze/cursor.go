@@ -8,10 +8,14 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 )
 
+// cursorHold is CURSOR_OPT_HOLD (parsenodes.h).
+const cursorHold = 0x0020
+
 // declareStmt judges DECLARE by its query.
 func declareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	d := node.GetDeclareCursorStmt()
-	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(a.in.ParameterTypes)}
+	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(a.in.ParameterTypes),
+		Hold: d.Options&cursorHold != 0}
 	return access.Statement{Kind: "declare", Effects: []access.Effect{effect}}, a.declare(d)
 }
 

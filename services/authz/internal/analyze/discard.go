@@ -17,7 +17,9 @@ type discardKind struct {
 // state are no part of it.
 func discardKinds() []discardKind {
 	return []discardKind{
-		{pg_query.DiscardMode_DISCARD_ALL, "discard all", []access.Effect{{Kind: access.EffectOpaque}}},
+		{pg_query.DiscardMode_DISCARD_ALL, "discard all", []access.Effect{
+			{Kind: access.EffectReset}, {Kind: access.EffectDeallocate}, {Kind: access.EffectClose}, {Kind: access.EffectOpaque},
+		}},
 		{pg_query.DiscardMode_DISCARD_PLANS, "discard plans", nil},
 		{pg_query.DiscardMode_DISCARD_SEQUENCES, "discard sequences", nil},
 		{pg_query.DiscardMode_DISCARD_TEMP, "discard temp", []access.Effect{{Kind: access.EffectTemp}}},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
 	"github.com/scopewire/scopewire/services/proxy/internal/session"
@@ -289,5 +290,19 @@ func TestTemporaryObjectsOfCode(t *testing.T) {
 	r.client.run(q("SELECT 'after'"))
 	if got := judged.context("SELECT 'after'").GetTemporaryRelations(); !strings.Contains(strings.Join(got, " "), "t") {
 		t.Errorf("temporary relations %v", got)
+	}
+}
+
+// TestValuesOfEffectsAreNotRecorded: what a setting is set to, and what a prepared
+// statement says, is in no event.
+func TestValuesOfEffectsAreNotRecorded(t *testing.T) {
+	r, _ := newEffects(t)
+	r.client.run(q("PREPARE secret AS SELECT 'canary'"))
+	intents := r.spool.of(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT)
+	if len(intents) != 1 || len(intents[0].GetStatements()) != 1 || len(intents[0].GetStatements()[0].GetEffects()) != 1 {
+		t.Fatalf("%v", intents)
+	}
+	if strings.Contains(intents[0].String(), "canary") {
+		t.Errorf("a literal was recorded: %v", intents[0])
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -261,6 +262,23 @@ func (s *Session) event(typ auditv1.EventType, u *unit, d *decide.Decision) *aud
 	return ev
 }
 
+// withoutValues leaves the values of effects out: what a setting is set to and the
+// texts of prepared statements and cursors hold literals.
+func withoutValues(statements []*authzv1.Statement) []*authzv1.Statement {
+	if !slices.ContainsFunc(statements, func(st *authzv1.Statement) bool { return len(st.GetEffects()) > 0 }) {
+		return statements
+	}
+	out := make([]*authzv1.Statement, 0, len(statements))
+	for _, st := range statements {
+		bare := &authzv1.Statement{Kind: st.GetKind(), Accesses: st.GetAccesses(), Normalised: st.GetNormalised(), TextSha256: st.GetTextSha256()}
+		for _, e := range st.GetEffects() {
+			bare.Effects = append(bare.Effects, &authzv1.Effect{Kind: e.GetKind(), Name: e.GetName(), Chain: e.GetChain(), Hold: e.GetHold()})
+		}
+		out = append(out, bare)
+	}
+	return out
+}
+
 // maxRecorded bounds what an event says of its statements, in bytes. A record
 // that the spool could not take would leave a denial without one.
 const maxRecorded = 512 << 10
@@ -268,6 +286,7 @@ const maxRecorded = 512 << 10
 // recordable is as much of the statements as an event can carry: all of it, else
 // what they touch without their texts, else nothing beside the unit's digest.
 func recordable(statements []*authzv1.Statement) []*authzv1.Statement {
+	statements = withoutValues(statements)
 	size := func(in []*authzv1.Statement) (n int) {
 		for _, s := range in {
 			n += proto.Size(s)
