@@ -98,6 +98,8 @@ func (w *Writer) parsed(sql string) Unit {
 
 func (w *Writer) statement() string {
 	switch n := w.random.IntN(100); {
+	case n < 4:
+		return w.small()
 	case n < 52:
 		return w.with(func() string { return w.query(nil, nil) })
 	case n < 60:
@@ -253,7 +255,7 @@ func (w *Writer) item(outer, lateral []source) (string, []source) {
 		}
 		return word + "(" + w.query(columns, seen) + ") " + w.pick("", "AS ") + alias, []source{{name: alias, columns: columns}}
 	case n < 17:
-		return w.functionItem(alias, outer)
+		return w.functionItem(alias, append(slices.Clone(lateral), outer...))
 	case n < 20:
 		return "(VALUES (1, 'a'), (2, 'b')) " + alias + " (n, s)", []source{{name: alias, columns: []Column{{Name: "n", Family: "int"}, {Name: "s", Family: "text"}}}}
 	case n < 30 && len(w.ctes) > 0:
@@ -283,8 +285,8 @@ func (w *Writer) item(outer, lateral []source) (string, []source) {
 	return text, []source{{name: alias, columns: columns, relation: rel}}
 }
 
-// functionItem writes a function in FROM.
-func (w *Writer) functionItem(alias string, outer []source) (string, []source) {
+// functionItem writes a function in FROM, which sees the items before it.
+func (w *Writer) functionItem(alias string, seen []source) (string, []source) {
 	var set []Routine
 	for _, f := range w.model.Routines {
 		if f.Kind == 'f' && (f.Set || f.Outputs != nil || w.chance(20)) {
@@ -292,7 +294,7 @@ func (w *Writer) functionItem(alias string, outer []source) (string, []source) {
 		}
 	}
 	if f := one(w, set); f != nil && w.chance(60) {
-		call, ok := w.call(*f, nil)
+		call, ok := w.call(*f, seen)
 		if ok {
 			columns := f.Outputs
 			if len(columns) == 0 {
@@ -306,7 +308,13 @@ func (w *Writer) functionItem(alias string, outer []source) (string, []source) {
 		}
 	}
 	n, s := Column{Name: "n", Family: "int"}, Column{Name: "s", Family: "text"}
-	switch w.random.IntN(6) {
+	switch w.random.IntN(9) {
+	case 6:
+		return "unnest(" + w.leaf("texts", seen) + ") " + alias + " (s)", []source{{name: alias, columns: []Column{s}}}
+	case 7:
+		return "jsonb_array_elements_text(jsonb_build_array(" + w.leaf("int", seen) + ", " + w.leaf("text", seen) + ")) " + alias + " (s)", []source{{name: alias, columns: []Column{s}}}
+	case 8:
+		return "generate_series(1, " + w.leaf("int", seen) + "::int) AS " + alias, []source{{name: alias, columns: []Column{{Name: alias, Family: "int"}}}}
 	case 0:
 		return "generate_series(1, 3) " + alias + " (n)", []source{{name: alias, columns: []Column{n}}}
 	case 1:

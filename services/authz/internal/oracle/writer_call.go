@@ -134,6 +134,45 @@ func (w *Writer) userOperator(view []source) string {
 	return "(" + w.leaf("int", view) + " = 1)"
 }
 
+// small is a short statement of a kind that the others do not write.
+func (w *Writer) small() string {
+	value := func() string { return w.expr(w.family(), nil) }
+	rel := one(w, w.relations(readable))
+	if rel == nil {
+		return "SELECT " + value()
+	}
+	name, column := w.relationName(rel.Schema, rel.Name), w.ident(one(w, rel.Columns).Name)
+	bare := w.ident(rel.Name)
+	switch w.random.IntN(13) {
+	case 0:
+		return "SELECT " + value()
+	case 1:
+		return "VALUES (" + value() + ", " + value() + ")"
+	case 2:
+		return "SELECT " + bare + "." + column + " FROM " + name
+	case 3:
+		return "SELECT " + w.ident(rel.Schema) + "." + bare + "." + column + " FROM " + name
+	case 4:
+		return "SELECT " + bare + " FROM " + name
+	case 5:
+		return "SELECT count(*) FROM " + name + w.pick("", " WHERE "+column+" IS NOT NULL", " x WHERE x IS NOT NULL")
+	case 6:
+		return "SELECT DISTINCT " + column + " FROM " + name + " ORDER BY " + column
+	case 7:
+		return "SELECT " + column + " AS k, count(*) FROM " + name + " GROUP BY " + w.pick("1", "k", column) + " ORDER BY " + w.pick("1", "k", "count(*)", "2 DESC")
+	case 8:
+		return "SELECT sum(1) OVER w, " + column + " FROM " + name + " WINDOW w AS (" + w.pick("ORDER BY "+column, "PARTITION BY "+column, "") + ")"
+	case 9:
+		return "SELECT (SELECT " + bare + "." + column + ") FROM " + name
+	case 10:
+		return "SELECT 1 FROM " + name + " a JOIN " + name + " b USING (" + column + ") ORDER BY " + column
+	case 11:
+		return "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) " + w.pick("SEARCH DEPTH FIRST BY n SET s ", "CYCLE n SET c USING p ", "") + "SELECT * FROM r, " + name + " t"
+	default:
+		return "(" + w.query(nil, nil) + ")"
+	}
+}
+
 // namedCall is a SELECT of what takes an object's name as data.
 func (w *Writer) namedCall() string {
 	rel := one(w, w.model.Relations)
@@ -171,6 +210,7 @@ func (w *Writer) namedCall() string {
 		return "SELECT count(*) FROM pg_catalog." + w.pick("pg_class", "pg_type", "pg_enum", "pg_range", "pg_authid", "pg_stats", "pg_proc", "pg_statistic")
 	default:
 		return "SELECT " + w.pick("current_setting('work_mem')", "current_user", "session_user", "version()", "current_schema()", "pg_backend_pid()", "txid_current()", "current_database()", "pg_sleep(0)",
-			"set_config('work_mem', '4MB', true)", "pg_read_file('x')", "query_to_xml('select 1', true, true, '')", "pg_advisory_xact_lock(1)", "inet_client_addr()", "random()", "gen_random_uuid()")
+			"set_config('work_mem', '4MB', true)", "pg_read_file('x')", "query_to_xml('select 1', true, true, '')", "pg_advisory_xact_lock(1)", "inet_client_addr()", "random()", "lo_creat(-1)", "lo_get(1)", "pg_ls_dir('.')", "pg_get_viewdef('pg_views'::regclass)", "pg_get_userbyid(10)", "current_schemas(true)", "format_type(23, NULL)", "pg_notify('changes', '')", "obj_description(1)",
+			"pg_terminate_backend(0)", "quote_nullable(NULL)", "ts_stat('select to_tsvector(''x'')')", "to_tsvector('x')", "pg_typeof(1)", "cursor_to_xml('x', 1, true, true, '')", "table_to_xml('pg_class', true, true, '')", "gen_random_uuid()")
 	}
 }

@@ -37,7 +37,7 @@ func (w *Writer) core(outputs []Column, outer []source, bare bool) string {
 	}
 	distinct := ""
 	if !bare && w.chance(6) {
-		distinct = "DISTINCT "
+		distinct = w.pick("DISTINCT ", "DISTINCT ON ("+w.sortable(view)+") ")
 	}
 	targets := w.targets(outputs, view, all)
 	sql := "SELECT " + distinct + strings.Join(targets, ", ") + " FROM " + from + where
@@ -46,7 +46,7 @@ func (w *Writer) core(outputs []Column, outer []source, bare bool) string {
 	}
 	if w.chance(20) && distinct == "" {
 		sql += " ORDER BY " + w.pick("1", w.sortable(view)+w.pick("", " DESC", " NULLS FIRST"), w.expr("int", all))
-	} else if distinct != "" && w.chance(30) {
+	} else if distinct == "DISTINCT " && w.chance(30) {
 		sql += " ORDER BY 1"
 	}
 	if w.chance(12) {
@@ -157,7 +157,7 @@ func (w *Writer) aggregate(family string, view []source) string {
 
 // window is a window function of the sources.
 func (w *Writer) window(view []source) string {
-	over := " OVER (" + w.pick("", "PARTITION BY "+w.sortable(view)+" ") + w.pick("ORDER BY "+w.sortable(view), "") +
+	over := " OVER (" + w.pick("", "PARTITION BY "+w.sortable(view)+" ") + w.pick("ORDER BY "+w.sortable(view)+w.pick("", " ROWS 1 PRECEDING", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " GROUPS CURRENT ROW"), "") +
 		")"
 	return w.pick("row_number()", "rank()", "count(*)", "lag("+w.expr("text", view)+")", "first_value("+w.expr("int", view)+")", "sum("+w.expr("int", view)+")", "ntile(2)") + over
 }
@@ -189,6 +189,9 @@ func (w *Writer) locking(view []source) string {
 	if len(names) == 0 {
 		return ""
 	}
+	if len(names) == len(view) && w.chance(40) {
+		return w.pick(" FOR UPDATE", " FOR SHARE", " FOR KEY SHARE")
+	}
 	return fmt.Sprintf(" FOR %s OF %s%s", w.pick("UPDATE", "SHARE", "NO KEY UPDATE", "KEY SHARE"), names[w.random.IntN(len(names))], w.pick("", " SKIP LOCKED", " NOWAIT"))
 }
 
@@ -214,6 +217,9 @@ func (w *Writer) column(view []source) string {
 	}
 	c := one(w, s.columns)
 	name := w.ident(c.Name)
+	if w.chance(3) {
+		return w.pick("("+s.name+")."+name, "("+s.name+").*", s.name+".*", "ROW("+s.name+"."+name+", 1)", "("+s.name+"."+name+")")
+	}
 	if strings.HasPrefix(c.Family, "row:") && w.chance(40) {
 		if fields := w.rowColumns(c.Family); fields != nil {
 			return "(" + s.name + "." + name + ")." + w.pick(w.ident(one(w, fields).Name), "*")

@@ -24,7 +24,7 @@ func (w *Writer) utility() string {
 	case 2:
 		return "COPY (" + w.query(nil, nil) + ") TO STDOUT"
 	case 3:
-		return "COPY " + name + columns + " FROM STDIN"
+		return "COPY " + name + columns + " FROM STDIN" + w.pick("", " WHERE true", " (FORMAT csv)")
 	case 4, 5:
 		return "LOCK " + w.pick("", "TABLE ", "TABLE ONLY ") + name + w.pick("", " IN ACCESS SHARE MODE", " IN ROW EXCLUSIVE MODE", " IN SHARE MODE", " IN ROW SHARE MODE")
 	case 6, 7:
@@ -33,6 +33,9 @@ func (w *Writer) utility() string {
 		return "EXPLAIN " + w.pick("", "ANALYZE ", "(VERBOSE) ", "(COSTS off) ", "(ANALYZE, TIMING off, BUFFERS) ", "(FORMAT json) ") +
 			w.pick(w.query(nil, nil), w.update(), w.insert(), w.remove())
 	case 11, 12:
+		if w.chance(25) {
+			return "PREPARE p (int, text) AS SELECT $1, $2; " + w.pick("EXECUTE p (1, 'x')", "EXPLAIN EXECUTE p (1, 'x')", "EXECUTE p ((SELECT 1), "+w.expr("text", nil)+")", "CREATE TEMP TABLE e AS EXECUTE p (1, 'x')")
+		}
 		return "PREPARE p AS " + w.pick(w.query(nil, nil), w.update()) + "; EXECUTE p"
 	case 13:
 		return "DECLARE c " + w.pick("", "SCROLL ", "NO SCROLL ") + "CURSOR " + w.pick("", "WITH HOLD ") + "FOR " + w.query(nil, nil) + w.pick("; FETCH 1 FROM c", "; FETCH ALL c", "; CLOSE c", "")

@@ -142,6 +142,15 @@ func (w *Writer) assignments(into source, view []source) string {
 		return "(" + w.names(columns) + ") = " + w.pick("", "ROW") + "(" + strings.Join(values, ", ") + ")"
 	}
 	for _, c := range columns {
+		if fields := w.rowColumns(c.Family); len(fields) > 0 && w.chance(50) {
+			f := one(w, fields)
+			parts = append(parts, w.ident(c.Name)+"."+w.ident(f.Name)+" = "+w.leaf(f.Family, view))
+			continue
+		}
+		if (c.Family == "ints" || c.Family == "texts") && w.chance(30) {
+			parts = append(parts, w.ident(c.Name)+"["+w.leaf("int", view)+"] = "+w.pick("NULL", "'1'"))
+			continue
+		}
 		if len(columns) < 4 && w.chance(6) && !w.flat && c.Family != "other" && !strings.HasPrefix(c.Family, "row:") {
 			from, inner := w.from(view)
 			parts = append(parts, w.ident(c.Name)+" = (SELECT "+w.leaf(c.Family, inner)+" FROM "+from+" LIMIT 1)")
@@ -165,6 +174,9 @@ func (w *Writer) update() string {
 	if w.chance(25) {
 		text, more := w.from(nil)
 		from, view = " FROM "+text, append(view, more...)
+	}
+	if w.chance(4) {
+		return "BEGIN; DECLARE cur CURSOR FOR SELECT * FROM " + name + w.pick("", " FOR UPDATE") + "; FETCH cur; UPDATE " + name + " SET " + w.assignments(into, view) + " WHERE CURRENT OF cur"
 	}
 	sql := "UPDATE " + w.pick("", "", "ONLY ") + name + " SET " + w.assignments(into, view) + from
 	if w.chance(65) {
