@@ -77,13 +77,21 @@ func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, u
 func exactGrants(d *Database, random *rand.Rand, accesses []access.Access) (grants []Grant, whole bool) {
 	for _, a := range accesses {
 		o := a.Resolved
+		if o.Kind == access.Function && o.Schema == "pg_catalog" {
+			// Who is granted it by name may call it with any name.
+			return nil, false
+		}
 		if a.Within || strings.HasPrefix(o.Schema, "pg_") || o.Schema == "information_schema" || o.Kind == access.Schema && (strings.HasPrefix(o.Name, "pg_") || o.Name == "information_schema") {
 			// PUBLIC has these in PostgreSQL.
 			continue
 		}
 		g := Grant{Action: a.Action, Kind: o.Kind, Schema: o.Schema, Name: o.Name, Arguments: o.Arguments, Trusted: len(a.Trust) > 0}
+		if !privilege(a.Action) {
+			// Scopewire's own words, "any action" for one.
+			return nil, false
+		}
 		switch {
-		case o.Name == "" || g.SQL("x") == "" || a.Action == access.DDL || a.Action == access.Admin || a.Action == access.Maintain:
+		case o.Name == "" || g.SQL("x") == "":
 			return nil, false
 		case o.Kind == access.Table && !a.AllColumns && columnar(a.Action):
 			if g.Columns = a.Columns; len(a.Columns) == 0 {
@@ -93,6 +101,16 @@ func exactGrants(d *Database, random *rand.Rand, accesses []access.Access) (gran
 		grants = append(grants, g)
 	}
 	return grants, true
+}
+
+// privilege reports whether an action is a privilege of every PostgreSQL from 14.
+func privilege(a access.Action) bool {
+	switch a {
+	case access.Select, access.Insert, access.Update, access.Delete, access.Truncate, access.References, access.Trigger, access.Execute, access.Usage, access.Temporary, access.Connect:
+		return true
+	default:
+		return false
+	}
 }
 
 // columnar reports whether PostgreSQL has the privilege for single columns.
