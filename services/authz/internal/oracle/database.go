@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
 )
@@ -129,10 +131,8 @@ func (d *Database) AddRole(ctx context.Context, path string, grants []Grant) (*R
 	r := &Role{Name: "oracle_" + strings.ToLower(rand.Text()), Path: path, Grants: grants}
 	var sql strings.Builder
 	fmt.Fprintf(&sql, "CREATE ROLE %s LOGIN PASSWORD '%s';\nGRANT CONNECT ON DATABASE %s TO %s;\n", quote(r.Name), password, quote(d.Model.Database), quote(r.Name))
-	for _, g := range grants {
-		if text := g.SQL(r.Name); text != "" {
-			sql.WriteString(text + ";\n")
-		}
+	for _, text := range d.grantSQL(r.Name, grants) {
+		sql.WriteString(text + ";\n")
 	}
 	answer, err := d.admin.exec(ctx, sql.String())
 	if err != nil || !answer.Ran() {
@@ -146,6 +146,35 @@ func (d *Database) AddRole(ctx context.Context, path string, grants []Grant) (*R
 		return nil, err
 	}
 	return r, nil
+}
+
+// grantSQL are the statements that give a role the grants and, by DESIGN's baseline,
+// usage of the types of the columns.
+func (d *Database) grantSQL(role string, grants []Grant) []string {
+	var all, types []string
+	for _, g := range grants {
+		if text := g.SQL(role); text != "" {
+			all = append(all, text)
+		}
+		rel := d.Snapshot.RelationByName(g.Schema, g.Name)
+		if g.Kind != access.Table || rel == nil {
+			continue
+		}
+		for _, c := range rel.Columns {
+			if len(g.Columns) > 0 && !slices.Contains(g.Columns, c.Name) {
+				continue
+			}
+			typ := d.Snapshot.TypeByOID(c.Type)
+			if typ != nil && typ.Element != 0 {
+				typ = d.Snapshot.TypeByOID(typ.Element)
+			}
+			if typ != nil && typ.OID >= catalog.FirstNormalOID && typ.Schema != "information_schema" {
+				types = append(types, fmt.Sprintf("GRANT USAGE ON TYPE %s.%s TO %s", quote(typ.Schema), quote(typ.Name), quote(role)))
+			}
+		}
+	}
+	slices.Sort(types)
+	return append(all, slices.Compact(types)...)
 }
 
 // oneVersion gives every snapshot the same number.

@@ -16,7 +16,7 @@ func (d *Database) Exact(ctx context.Context, random *rand.Rand, rules Rules, c 
 	if !c.Verdict.Judged || beyondGrants.MatchString(c.Unit.SQL) {
 		return c, false, nil
 	}
-	grants, whole := exactGrants(d, random, c.Verdict.Accesses)
+	grants, whole := exactGrants(d, c.Verdict.Accesses)
 	if !whole {
 		return c, false, nil
 	}
@@ -62,19 +62,13 @@ const scratch = "oracle_scratch"
 
 // asScratch runs a statement as a role that has these grants and no others.
 func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, u Unit) (Answer, bool, error) {
-	var before []string
-	for _, g := range grants {
-		if text := g.SQL(scratch); text != "" {
-			before = append(before, text)
-		}
-	}
-	before = append(before, "SET LOCAL SESSION AUTHORIZATION "+scratch)
+	before := append(d.grantSQL(scratch, grants), "SET LOCAL SESSION AUTHORIZATION "+scratch)
 	return d.admin.rolledBack(ctx, path, u, before...)
 }
 
 // exactGrants are the grants that cover the accesses. whole is false when one of
 // them has no grant of PostgreSQL's beside it.
-func exactGrants(d *Database, random *rand.Rand, accesses []access.Access) (grants []Grant, whole bool) {
+func exactGrants(d *Database, accesses []access.Access) (grants []Grant, whole bool) {
 	for _, a := range accesses {
 		o := a.Resolved
 		if o.Kind == access.Function && o.Schema == "pg_catalog" {
@@ -95,7 +89,7 @@ func exactGrants(d *Database, random *rand.Rand, accesses []access.Access) (gran
 			return nil, false
 		case o.Kind == access.Table && !a.AllColumns && columnar(a.Action):
 			if g.Columns = a.Columns; len(a.Columns) == 0 {
-				g.Columns = d.anyColumn(random, o)
+				g.Columns, g.anyColumn = d.anyColumn(o), true
 			}
 		}
 		grants = append(grants, g)
@@ -119,12 +113,12 @@ func columnar(a access.Action) bool {
 }
 
 // anyColumn is one column of a relation, or none when it has none.
-func (d *Database) anyColumn(random *rand.Rand, o access.Object) []string {
+func (d *Database) anyColumn(o access.Object) []string {
 	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
 	if rel == nil || len(rel.Columns) == 0 {
 		return nil
 	}
-	return []string{rel.Columns[random.IntN(len(rel.Columns))].Name}
+	return []string{rel.Columns[0].Name}
 }
 
 // without leaves one right out of a list: a whole grant, or one column of it. nil
@@ -143,7 +137,7 @@ func without(random *rand.Rand, grants []Grant) ([]Grant, *Grant) {
 	for _, g := range less {
 		covers := g.Action == piece.Action && g.Kind == piece.Kind && g.Schema == piece.Schema && g.Name == piece.Name && slices.Equal(g.Arguments, piece.Arguments)
 		// Several statements may ask for the same thing twice.
-		if covers && (len(g.Columns) == 0 || len(piece.Columns) == 0 || slices.Contains(g.Columns, piece.Columns[0])) {
+		if covers && (piece.anyColumn || len(g.Columns) == 0 || len(piece.Columns) == 0 || slices.Contains(g.Columns, piece.Columns[0])) {
 			return nil, nil
 		}
 		if piece.Kind == access.Schema && g.Schema == piece.Name {

@@ -22,6 +22,9 @@ type Grant struct {
 	// Trusted lets code run that analysis cannot look into. PostgreSQL has no such
 	// word: a role that may call a function may have it do anything.
 	Trusted bool `yaml:"trusted,omitempty"`
+
+	// anyColumn marks a column that stands for any.
+	anyColumn bool
 }
 
 // quote writes a name as a quoted identifier.
