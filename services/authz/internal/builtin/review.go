@@ -48,13 +48,3 @@ func parseReview(text string) ([]section, error) {
 	}
 	return all, nil
 }
-
-// splitItem takes name(type,type) apart. Without parentheses the item is about
-// every overload.
-func splitItem(item string) (name, arguments string, exact bool) {
-	name, rest, ok := strings.Cut(item, "(")
-	if !ok {
-		return item, "", false
-	}
-	return name, strings.TrimSuffix(rest, ")"), true
-}
