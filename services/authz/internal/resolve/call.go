@@ -49,8 +49,9 @@ func (r *Resolver) Call(c Call) (Found, *Error) {
 			return Found{}, nil
 		}
 		return Found{}, r.undefined(&k)
+	default:
+		return r.finish(&k, d)
 	}
-	return r.finish(&k, d)
 }
 
 func (k *call) noun() string {
@@ -194,6 +195,8 @@ func (r *Resolver) finish(k *call, d detail) (Found, *Error) {
 		if k.WithinGroup {
 			return Found{}, errorf(wrongObjectType, "window function %s cannot have WITHIN GROUP", name)
 		}
+	default:
+		return Found{}, errorf(internalError, "a function of an unknown kind")
 	}
 	declared := slices.Clone(d.declared)
 	all, err := r.withDefaults(k, d, actual)

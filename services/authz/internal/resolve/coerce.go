@@ -142,6 +142,7 @@ func (r *Resolver) coerceWithin(from, to catalog.OID, ctx Context, depth int) (C
 		if from != Unknown {
 			return Coercion{From: from, To: r.Base(from)}, nil
 		}
+	default:
 	}
 	base := r.Base(to)
 	if base == 0 {

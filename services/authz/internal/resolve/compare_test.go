@@ -94,9 +94,9 @@ func sameError(got *Error, want *pgconn.PgError) error {
 	case got == nil:
 		return fmt.Errorf("PostgreSQL says %s: %s", want.Code, want.Message)
 	case want == nil:
-		return fmt.Errorf("PostgreSQL accepts it, and it is refused with %v", got)
+		return fmt.Errorf("PostgreSQL accepts it, and it is refused with %w", got)
 	case got.SQLState != want.Code || got.Message != want.Message:
-		return fmt.Errorf("PostgreSQL says %s: %s, not %v", want.Code, want.Message, got)
+		return fmt.Errorf("PostgreSQL says %s: %s, not %w", want.Code, want.Message, got)
 	default:
 		return nil
 	}

@@ -71,6 +71,7 @@ func (r *Resolver) collectFirst(a, d catalog.OID, g *generics) *Error {
 		into, name, a = &g.rng, "anyrange", r.Base(a)
 	case anymultirangeOID:
 		into, name, a = &g.multirange, "anymultirange", r.Base(a)
+	default: // anyelement, anynonarray, anyenum
 	}
 	if *into != 0 && *into != a {
 		return notAlike(name)

@@ -97,6 +97,7 @@ func (r *Resolver) BinaryCoercible(source, target catalog.OID) bool {
 	switch target {
 	case anyOID, anyelementOID, anycompatibleOID:
 		return true
+	default:
 	}
 	source = r.Base(source)
 	if source == 0 {
@@ -134,6 +135,7 @@ func (r *Resolver) BinaryCoercible(source, target catalog.OID) bool {
 		if r.complexArray(source) {
 			return true
 		}
+	default:
 	}
 	c := r.snap.CastBetween(source, target)
 	return c != nil && c.Method == 'b' && c.Context == 'i'

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -218,7 +219,7 @@ func TestAttributeNotation(t *testing.T) {
 				}
 				if err == nil && got.Kind == NotFound {
 					if pgErr == nil || pgErr.Code != "42703" && pgErr.Code != wrongObjectType {
-						return fmt.Errorf("PostgreSQL says %v", pgErr)
+						return fmt.Errorf("there is none: %w", errors.Join(sameError(nil, pgErr)))
 					}
 					return nil
 				}
