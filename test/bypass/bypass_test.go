@@ -24,6 +24,9 @@ type testCase struct {
 	SQL  string `yaml:"sql"`
 	// Answer is the SQLSTATE of an attack; empty is 42501.
 	Answer string `yaml:"answer,omitempty"`
+	// Sent says that an attack comes to nothing in the server, whose error Answer is:
+	// its names mean nothing that is hidden.
+	Sent bool `yaml:"sent,omitempty"`
 	// Why says, of an attack in read.yaml, why PostgreSQL itself does not refuse it
 	// to a role with the same grants.
 	Why string `yaml:"why,omitempty"`
@@ -54,6 +57,8 @@ CREATE FUNCTION secret_of(orders) RETURNS text LANGUAGE sql AS 'SELECT string_ag
 CREATE FUNCTION abs(orders) RETURNS int LANGUAGE sql AS 'SELECT max(salary)::int FROM employees';
 CREATE FUNCTION lower(text, int) RETURNS text LANGUAGE sql AS 'SELECT max(name) FROM employees';
 CREATE OPERATOR @@@ (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl);
+CREATE FUNCTION top_of(int, int) RETURNS int LANGUAGE sql AS 'SELECT max(salary)::int FROM employees';
+CREATE OPERATOR #### (LEFTARG = int, RIGHTARG = int, FUNCTION = top_of);
 CREATE TYPE pair AS (a int);
 CREATE DOMAIN checked_int AS int CHECK (total_of(VALUE) > 0);
 CREATE TYPE mood_text AS (x text);
@@ -180,7 +185,7 @@ func TestAttacksAreDenied(t *testing.T) {
 	}
 	for _, file := range attacks() {
 		for _, c := range load(t, file) {
-			if bytes.Contains(log, []byte("statement: "+c.SQL)) || bytes.Contains(log, []byte("execute <unnamed>: "+c.SQL)) {
+			if !c.Sent && bytes.Contains(log, []byte("statement: "+c.SQL)) || !c.Sent && bytes.Contains(log, []byte("execute <unnamed>: "+c.SQL)) {
 				t.Errorf("the server was sent %q", c.SQL)
 			}
 		}

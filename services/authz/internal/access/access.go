@@ -27,6 +27,10 @@ const (
 	Admin      Action = "admin"
 )
 
+// Any is no action of a grant. An access under it asks that some action be granted on
+// the object: enough to know that the object is there ('orders'::regclass).
+const Any Action = "any"
+
 // Actions lists every action, in the order of the documentation.
 func Actions() []Action {
 	return []Action{Select, Insert, Update, Delete, Truncate, References, Trigger, Execute, Usage,

@@ -25,7 +25,7 @@ func alterKinds() []alterKind {
 		a.ask(access.Admin, a.database())
 		return nil
 	}
-	value := func(a *analyzer, _ *definition, c *pg_query.AlterTableCmd) error { return a.optional(&scope{}, c.Def) }
+	value := func(a *analyzer, d *definition, c *pg_query.AlterTableCmd) error { return a.newDefault(d, c) }
 	generated := func(a *analyzer, d *definition, c *pg_query.AlterTableCmd) error { return a.optional(d.scope(), c.Def) }
 	options := func(a *analyzer, _ *definition, c *pg_query.AlterTableCmd) error {
 		return a.sequenceOptions("", c.Def.GetList().GetItems())
@@ -160,6 +160,26 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 
 func (a *analyzer) addConstraint(d *definition, c *pg_query.AlterTableCmd) error {
 	return a.constraint(d, c.Def.GetConstraint())
+}
+
+// newDefault judges SET DEFAULT: a value for a column.
+func (a *analyzer) newDefault(d *definition, c *pg_query.AlterTableCmd) error {
+	if c.Def == nil {
+		return nil
+	}
+	v, err := a.bind(&scope{}, c.Def)
+	if err != nil {
+		return err
+	}
+	if err := a.spend(len(d.item.columns)); err != nil {
+		return err
+	}
+	for _, have := range d.item.columns {
+		if have.name == c.Name && have.typ != 0 {
+			return a.assign(v, output{name: have.name, typ: have.typ})
+		}
+	}
+	return nil
 }
 
 func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 // Input is one protocol unit and the context its text is read in.
@@ -82,9 +83,6 @@ type analyzer struct {
 	// while it runs; they differ for texts of the catalog.
 	path, session searchPath
 	reference
-	// casts is the verdict on the snapshot's user casts, for statements that
-	// compute anything.
-	casts error
 	// readable and writable memoise the verdicts on relations, stored those on
 	// expressions of the catalog, domains those on domains.
 	readable, writable map[catalog.OID]error
@@ -109,15 +107,18 @@ type analyzer struct {
 	alone       bool
 	ownText     string
 
+	// resolver resolves names over resolverPath, plain over pg_catalog alone.
+	resolver, plain *resolve.Resolver
+	resolverPath    searchPath
+	// deduced are the types of the text's parameters.
+	deduced *deduced
+
 	// work is what is left of Limits.Work.
 	work int
 	// catalogText marks the judgement of a text of the catalog: no subqueries.
 	catalogText bool
 	// sublinkNames are the names of scalar subqueries already bound.
 	sublinkNames map[*pg_query.SubLink]string
-	// shown is the expression about to be bound, if it may be of a type whose input
-	// looks names up.
-	shown *pg_query.Node
 	// current collects the accesses of the statement at hand.
 	current    *recorder
 	statements []access.Statement
@@ -179,18 +180,8 @@ func (a *analyzer) prepare() error {
 	a.readable, a.writable = map[catalog.OID]error{}, map[catalog.OID]error{}
 	a.views, a.bodies = map[viewKey]*view{}, map[bodyKey]*body{}
 	a.stored, a.domains = map[storedKey]error{}, map[catalog.OID]error{}
-	a.casts = a.judgeCasts()
 	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {
 		return deny(access.Protocol, "parameter types of a text that has no parameters")
-	}
-	for i, oid := range a.in.ParameterTypes {
-		// parse_param.c takes unknown for no type given.
-		if oid == 0 || oid == typeUnknown {
-			continue
-		}
-		if err := a.judgeType(oid); err != nil {
-			return deny(access.Construct, fmt.Sprintf("type of parameter %d", i+1))
-		}
 	}
 	return nil
 }
@@ -198,12 +189,6 @@ func (a *analyzer) prepare() error {
 // statement analyses one statement of the unit and appends the result.
 func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	a.current = &recorder{}
-	for _, oid := range a.in.ParameterTypes {
-		if t := a.snap.TypeByOID(oid); t != nil && oid >= catalog.FirstNormalOID {
-			// By OID PostgreSQL asks nobody; a name hidden is hidden by number, too.
-			a.current.schema(t.Schema)
-		}
-	}
 	own, ok := a.own(raw)
 	if !ok {
 		return deny(access.Construct, "a statement without a place in the text")
@@ -213,7 +198,10 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 		// RETURNS SETOF names nothing more than RETURNS does.
 		f.ReturnType.Setof = false
 	}
-	err := a.checkShape(raw.ProtoReflect())
+	err := a.judgeParameters()
+	if err == nil {
+		err = a.checkShape(raw.ProtoReflect())
+	}
 	var found access.Statement
 	if err == nil {
 		found, err = a.dispatch(raw.Stmt)
@@ -241,6 +229,32 @@ func recorded(node *pg_query.Node, own string) string {
 	}
 	text, _ := Normalise([]byte(own))
 	return text
+}
+
+// judgeParameters judges the types that a Parse message gives its parameters: Bind reads
+// them by these types' input functions, without a statement to see.
+func (a *analyzer) judgeParameters() error {
+	for i, oid := range a.in.ParameterTypes {
+		// parse_param.c takes unknown for no type given.
+		if oid == 0 || oid == typeUnknown {
+			continue
+		}
+		t := a.snap.TypeByOID(oid)
+		if t == nil {
+			return deny(access.Construct, fmt.Sprintf("type of parameter %d", i+1))
+		}
+		// By OID PostgreSQL asks nobody; a name hidden is hidden by number, too.
+		if err := a.nameType(t, access.Select); err != nil {
+			return err
+		}
+		if err := a.holds(oid); err != nil {
+			return err
+		}
+		if err := a.readText(value{}, oid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // own is a statement's part of the text; false when it has none.

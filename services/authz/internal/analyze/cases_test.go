@@ -157,7 +157,7 @@ func readCases(t testing.TB, file string) []testCase {
 // refuses, statements.yaml the accesses of the rest, errors.yaml PostgreSQL's own
 // errors.
 func TestCases(t *testing.T) {
-	snap := fixture().index()
+	snap := fixture(t).index()
 	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml", "session.yaml", "tables.yaml", "code.yaml", "objects.yaml", "admin.yaml"} {
 		for i, want := range readCases(t, file) {
 			t.Run(fmt.Sprintf("%s/%d", file, i), func(t *testing.T) {

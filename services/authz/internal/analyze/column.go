@@ -7,38 +7,83 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
-// columnRef binds a column reference, as transformColumnRef does, and returns the
-// type where it is known.
-func (a *analyzer) columnRef(s *scope, ref *pg_query.ColumnRef) (catalog.OID, error) {
+// columnRef binds a column reference (transformColumnRef).
+func (a *analyzer) columnRef(s *scope, ref *pg_query.ColumnRef) (value, error) {
 	names, star, err := refNames(ref)
 	if err != nil {
-		return 0, err
+		return value{}, err
 	}
 	if star && len(names) == 0 {
-		return 0, deny(access.Construct, "a bare * outside a target list")
+		return value{}, deny(access.Construct, "a bare * outside a target list")
 	}
 	if len(names) == 1 && !star {
 		return a.bareColumn(s, names[0], ref.Location)
 	}
-	it, err := a.refItem(s, names, star, ref.Location)
+	it, level, err := a.refItem(s, names, star, ref.Location)
 	if err != nil {
-		return 0, err
+		return value{}, err
 	}
 	if star {
-		return 0, a.readWhole(it)
+		return a.wholeRow(it, level, ref.Location)
 	}
 	name := names[len(names)-1]
 	c, err := a.itemColumn(it, name, ref.Location)
 	if err != nil {
-		return 0, err
+		return value{}, err
 	}
-	if c == nil {
-		return 0, a.missingField(it, names[:len(names)-1], name, ref.Location)
+	if c != nil {
+		return a.columnValue(c, level, ref.Location), nil
 	}
+	return a.missingField(it, level, names[:len(names)-1], name, ref.Location)
+}
+
+// columnValue reads a column of a level.
+func (a *analyzer) columnValue(c *column, level *scope, location int32) value {
+	a.refer(level)
 	a.read(c)
-	return c.typ, nil
+	return value{typ: c.typ, location: location, fields: c.fields}
+}
+
+// refer notes that an expression refers to a level (contain_vars_of_level).
+func (a *analyzer) refer(level *scope) {
+	if level != nil {
+		level.references++
+	}
+}
+
+// wholeRow is transformWholeRowRef.
+func (a *analyzer) wholeRow(it *item, level *scope, location int32) (value, error) {
+	if err := a.readWhole(it); err != nil {
+		return value{}, err
+	}
+	a.refer(level)
+	if it.scalar && len(it.columns) > 0 {
+		// A function that returns no row stands for its value.
+		return value{typ: it.columns[0].typ, location: location}, nil
+	}
+	v := value{typ: it.rowType, location: location, item: it, level: level}
+	if v.typ == 0 {
+		v.typ = resolve.Record
+	}
+	if v.typ != resolve.Record {
+		return v, nil
+	}
+	if err := a.spend(len(it.columns)); err != nil {
+		return value{}, err
+	}
+	for _, c := range it.columns {
+		v.fields = append(v.fields, output{name: c.name, typ: c.typ, fields: c.fields})
+	}
+	if it.using {
+		v.item, v.kind = nil, constructed
+		for _, c := range it.columns {
+			v.cells = append(v.cells, value{typ: c.typ, location: location, fields: c.fields})
+		}
+	}
+	return v, nil
 }
 
 // refNames splits a reference into its names and a trailing star.
@@ -60,80 +105,60 @@ func refNames(ref *pg_query.ColumnRef) (names []string, star bool, err error) {
 }
 
 // bareColumn binds a name of one part: a column, or else a whole row.
-func (a *analyzer) bareColumn(s *scope, name string, location int32) (catalog.OID, error) {
-	c, unsure, err := a.findColumn(s, name, location)
+func (a *analyzer) bareColumn(s *scope, name string, location int32) (value, error) {
+	c, level, err := a.findColumn(s, name, location)
 	if err != nil {
-		return 0, err
+		return value{}, err
 	}
 	if c != nil {
-		a.read(c)
-		return c.typ, nil
+		return a.columnValue(c, level, location), nil
 	}
-	it, err := a.findItem(s, "", name, location)
+	it, level, err := a.findItem(s, "", name, location)
 	if err != nil {
-		return 0, err
+		return value{}, err
 	}
 	if it != nil {
-		return 0, a.readWhole(it)
-	}
-	if unsure {
-		return 0, deny(access.Construct, "a name that may be a column of a function's result")
+		return a.wholeRow(it, level, location)
 	}
 	if a.returnsOldAndNew(name) {
-		return 0, deny(access.Construct, "old and new in RETURNING")
+		return value{}, deny(access.Construct, "old and new in RETURNING")
 	}
-	return 0, hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
+	return value{}, hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
 }
 
-// findColumn is colNameToVar: the nearest level that has the name. With no such
-// column it says whether a function's unknown columns could have been meant.
-func (a *analyzer) findColumn(s *scope, name string, location int32) (*column, bool, error) {
-	unsure := false
+// findColumn is colNameToVar: the nearest level that has the name.
+func (a *analyzer) findColumn(s *scope, name string, location int32) (*column, *scope, error) {
 	for level := s; level != nil; level = level.parent {
 		// Passing over what is not in view costs a fraction of a comparison; a join of
 		// thousands makes up for it.
 		if err := a.spend(len(level.namespace) / 4); err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		var found *column
-		var via *item
 		for _, it := range level.namespace {
 			if !it.columnsVisible || it.lateralOnly && !level.lateral {
 				continue
 			}
 			c, err := a.itemColumn(it, name, location)
 			if err != nil {
-				return nil, false, err
+				return nil, nil, err
 			}
-			unsure = unsure || it.unsure
 			if c == nil {
 				continue
 			}
 			if found != nil {
-				return nil, false, hideColumn(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
+				return nil, nil, hideColumn(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
 			}
 			if it.lateralOnly && !it.lateralOK {
-				return nil, false, deny(access.Construct, "a reference that LATERAL does not allow")
+				return nil, nil, deny(access.Construct, "a reference that LATERAL does not allow")
 			}
-			found, via = c, it
+			found = c
 		}
 		if found != nil {
-			if unsure && !via.unsure || via.unsure && len(level.namespace)+depth(level.parent) > 1 {
-				return nil, false, deny(access.Construct, "a name that may be a column of a function's result")
-			}
-			return found, false, nil
+			return found, level, nil
 		}
 	}
-	return nil, unsure, nil
-}
-
-// depth counts the items that outer levels bring into view.
-func depth(s *scope) int {
-	n := 0
-	for ; s != nil; s = s.parent {
-		n += len(s.namespace)
-	}
-	return n
+	return nil, nil, nil
 }
 
 // itemColumn is scanNSItemForColumn: nil when the item has no such column.
@@ -152,13 +177,13 @@ func (a *analyzer) itemColumn(it *item, name string, location int32) (*column, e
 		found = &it.columns[i]
 	}
 	if found == nil && it.system && isSystemColumn(name) {
-		return &column{name: name, entry: it.entry, source: name}, nil
+		return &column{name: name, entry: it.entry, source: name, typ: systemColumnType(name)}, nil
 	}
 	return found, nil
 }
 
 // refItem finds the item that a qualified reference names.
-func (a *analyzer) refItem(s *scope, names []string, star bool, location int32) (*item, error) {
+func (a *analyzer) refItem(s *scope, names []string, star bool, location int32) (*item, *scope, error) {
 	qualifier := names
 	if !star {
 		qualifier = names[:len(names)-1]
@@ -171,30 +196,30 @@ func (a *analyzer) refItem(s *scope, names []string, star bool, location int32) 
 		schema, relation = qualifier[0], qualifier[1]
 	case 3:
 		if qualifier[0] != a.snap.Database {
-			return nil, deny(access.Construct, "a reference to another database")
+			return nil, nil, deny(access.Construct, "a reference to another database")
 		}
 		schema, relation = qualifier[1], qualifier[2]
 	default:
-		return nil, deny(access.Construct, "a name of too many parts")
+		return nil, nil, deny(access.Construct, "a name of too many parts")
 	}
-	it, err := a.findItem(s, schema, relation, location)
+	it, level, err := a.findItem(s, schema, relation, location)
 	if err != nil || it != nil {
-		return it, err
+		return it, level, err
 	}
-	return nil, a.missingItem(s, schema, relation, location)
+	return nil, nil, a.missingItem(s, schema, relation, location)
 }
 
 // findItem is refnameNamespaceItem.
-func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*item, error) {
+func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*item, *scope, error) {
 	var wanted *catalog.Relation
 	if schema != "" {
 		if wanted = a.snap.RelationByName(schema, name); wanted == nil {
-			return nil, nil
+			return nil, nil, nil
 		}
 	}
 	for level := s; level != nil; level = level.parent {
 		if err := a.spend(len(level.namespace)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var found *item
 		for _, it := range level.namespace {
@@ -205,18 +230,18 @@ func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*ite
 				continue
 			}
 			if found != nil {
-				return nil, hide(stateAmbiguousAlias, fmt.Sprintf("table reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
+				return nil, nil, hide(stateAmbiguousAlias, fmt.Sprintf("table reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
 			}
 			if it.lateralOnly && !it.lateralOK {
-				return nil, deny(access.Construct, "a reference that LATERAL does not allow")
+				return nil, nil, deny(access.Construct, "a reference that LATERAL does not allow")
 			}
 			found = it
 		}
 		if found != nil {
-			return found, nil
+			return found, level, nil
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // missingItem is errorMissingRTE. Its text depends on whether an invisible entry
@@ -253,19 +278,19 @@ func (a *analyzer) missingItem(s *scope, schema, name string, location int32) er
 	return hide(stateUndefinedTable, message, errorPosition(a.text, location))
 }
 
-// missingField is what becomes of t.f when t has no column f: a function call on
-// the whole row if there is such a function, else an error. Of functions and types
-// that users made nothing may be told apart from what does not exist: the answer is
-// the error in either case, and nothing runs.
-func (a *analyzer) missingField(it *item, qualifier []string, name string, location int32) error {
-	if it.unsure || a.functions[name] || a.cameWithServer(name) {
-		return deny(access.Construct, "a function in attribute notation")
+// missingField is what becomes of t.f when t has no column f: a function of the whole
+// row if there is such a function, else an error.
+func (a *analyzer) missingField(it *item, level *scope, qualifier []string, name string, location int32) (value, error) {
+	whole, err := a.wholeRow(it, level, location)
+	if err != nil {
+		return value{}, err
 	}
-	if _, builtin := a.types.byName[name]; builtin {
-		return deny(access.Construct, "a cast in attribute notation")
+	v, ok, err := a.attribute(whole, name)
+	if ok || err != nil {
+		return v, err
 	}
 	message := fmt.Sprintf("column %s.%s does not exist", qualifier[len(qualifier)-1], name)
-	return hideColumn(stateUndefinedColumn, message, errorPosition(a.text, location))
+	return value{}, hideColumn(stateUndefinedColumn, message, errorPosition(a.text, location))
 }
 
 // returnsOldAndNew reports whether a name that nothing has may be one that

@@ -25,7 +25,7 @@ func TestContext(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := Input{Text: []byte("SELECT 1"), Context: publicContext()}
-			b := fixture()
+			b := fixture(t)
 			tc.change(&in, &b.snap)
 			got := Analyze(in, b.index())
 			if got.Outcome != tc.outcome || got.Reason != tc.reason {
@@ -41,7 +41,7 @@ func TestContext(t *testing.T) {
 func TestSearchPathUser(t *testing.T) {
 	in := Input{Text: []byte("SELECT secret FROM orders"), Context: publicContext()}
 	in.Context.Role = "app"
-	got := Analyze(in, fixture().index())
+	got := Analyze(in, fixture(t).index())
 	want := access.Object{Kind: access.Table, Schema: "app", Name: "orders"}
 	if got.Outcome != access.Judge || !cmp.Equal(got.Statements[0].Accesses[0].Resolved, want) {
 		t.Errorf("%+v", got)
@@ -53,7 +53,7 @@ func TestSearchPathUser(t *testing.T) {
 func TestClosedSchema(t *testing.T) {
 	in := Input{Text: []byte("SELECT note FROM orders"), Context: publicContext()}
 	in.Context.Role, in.Context.SearchPath = "clerk", "app, public"
-	b := fixture()
+	b := fixture(t)
 	for i := range b.snap.Schemas {
 		if b.snap.Schemas[i].Name == "app" {
 			b.snap.Schemas[i].ClosedTo = []string{"clerk"}
@@ -69,7 +69,7 @@ func TestClosedSchema(t *testing.T) {
 // TestStatementText: the digest and the normalised text are of the statement's own
 // text, not of the unit's.
 func TestStatementText(t *testing.T) {
-	got := Analyze(Input{Text: []byte(" SELECT 'é' ;\n SELECT id FROM orders -- c"), Context: publicContext()}, fixture().index())
+	got := Analyze(Input{Text: []byte(" SELECT 'é' ;\n SELECT id FROM orders -- c"), Context: publicContext()}, fixture(t).index())
 	if len(got.Statements) != 2 {
 		t.Fatalf("%+v", got)
 	}
@@ -81,69 +81,100 @@ func TestStatementText(t *testing.T) {
 	}
 }
 
-// TestCasts: a user's cast that could run unasked stops every expression, one that
-// could not stops none.
+// TestCasts: a user's cast asks for execute on its function where PostgreSQL takes it,
+// and nowhere else.
 func TestCasts(t *testing.T) {
 	const userType = 17500
+	execute := []string{"execute function public.cast()"}
 	for _, tc := range []struct {
 		name string
 		cast catalog.Cast
-		want access.Outcome
+		sql  string
+		want []string
 	}{
-		{"between built-in types", catalog.Cast{OID: 19000, Source: 23, Target: 16, Method: 'i', Context: 'e'}, access.Denied},
-		{"from an enum by function", catalog.Cast{OID: 19000, Source: oidMood, Target: 3802, Method: 'f', Context: 'e'}, access.Denied},
-		{"to an enum by its input", catalog.Cast{OID: 19000, Source: 1043, Target: oidMood, Method: 'i', Context: 'i'}, access.Judge},
-		{"from a user's base type", catalog.Cast{OID: 19000, Source: userType, Target: 25, Method: 'f', Context: 'i'}, access.Judge},
-		{"to a user's base type", catalog.Cast{OID: 19000, Source: 25, Target: userType, Method: 'f', Context: 'a'}, access.Judge},
-		{"to a user's base type unasked", catalog.Cast{OID: 19000, Source: 25, Target: userType, Method: 'f', Context: 'i'}, access.Denied},
+		{"between built-in types, by their input and output", catalog.Cast{Source: 23, Target: 1082, Method: 'i', Context: 'e'}, "SELECT 1::date", nil},
+		{"between built-in types, by function", catalog.Cast{Source: 23, Target: 1082, Method: 'f', Context: 'e'}, "SELECT 1::date", execute},
+		{"explicit, where it is not asked for", catalog.Cast{Source: 23, Target: 1082, Method: 'f', Context: 'e'}, "SELECT 1", nil},
+		{"implicit", catalog.Cast{Source: 23, Target: 1082, Method: 'f', Context: 'i'}, "SELECT coalesce(1, NULL::date)", nil},
+		{"by assignment", catalog.Cast{Source: 23, Target: 1082, Method: 'f', Context: 'a'}, "INSERT INTO events (at) VALUES (1)", execute},
+		{"from an enum by function", catalog.Cast{Source: oidMood, Target: 23, Method: 'f', Context: 'e'}, "SELECT status::int FROM orders", execute},
+		{"to an enum by its input", catalog.Cast{Source: 1043, Target: oidMood, Method: 'i', Context: 'i'}, "INSERT INTO orders (status) VALUES ('ok'::varchar)", nil},
+		{"from a user's base type", catalog.Cast{Source: userType, Target: 25, Method: 'f', Context: 'i'}, "SELECT lower('x'::citext)", execute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := fixture()
-			b.snap.Types = append(b.snap.Types, catalog.Type{OID: userType, Schema: "public", Name: "citext", Kind: 'b'})
-			b.snap.Casts = append(b.snap.Casts, tc.cast)
-			got := Analyze(Input{Text: []byte("SELECT id FROM orders WHERE note = 'x'"), Context: publicContext()}, b.index())
-			if got.Outcome != tc.want {
-				t.Errorf("%s %s", outcomeName(got.Outcome), got.Detail)
+			b := fixture(t)
+			b.snap.Types = append(b.snap.Types, catalog.Type{OID: userType, Schema: "public", Name: "citext", Kind: 'b', Input: 46, Output: 47})
+			tc.cast.OID, tc.cast.Function = 19000, 0
+			if tc.cast.Method == 'f' {
+				tc.cast.Function = 19001
 			}
-			if got := Analyze(Input{Text: []byte("BEGIN"), Context: publicContext()}, &b.snap); got.Outcome != access.Judge {
-				t.Errorf("BEGIN: %s", outcomeName(got.Outcome))
+			b.snap.Casts = append(b.snap.Casts, tc.cast)
+			b.snap.Functions = append(b.snap.Functions, catalog.Function{OID: 19001, Schema: "public", Name: "cast", Kind: 'f', Language: "plpgsql",
+				Result: tc.cast.Target})
+			got := Analyze(Input{Text: []byte(tc.sql), Context: publicContext()}, b.index())
+			if tc.name == "implicit" {
+				if got.Outcome != access.Hidden || got.Error.SQLState != stateDatatypeMismatch {
+					t.Errorf("%s %s", outcomeName(got.Outcome), got.Detail)
+				}
+				return
+			}
+			if diff := cmp.Diff(tc.want, functionsOf(got)); diff != "" || got.Outcome != access.Judge {
+				t.Errorf("%s: %s %s (-want +got)\n%s", tc.sql, outcomeName(got.Outcome), got.Detail, diff)
 			}
 		})
 	}
 }
 
-// TestForeignOperators: an operator on the path stops the built-in one's use only
-// where PostgreSQL could choose it.
+// functionsOf lists the accesses on functions.
+func functionsOf(got access.Analysis) []string {
+	var all []string
+	for _, s := range got.Statements {
+		for _, a := range s.Accesses {
+			if a.Resolved.Kind == access.Function {
+				a.Trust = nil
+				all = append(all, accessText(a))
+			}
+		}
+	}
+	return all
+}
+
+// TestForeignOperators: an operator on the path is asked for where PostgreSQL chooses
+// it.
 func TestForeignOperators(t *testing.T) {
 	const userType = 17500
 	user := func(preferred bool) catalog.Type {
-		return catalog.Type{OID: userType, Schema: "public", Name: "citext", Kind: 'b', Category: 'S', Preferred: preferred}
+		return catalog.Type{OID: userType, Schema: "public", Name: "citext", Kind: 'b', Category: 'S', Preferred: preferred, Input: 46, Output: 47}
 	}
+	execute := []string{"execute function public.likeness()"}
 	for _, tc := range []struct {
 		name      string
 		sql       string
 		left      catalog.OID
 		right     catalog.OID
 		preferred bool
-		want      access.Outcome
+		want      []string
 	}{
-		{"both built-in", "SELECT note LIKE 'a' FROM orders", 25, 25, false, access.Denied},
-		{"an enum", "SELECT note LIKE 'a' FROM orders", oidMood, 25, false, access.Denied},
-		{"a user's base type beside a column", "SELECT note LIKE note FROM orders", userType, 25, false, access.Judge},
-		{"a user's base type beside a literal", "SELECT note LIKE 'a' FROM orders", 25, userType, false, access.Judge},
-		{"two user's base types", "SELECT note LIKE 'a' FROM orders", userType, userType, false, access.Judge},
-		{"two user's base types, two literals", "SELECT 'b' LIKE 'a'", userType, userType, false, access.Judge},
-		{"a preferred user's type beside a literal", "SELECT note LIKE 'a' FROM orders", 25, userType, true, access.Denied},
-		{"a type that text is not tried for", "SELECT id LIKE 'a' FROM orders", 23, userType, false, access.Denied},
-		{"the prefix operator", "SELECT note LIKE 'a' FROM orders", 0, 25, false, access.Judge},
+		{"both built-in", "SELECT note LIKE 'a' FROM orders", 25, 25, false, nil},
+		{"both built-in, on another schema's path", "SELECT note OPERATOR(public.~~) 'a' FROM orders", 25, 25, false, execute},
+		{"an enum", "SELECT status LIKE 'a' FROM orders", oidMood, 25, false, execute},
+		{"an enum beside text", "SELECT note LIKE 'a' FROM orders", oidMood, 25, false, nil},
+		{"a user's base type beside a column", "SELECT note LIKE note FROM orders", userType, 25, false, nil},
+		{"a user's base type beside a literal", "SELECT note LIKE 'a' FROM orders", 25, userType, false, nil},
+		{"two user's base types", "SELECT note LIKE 'a' FROM orders", userType, userType, false, nil},
+		{"two user's base types, two literals", "SELECT 'b' LIKE 'a'", userType, userType, false, nil},
+		{"a user's base type itself", "SELECT 'b'::citext LIKE 'a'", userType, userType, false, execute},
+		{"the prefix operator", "SELECT note LIKE 'a' FROM orders", 0, 25, false, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := fixture()
+			b := fixture(t)
 			b.snap.Types = append(b.snap.Types, user(tc.preferred))
-			b.snap.Operators = append(b.snap.Operators, catalog.Operator{OID: 19000, Schema: "public", Name: "~~", Left: tc.left, Right: tc.right})
+			b.snap.Operators = append(b.snap.Operators, catalog.Operator{OID: 19000, Schema: "public", Name: "~~", Left: tc.left, Right: tc.right,
+				Result: 16, Function: 19001})
+			b.snap.Functions = append(b.snap.Functions, catalog.Function{OID: 19001, Schema: "public", Name: "likeness", Kind: 'f', Language: "plpgsql", Result: 16})
 			got := Analyze(Input{Text: []byte(tc.sql), Context: publicContext()}, b.index())
-			if got.Outcome != tc.want {
-				t.Errorf("%s %s", outcomeName(got.Outcome), got.Detail)
+			if diff := cmp.Diff(tc.want, functionsOf(got)); diff != "" || got.Outcome != access.Judge {
+				t.Errorf("%s %s (-want +got)\n%s", outcomeName(got.Outcome), got.Detail, diff)
 			}
 		})
 	}
@@ -152,22 +183,26 @@ func TestForeignOperators(t *testing.T) {
 // TestAddedToCatalog: what a superuser or an extension put into pg_catalog is no
 // built-in, whatever its name.
 func TestAddedToCatalog(t *testing.T) {
-	b := fixture()
-	b.snap.Functions = append(b.snap.Functions, catalog.Function{OID: 19000, Schema: "pg_catalog", Name: "lower", Kind: 'f', Arguments: []catalog.OID{17}})
-	b.snap.Operators = append(b.snap.Operators, catalog.Operator{OID: 19001, Schema: "pg_catalog", Name: "||", Left: 23, Right: 25})
+	b := fixture(t)
+	b.snap.Functions = append(b.snap.Functions,
+		catalog.Function{OID: 19000, Schema: "pg_catalog", Name: "lower", Kind: 'f', Arguments: []catalog.OID{17}, Result: 25, Language: "plpgsql"},
+		catalog.Function{OID: 19002, Schema: "pg_catalog", Name: "join", Kind: 'f', Arguments: []catalog.OID{23, 25}, Result: 25, Language: "plpgsql"})
+	b.snap.Operators = append(b.snap.Operators, catalog.Operator{OID: 19001, Schema: "pg_catalog", Name: "||", Left: 23, Right: 25, Result: 25, Function: 19002})
 	snap := b.index()
-	for sql, want := range map[string]access.Outcome{
-		"SELECT lower(note) FROM orders":                           access.Denied,
-		"SELECT pg_catalog.lower(note) FROM orders":                access.Denied,
-		"SELECT pg_catalog.upper(note) FROM orders":                access.Judge,
-		"SELECT id || note FROM orders":                            access.Denied,
-		"SELECT id OPERATOR(pg_catalog.||) note FROM orders":       access.Denied,
-		"SELECT id FROM orders WHERE id OPERATOR(pg_catalog.=) 1":  access.Judge,
-		"SELECT name FROM customers":                               access.Denied, // its index is over lower(email)
-		"SELECT line FROM order_items WHERE qty + line - 1 > line": access.Judge,
+	for sql, want := range map[string][]string{
+		"SELECT lower(note) FROM orders":                           nil,
+		"SELECT lower('x'::bytea)":                                 {"execute function pg_catalog.lower(bytea)"},
+		"SELECT pg_catalog.lower('x'::bytea)":                      {"execute function pg_catalog.lower(bytea)"},
+		"SELECT pg_catalog.upper(note) FROM orders":                nil,
+		"SELECT id || note FROM orders":                            {"execute function pg_catalog.join(integer, text)"},
+		"SELECT id OPERATOR(pg_catalog.||) note FROM orders":       {"execute function pg_catalog.join(integer, text)"},
+		"SELECT id FROM orders WHERE id OPERATOR(pg_catalog.=) 1":  nil,
+		"SELECT name FROM customers":                               nil,
+		"SELECT line FROM order_items WHERE qty + line - 1 > line": nil,
 	} {
-		if got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, snap); got.Outcome != want {
-			t.Errorf("%s: %s %s", sql, outcomeName(got.Outcome), got.Detail)
+		got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, snap)
+		if diff := cmp.Diff(want, functionsOf(got)); diff != "" || got.Outcome != access.Judge {
+			t.Errorf("%s: %s %s (-want +got)\n%s", sql, outcomeName(got.Outcome), got.Detail, diff)
 		}
 	}
 }

@@ -244,7 +244,11 @@ func (a *analyzer) columnType(t *pg_query.TypeName) (catalog.OID, error) {
 		return 0, err
 	}
 	a.usesType(oid)
-	return oid, nil
+	// Literals that become values of it are read as names, and checks of domains run.
+	if kind := a.snap.TypeByOID(oid); kind != nil && kind.Kind == 'p' {
+		return oid, nil
+	}
+	return oid, a.readText(value{}, oid)
 }
 
 // usesType asks for usage on a user's type, or on what it is an array of.

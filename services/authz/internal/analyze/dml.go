@@ -60,7 +60,7 @@ func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error
 	if err := a.fromClause(s, u.FromClause); err != nil {
 		return nil, err
 	}
-	if err := a.optional(s, u.WhereClause); err != nil {
+	if err := a.condition(s, u.WhereClause, "WHERE"); err != nil {
 		return nil, err
 	}
 	columns, err := a.returning(s, u.ReturningList)
@@ -84,30 +84,52 @@ func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error
 	if err := a.fromClause(s, d.UsingClause); err != nil {
 		return nil, err
 	}
-	if err := a.optional(s, d.WhereClause); err != nil {
+	if err := a.condition(s, d.WhereClause, "WHERE"); err != nil {
 		return nil, err
 	}
 	return a.returning(s, d.ReturningList)
 }
 
-// assignments binds a SET list: all sources first, then the columns.
+// assignments binds a SET list: all sources first, then the columns
+// (transformUpdateTargetList).
 func (a *analyzer) assignments(s *scope, it *item, nodes []*pg_query.Node) error {
+	sources := make([]value, 0, len(nodes))
+	var shared []value
 	for _, node := range nodes {
 		target := node.GetResTarget()
 		if target == nil {
 			return deny(access.Construct, "a SET list")
 		}
-		if err := a.assigned(s, target.Val); err != nil {
-			return err
+		multi := target.Val.GetMultiAssignRef()
+		switch {
+		case target.Val.GetSetToDefault() != nil:
+			sources = append(sources, value{kind: byDefault})
+		case multi == nil:
+			v, err := a.bind(s, target.Val)
+			if err != nil {
+				return err
+			}
+			sources = append(sources, v)
+		default:
+			if multi.Colno == 1 {
+				var err error
+				if shared, err = a.sharedSource(s, multi); err != nil {
+					return err
+				}
+			}
+			if multi.Colno < 1 || int(multi.Colno) > len(shared) {
+				return deny(access.Construct, "the source of a multiple assignment")
+			}
+			sources = append(sources, shared[multi.Colno-1])
 		}
 	}
-	for _, node := range nodes {
+	for i, node := range nodes {
 		target := node.GetResTarget()
 		c, err := a.targetColumn(it, target, fmt.Sprintf("column \"%s\" of relation \"%s\" does not exist", target.Name, it.entry.relation.Name))
 		if err != nil {
 			return err
 		}
-		if err := a.subscripts(s, target.Indirection); err != nil {
+		if err := a.assignTo(s, sources[i], c, target.Indirection); err != nil {
 			return err
 		}
 		a.current.column(access.Update, it.entry.named, it.entry.relation, c.Name)
@@ -120,31 +142,57 @@ func (a *analyzer) assignments(s *scope, it *item, nodes []*pg_query.Node) error
 	return nil
 }
 
-// assigned binds what a SET item assigns. A row or subquery that several columns
-// share is bound with the first of them.
-func (a *analyzer) assigned(s *scope, val *pg_query.Node) error {
-	if val.GetSetToDefault() != nil {
-		return nil
-	}
-	multi := val.GetMultiAssignRef()
-	if multi == nil {
-		return a.only(s, val)
-	}
-	if multi.Colno != 1 {
-		return nil
-	}
+// sharedSource binds the row or subquery that several columns share, with the first of
+// them, and returns a value for each (transformMultiAssignRef).
+func (a *analyzer) sharedSource(s *scope, multi *pg_query.MultiAssignRef) ([]value, error) {
+	var values []value
 	if link := multi.Source.GetSubLink(); link != nil {
 		if link.SubLinkType != pg_query.SubLinkType_EXPR_SUBLINK {
-			return deny(access.Construct, "the source of a multiple assignment")
+			return nil, deny(access.Construct, "the source of a multiple assignment")
 		}
-		return a.only(s, multi.Source)
+		columns, err := a.sublinkQuery(s, link)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range columns {
+			values = append(values, value{typ: c.typ, location: link.Location, fields: c.fields})
+		}
+		if len(values) != int(multi.Ncolumns) {
+			return nil, hideColumn(stateSyntax, "number of columns does not match number of values", errorPosition(a.text, link.Location))
+		}
+		return values, nil
 	}
 	row := multi.Source.GetRowExpr()
 	if row == nil {
-		return deny(access.Construct, "the source of a multiple assignment")
+		return nil, deny(access.Construct, "the source of a multiple assignment")
 	}
-	_, err := a.exprList(s, row.Args, true)
-	return err
+	values, err := a.exprList(s, row.Args, true)
+	if err == nil && len(values) != int(multi.Ncolumns) {
+		err = hideColumn(stateSyntax, "number of columns does not match number of values", errorPosition(a.text, row.Location))
+	}
+	return values, err
+}
+
+// assignTo coerces a value to the column it is assigned to, or to what its subscripts
+// reach (transformAssignedExpr). DEFAULT has no type.
+func (a *analyzer) assignTo(s *scope, v value, c *catalog.Column, steps []*pg_query.Node) error {
+	if v.kind == byDefault {
+		return a.subscripts(s, steps)
+	}
+	to := output{name: c.Name, typ: c.Type}
+	if len(steps) == 0 {
+		return a.assign(v, to)
+	}
+	reached, err := a.reach(s, value{typ: c.Type, location: -1}, steps)
+	if err != nil {
+		return err
+	}
+	to.typ = reached
+	if err := a.assign(v, to); err != nil {
+		return err
+	}
+	// The whole column is made anew, and a domain over it checked.
+	return a.checkDomains(c.Type)
 }
 
 // holdsDefault reports whether an assigned value is DEFAULT, or a row with one in

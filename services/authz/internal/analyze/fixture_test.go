@@ -1,7 +1,10 @@
 package analyze
 
 import (
+	"testing"
+
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog/catalogtest"
 )
 
 // The OIDs of the fixture's own types.
@@ -12,7 +15,11 @@ const (
 	oidOwnint
 	oidInitcap
 	oidPair
+	oidOwnints
 )
+
+// rowOfCustomers is the row type of public.customers, the fixture's first relation.
+const rowOfCustomers = 22001
 
 // builder assembles the snapshot of testdata/schema.sql.
 type builder struct {
@@ -26,6 +33,10 @@ func (b *builder) table(schema, name string, kind catalog.RelationKind, columns 
 	rel := catalog.Relation{OID: b.next, Schema: schema, Name: name, Kind: kind, Owner: "owner"}
 	for i := 0; i+1 < len(columns); i += 2 {
 		rel.Columns = append(rel.Columns, catalog.Column{Number: int16(i/2 + 1), Name: columns[i].(string), Type: catalog.OID(columns[i+1].(int))})
+	}
+	rel.RowType = b.next + 2000
+	if kind == catalog.KindSequence {
+		rel.RowType = 0
 	}
 	b.snap.Relations = append(b.snap.Relations, rel)
 	return &b.snap.Relations[len(b.snap.Relations)-1]
@@ -52,11 +63,13 @@ func (b *builder) key(from, to string, onDelete, onUpdate byte) {
 }
 
 // fixture is the snapshot of testdata/schema.sql on PostgreSQL 15, before Index.
-func fixture() *builder {
-	b := &builder{next: 20000, snap: catalog.Snapshot{Database: "app", ServerVersionNum: 150018, ServerEncoding: "UTF8"}}
-	b.snap.Relations = make([]catalog.Relation, 0, 64)
-	for i, name := range []string{"pg_catalog", "information_schema", "public", "app", "hr"} {
-		b.snap.Schemas = append(b.snap.Schemas, catalog.Schema{OID: catalog.OID(i + 16384), Name: name})
+func fixture(t testing.TB) *builder {
+	t.Helper()
+	b := &builder{next: 20000, snap: *catalogtest.Empty(t, 15)}
+	b.snap.Database, b.snap.ServerVersionNum = "app", 150018
+	b.snap.Relations = append(make([]catalog.Relation, 0, len(b.snap.Relations)+64), b.snap.Relations...)
+	for i, name := range []string{"app", "hr"} {
+		b.snap.Schemas = append(b.snap.Schemas, catalog.Schema{OID: catalog.OID(i + 16500), Name: name})
 	}
 	const r, p = catalog.KindTable, catalog.KindPartitionedTable
 	b.table("public", "customers", r, "id", 23, "name", 25, "email", 25).IndexExpressions = []string{"lower(email)"}
@@ -100,47 +113,47 @@ func fixture() *builder {
 	b.key("order_items", "orders", 'c', 'a')
 	b.key("loud_child", "loud_parent", 'c', 'n')
 
-	catalogTable := func(name string, columns ...any) {
-		b.table("pg_catalog", name, r, columns...).OID = catalog.OID(1000 + len(b.snap.Relations))
-	}
-	catalogTable("pg_class", "oid", 26, "relname", 19)
-	catalogTable("pg_type", "oid", 26, "typname", 19, "typinput", 24)
-	catalogTable("pg_range", "rngtypid", 26)
-	catalogTable("pg_enum", "oid", 26, "enumlabel", 19)
 	b.types()
 	b.code()
 	return b
 }
 
+// The input and output functions of kinds of types (pg_proc.dat).
+const (
+	enumIn, enumOut     = 3506, 3507
+	arrayIn, arrayOut   = 750, 751
+	domainIn            = 2597
+	int4Out, textOut    = 43, 47
+	recordIn, recordOut = 2290, 2291
+)
+
 func (b *builder) types() {
-	for _, t := range builtinTypes() {
-		b.snap.Types = append(b.snap.Types,
-			catalog.Type{OID: t.oid, Schema: "pg_catalog", Name: t.name, Kind: 'b', Preferred: t.name == "text"},
-			catalog.Type{OID: t.array, Schema: "pg_catalog", Name: "_" + t.name, Kind: 'b', Element: t.oid})
-	}
 	b.snap.Types = append(b.snap.Types,
-		catalog.Type{OID: 2205, Schema: "pg_catalog", Name: "regclass", Kind: 'b'},
-		catalog.Type{OID: 24, Schema: "pg_catalog", Name: "regproc", Kind: 'b'},
-		catalog.Type{OID: oidMood, Schema: "public", Name: "mood", Kind: 'e'},
-		catalog.Type{OID: oidMoods, Schema: "public", Name: "_mood", Kind: 'b', Element: oidMood},
-		catalog.Type{OID: oidPosint, Schema: "public", Name: "posint", Kind: 'd', Base: 23, Checks: []string{"(VALUE > 0)"}},
-		catalog.Type{OID: oidOwnint, Schema: "public", Name: "ownint", Kind: 'd', Base: 23, Checks: []string{"public.own(VALUE)"}},
-		catalog.Type{OID: oidInitcap, Schema: "app", Name: "initcap", Kind: 'd', Base: 25, Checks: []string{"public.own(length(VALUE))"}},
-		catalog.Type{OID: oidPair, Schema: "public", Name: "pair", Kind: 'c', Relation: 17200},
-		catalog.Type{OID: 17100, Schema: "public", Name: "customers", Kind: 'c', Relation: b.find("public", "customers").OID})
+		catalog.Type{OID: oidMood, Schema: "public", Name: "mood", Kind: 'e', Category: 'E', Array: oidMoods, Input: enumIn, Output: enumOut},
+		catalog.Type{OID: oidMoods, Schema: "public", Name: "_mood", Kind: 'b', Category: 'A', Element: oidMood, Input: arrayIn, Output: arrayOut},
+		catalog.Type{OID: oidPosint, Schema: "public", Name: "posint", Kind: 'd', Category: 'N', Base: 23, Checks: []string{"(VALUE > 0)"}, Input: domainIn, Output: int4Out},
+		catalog.Type{OID: oidOwnint, Schema: "public", Name: "ownint", Kind: 'd', Category: 'N', Base: 23, Array: oidOwnints, Checks: []string{"public.own(VALUE)"}, Input: domainIn, Output: int4Out},
+		catalog.Type{OID: oidInitcap, Schema: "app", Name: "initcap", Kind: 'd', Category: 'S', Base: 25, Checks: []string{"public.own(length(VALUE))"}, Input: domainIn, Output: textOut})
+	b.table("public", "pair", catalog.KindComposite, "x", 23, "y", 23).RowType = oidPair
+	b.snap.Types = append(b.snap.Types, catalog.Type{OID: oidOwnints, Schema: "public", Name: "_ownint", Kind: 'b', Category: 'A', Element: oidOwnint,
+		Input: arrayIn, Output: arrayOut})
+	for _, r := range b.snap.Relations {
+		if r.OID >= catalog.FirstNormalOID && r.RowType != 0 {
+			b.snap.Types = append(b.snap.Types, catalog.Type{OID: r.RowType, Schema: r.Schema, Name: r.Name, Kind: 'c', Category: 'C', Relation: r.OID,
+				Array: r.RowType + 3000, Input: recordIn, Output: recordOut},
+				catalog.Type{OID: r.RowType + 3000, Schema: r.Schema, Name: "_" + r.Name, Kind: 'b', Category: 'A', Element: r.RowType,
+					Input: arrayIn, Output: arrayOut})
+		}
+	}
 }
 
 func (b *builder) code() {
 	b.snap.Functions = append(b.snap.Functions,
 		catalog.Function{OID: 18000, Schema: "public", Name: "own", Kind: 'f', Arguments: []catalog.OID{23}, Result: 16, Language: "sql"},
 		catalog.Function{OID: 18001, Schema: "app", Name: "upper", Kind: 'f', Arguments: []catalog.OID{25}, Result: 25, Language: "sql"},
-		catalog.Function{OID: 18002, Schema: "app", Name: "same", Kind: 'f', Arguments: []catalog.OID{23, 23}, Result: 16, Language: "sql"},
-		catalog.Function{OID: 871, Schema: "pg_catalog", Name: "upper", Kind: 'f', Arguments: []catalog.OID{25}, Result: 25, Language: "internal"})
+		catalog.Function{OID: 18002, Schema: "app", Name: "same", Kind: 'f', Arguments: []catalog.OID{23, 23}, Result: 16, Language: "sql"})
 	b.snap.Operators = append(b.snap.Operators,
-		catalog.Operator{OID: 96, Schema: "pg_catalog", Name: "=", Left: 23, Right: 23, Result: 16},
-		catalog.Operator{OID: 98, Schema: "pg_catalog", Name: "=", Left: 25, Right: 25, Result: 16},
-		catalog.Operator{OID: 1209, Schema: "pg_catalog", Name: "~~", Left: 25, Right: 25, Result: 16},
-		catalog.Operator{OID: 18100, Schema: "app", Name: "=", Left: 23, Right: 23, Result: 16})
+		catalog.Operator{OID: 18100, Schema: "app", Name: "=", Left: 23, Right: 23, Result: 16, Function: 18002})
 }
 
 // index finishes the snapshot.

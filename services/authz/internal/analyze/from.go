@@ -33,6 +33,12 @@ func (a *analyzer) fromItem(s *scope, node *pg_query.Node) (*item, []*item, erro
 		it, err = a.rangeSubselect(s, n.RangeSubselect)
 	case *pg_query.Node_RangeFunction:
 		it, err = a.rangeFunction(s, n.RangeFunction)
+	case *pg_query.Node_RangeTableFunc:
+		it, err = a.rangeTableFunc(s, n.RangeTableFunc)
+	case *pg_query.Node_JsonTable:
+		it, err = a.jsonTable(s, n.JsonTable)
+	case *pg_query.Node_RangeTableSample:
+		return a.rangeTableSample(s, n.RangeTableSample)
 	case *pg_query.Node_JoinExpr:
 		return a.join(s, n.JoinExpr)
 	default:
@@ -114,7 +120,7 @@ func (a *analyzer) join(s *scope, j *pg_query.JoinExpr) (*item, []*item, error) 
 	s.namespace = s.namespace[:before:before]
 	items := append(append([]*item(nil), leftItems...), rightItems...)
 
-	joined := &item{entry: &rangeEntry{name: "unnamed_join"}, lateralOK: true, columnsVisible: true, unsure: left.unsure || right.unsure}
+	joined := &item{entry: &rangeEntry{name: "unnamed_join"}, lateralOK: true, columnsVisible: true}
 	joined.sides = append(append([]*rangeEntry(nil), left.sides...), right.sides...)
 	merged, err := a.mergedColumns(j, left, right)
 	if err != nil {
@@ -142,7 +148,7 @@ func (a *analyzer) join(s *scope, j *pg_query.JoinExpr) (*item, []*item, error) 
 	}
 	if using := j.JoinUsingAlias; using != nil {
 		// Its whole row is the merged columns, which are marked already: no sides.
-		items = append(items, &item{name: using.Aliasname, entry: joined.entry, nameVisible: true, lateralOK: true,
+		items = append(items, &item{name: using.Aliasname, entry: joined.entry, nameVisible: true, lateralOK: true, using: true,
 			columns: append([]column(nil), joined.columns[:len(merged)]...)})
 	}
 	return joined, append(items, joined), nil
@@ -153,7 +159,7 @@ func (a *analyzer) joinQuals(s *scope, quals *pg_query.Node, items []*item) erro
 	setLateral(items, false, true)
 	outer := s.namespace
 	s.namespace = items
-	_, err := a.expr(s, quals)
+	err := a.condition(s, quals, "JOIN/ON")
 	s.namespace = outer
 	return err
 }
@@ -166,9 +172,6 @@ func (a *analyzer) mergedColumns(j *pg_query.JoinExpr, left, right *item) ([]col
 		return nil, deny(access.Construct, "a USING list")
 	}
 	if j.IsNatural {
-		if left.unsure || right.unsure {
-			return nil, deny(access.Construct, "a natural join with a function whose columns are not known")
-		}
 		have := map[string]bool{}
 		for _, c := range right.columns {
 			have[c.name] = true
@@ -179,12 +182,8 @@ func (a *analyzer) mergedColumns(j *pg_query.JoinExpr, left, right *item) ([]col
 			}
 		}
 	}
-	if len(names) > 0 {
-		if err := a.operator([]string{"="}, operandTypes{}); err != nil {
-			return nil, err
-		}
-	}
 	var merged []column
+	var pairs [][2]value
 	for _, name := range names {
 		l, err := a.usingColumn(left, name, "left")
 		if err != nil {
@@ -194,26 +193,51 @@ func (a *analyzer) mergedColumns(j *pg_query.JoinExpr, left, right *item) ([]col
 		if err != nil {
 			return nil, err
 		}
-		if a.looksUp(l.typ) || a.looksUp(r.typ) {
-			return nil, denyLookUp()
-		}
 		a.read(l)
 		a.read(r)
+		pairs = append(pairs, [2]value{typed(l.typ, -1), typed(r.typ, -1)})
 		var c column
 		switch j.Jointype {
 		case pg_query.JoinType_JOIN_RIGHT:
 			c = *r
 		case pg_query.JoinType_JOIN_FULL:
 			// A COALESCE of both sides.
-			c = column{}
+			c = column{typ: l.typ}
 		default:
 			c = *l
 		}
 		// Both sides are marked already; the name stays.
 		c.name = name
+		if err := a.mergeType(&c, pairs[len(pairs)-1]); err != nil {
+			return nil, err
+		}
 		merged = append(merged, c)
 	}
-	return merged, nil
+	return merged, a.compareMerged(pairs)
+}
+
+// mergeType gives a merged column its type (buildMergedJoinVar).
+func (a *analyzer) mergeType(c *column, pair [2]value) error {
+	typ, err := a.common(pair[:], "JOIN/USING")
+	if err == nil && c.typ != typ {
+		c.typ, c.fields = typ, nil
+	}
+	return err
+}
+
+// compareMerged compares the two sides of each merged column
+// (transformJoinUsingClause).
+func (a *analyzer) compareMerged(pairs [][2]value) error {
+	for _, pair := range pairs {
+		v, err := a.operate([]string{"="}, &pair[0], pair[1], -1)
+		if err != nil {
+			return err
+		}
+		if err := a.boolean(v, "JOIN/USING"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // usingColumn finds a USING column in one side. PostgreSQL gives these errors no
@@ -233,9 +257,6 @@ func (a *analyzer) usingColumn(it *item, name, side string) (*column, error) {
 		found = &it.columns[i]
 	}
 	if found == nil {
-		if it.unsure {
-			return nil, deny(access.Construct, "a name that may be a column of a function's result")
-		}
 		return nil, hideColumn(stateUndefinedColumn, "column \""+name+"\" specified in USING clause does not exist in "+side+" table", 0)
 	}
 	return found, nil

@@ -5,327 +5,294 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
-// call binds a function call: only harmless built-ins, and only where no other
-// function, nor a cast written as a call, can be meant.
-func (a *analyzer) call(s *scope, f *pg_query.FuncCall) error {
-	if err := a.functionName(f.Funcname); err != nil {
-		return err
-	}
-	exact := !f.FuncVariadic && !f.AggWithinGroup
-	var types []catalog.OID
-	for _, arg := range f.Args {
-		if named := arg.GetNamedArgExpr(); named != nil {
-			arg, exact = named.Arg, false
-		}
-		typ, err := a.expr(s, arg)
-		if err != nil {
-			return err
-		}
-		types = append(types, typ)
-	}
-	if err := a.overloads(f.Funcname, types, exact); err != nil {
-		return err
-	}
-	if err := a.sortInputs(s, f.AggOrder); err != nil {
-		return err
-	}
-	if err := a.optional(s, f.AggFilter); err != nil {
-		return err
-	}
-	if f.Over != nil {
-		return a.window(s, f.Over)
-	}
-	return nil
+// call binds a function call.
+func (a *analyzer) call(s *scope, f *pg_query.FuncCall) (value, error) {
+	v, _, err := a.resolveCall(s, f)
+	return v, err
 }
 
-// functionName judges the name of a call.
-func (a *analyzer) functionName(nodes []*pg_query.Node) error {
-	names, ok := stringNodes(nodes)
+// resolveCall binds a function call and says what it was resolved to
+// (transformFuncCall, ParseFuncOrColumn).
+func (a *analyzer) resolveCall(s *scope, f *pg_query.FuncCall) (value, resolve.Found, error) {
+	names, ok := stringNodes(f.Funcname)
 	if !ok || len(names) == 0 {
-		return deny(access.Construct, "a function's name")
+		return value{}, resolve.Found{}, deny(access.Construct, "a function's name")
 	}
-	name := names[len(names)-1]
-	switch {
-	case len(names) == 1:
-	case len(names) == 2 && names[0] == schemaCatalog:
-		if name == "json_object" && a.version < 160000 {
-			// The parser qualifies it; servers before 16 look it up over the path.
+	asked := resolve.Call{Star: f.AggStar, Variadic: f.FuncVariadic, Distinct: f.AggDistinct, WithinGroup: f.AggWithinGroup,
+		Filter: f.AggFilter != nil, Over: f.Over != nil, OrderBy: len(f.AggOrder) > 0 && !f.AggWithinGroup}
+	if err := a.functionName(&asked, names); err != nil {
+		return value{}, resolve.Found{}, err
+	}
+	args, err := a.arguments(s, f, &asked)
+	if err != nil {
+		return value{}, resolve.Found{}, err
+	}
+	if f.AggFilter != nil {
+		v, err := a.bind(s, f.AggFilter)
+		if err != nil {
+			return value{}, resolve.Found{}, err
+		}
+		if err := a.boolean(v, "FILTER"); err != nil {
+			return value{}, resolve.Found{}, err
+		}
+	}
+	v, found, err := a.invokeNamed(asked, args, f.Location)
+	if err != nil {
+		return value{}, resolve.Found{}, err
+	}
+	return v, found, a.decoration(s, f, found)
+}
+
+// functionName fills in the name of a call. Servers before 16 look json_object up over
+// the path, where the parser has qualified it.
+func (a *analyzer) functionName(asked *resolve.Call, names []string) error {
+	asked.Name = last(names)
+	switch len(names) {
+	case 1:
+	case 3:
+		if names[0] != a.snap.Database {
+			return deny(access.Construct, "a function of another database")
+		}
+		asked.Schema = names[1]
+	case 2:
+		asked.Schema = names[0]
+		if names[0] != schemaCatalog || a.version >= 160000 {
 			break
 		}
-		if !a.functions[name] || a.addedToCatalog(name) {
-			return deny(access.FunctionDenied, "function "+name)
+		switch asked.Name {
+		case "json_object":
+			asked.Schema = ""
+		case "system_user":
+			// A column, where the word is no keyword.
+			return newerSyntax("SYSTEM_USER")
 		}
-		return nil
 	default:
-		return deny(access.FunctionDenied, "function "+name+" of a schema")
+		return deny(access.Construct, "a function's name")
 	}
-	if !a.functions[name] || a.addedToCatalog(name) {
-		return deny(access.FunctionDenied, "function "+name)
+	if asked.Schema == schemaTemp {
+		return deny(access.FunctionDenied, "a temporary function")
 	}
-	// f(x) is also a cast to the type f (FuncNameAsType).
-	if a.typeInPath(name) {
-		return deny(access.FunctionDenied, "function "+name+" may be a cast to a user's type")
-	}
-	return nil
+	return a.spend(len(a.snap.FunctionsNamed(asked.Name)))
 }
 
-// overloads allows an unqualified call if no function of a user can be meant. exact
-// says that the arguments are the parameters, one by one.
-func (a *analyzer) overloads(funcname []*pg_query.Node, args []catalog.OID, exact bool) error {
-	names, _ := stringNodes(funcname)
-	qualified := len(names) > 1 && (last(names) != "json_object" || a.version >= 160000)
-	if qualified {
-		return nil
-	}
-	for _, f := range a.snap.FunctionsNamed(last(names)) {
-		if f.Schema == schemaCatalog || !a.path.includes(f.Schema) {
-			continue
+// arguments binds the arguments; those of WITHIN GROUP's ORDER BY come last.
+func (a *analyzer) arguments(s *scope, f *pg_query.FuncCall, asked *resolve.Call) ([]value, error) {
+	var args []value
+	for _, node := range f.Args {
+		name := ""
+		if named := node.GetNamedArgExpr(); named != nil {
+			node, name = named.Arg, named.Name
 		}
-		if err := a.spend(len(f.Arguments)); err != nil {
+		v, err := a.bind(s, node)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, v)
+		asked.Arguments = append(asked.Arguments, resolve.Argument{Type: v.typ, Name: name, Parameter: v.kind == parameter})
+	}
+	if !f.AggWithinGroup {
+		return args, nil
+	}
+	for _, node := range f.AggOrder {
+		sort := node.GetSortBy()
+		if sort == nil {
+			return nil, deny(access.Construct, "an ORDER BY")
+		}
+		v, err := a.bind(s, sort.Node)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, v)
+		asked.Arguments = append(asked.Arguments, resolve.Argument{Type: v.typ, Parameter: v.kind == parameter})
+		asked.Ordered++
+	}
+	return args, nil
+}
+
+// invokeNamed resolves a call by the types of its arguments, coerces these and judges
+// the function. A row's column in function notation is found as well: f(t) is t.f.
+func (a *analyzer) invokeNamed(asked resolve.Call, args []value, location int32) (value, resolve.Found, error) {
+	asked.DefaultType = a.defaultType
+	found, bad := a.names().Call(asked)
+	if bad != nil {
+		if v, ok, err := a.projected(asked, args); ok || err != nil {
+			return v, resolve.Found{Kind: resolve.Cast}, err
+		}
+		return value{}, found, a.noFunction(asked, bad, location)
+	}
+	v, err := a.invokeResolved(found, args, location)
+	return v, found, err
+}
+
+// invokeResolved coerces the arguments of a call that was resolved, and judges it.
+func (a *analyzer) invokeResolved(found resolve.Found, args []value, location int32) (value, error) {
+	if len(found.Coercions) > len(args) {
+		return value{}, deny(access.FunctionDenied, "a call whose arguments are not clear")
+	}
+	result := value{typ: found.Result, location: leftmostOf(location, args)}
+	if found.Kind == resolve.Cast {
+		t := a.snap.TypeByOID(found.Result)
+		if t == nil {
+			return value{}, deny(access.OpaqueCode, "a type that is not in the catalog")
+		}
+		if err := a.nameType(t, access.Select); err != nil {
+			return value{}, err
+		}
+		v, err := a.coerce(args[0], found.Result, resolve.Explicit, nil)
+		v.location = result.location
+		return v, err
+	}
+	placed := make([]value, len(args))
+	for i, c := range found.Coercions {
+		v, err := a.convert(args[i], c)
+		if err != nil {
+			return value{}, err
+		}
+		at := i
+		if found.Order != nil && i < len(found.Order) && found.Order[i] < len(args) {
+			at = found.Order[i]
+		}
+		placed[at] = v
+	}
+	if found.Kind == resolve.Aggregate || found.Kind == resolve.Window {
+		result.location = location
+	}
+	for _, o := range found.Outputs {
+		result.fields = append(result.fields, output{name: o.Name, typ: o.Type})
+	}
+	return result, a.invokeFound(found, placed)
+}
+
+// invokeFound judges the function that a call was resolved to.
+func (a *analyzer) invokeFound(found resolve.Found, placed []value) error {
+	f := found.Function
+	if f == nil {
+		return deny(access.FunctionDenied, "a function that is not in the catalog")
+	}
+	if f.OID >= catalog.FirstNormalOID {
+		a.named(f.Schema)
+	}
+	if found.Order != nil || found.Defaults > 0 {
+		// A parameter without an argument takes its default; which value stands for which
+		// parameter is certain only for those that are given.
+		placed = append(placed, make([]value, found.Defaults)...)
+	}
+	if found.Defaults > 0 && f.OID >= catalog.FirstNormalOID {
+		// Which defaults are used is not asked: all of them are judged.
+		for _, text := range f.DefaultExpressions {
+			if err := a.runDefault(text); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.runsOfTypes(a.classify(f).Runs, found.Result, placed); err != nil {
+		return err
+	}
+	return a.invoke(f, placed, found.Declared...)
+}
+
+// noFunction is the answer for a call that means nothing. A function of pg_catalog that
+// is missing is PostgreSQL's own error; whether there is another is not told.
+func (a *analyzer) noFunction(asked resolve.Call, bad *resolve.Error, location int32) error {
+	unknown := deny(access.FunctionDenied, "function "+asked.Name)
+	if bad.SQLState == stateUndefinedFunction && asked.Schema != schemaCatalog {
+		return unknown
+	}
+	for _, f := range a.snap.FunctionsNamed(asked.Name) {
+		// An error about how it is called would tell that there is such a function.
+		if f.OID >= catalog.FirstNormalOID && (asked.Schema == f.Schema || asked.Schema == "" && a.path.includes(f.Schema)) {
+			return unknown
+		}
+	}
+	return a.wrong(bad, location)
+}
+
+// projected is the column of a row in function notation.
+func (a *analyzer) projected(asked resolve.Call, args []value) (value, bool, error) {
+	if len(args) != 1 || asked.Schema != "" || asked.Star || asked.Variadic || asked.Distinct || asked.WithinGroup ||
+		asked.Filter || asked.Over || asked.OrderBy || asked.Arguments[0].Name != "" || !a.isComplex(args[0].typ) {
+		return value{}, false, nil
+	}
+	return a.project(args[0], asked.Name)
+}
+
+// decoration binds what stands around an aggregate's or window function's arguments:
+// ORDER BY, DISTINCT, OVER.
+func (a *analyzer) decoration(s *scope, f *pg_query.FuncCall, found resolve.Found) error {
+	if !f.AggWithinGroup {
+		if err := a.sortInputs(s, f.AggOrder); err != nil {
 			return err
 		}
-		if !exact || a.takes(f, args) {
-			return deny(access.FunctionDenied, "function "+f.Name+" may be that of schema "+f.Schema)
+	} else if err := a.sortUsing(s, f.AggOrder, found); err != nil {
+		return err
+	}
+	if f.Over == nil {
+		return nil
+	}
+	level := s
+	level.windows = append(level.windows, f.Over)
+	return nil
+}
+
+// sortUsing judges the operators of WITHIN GROUP (ORDER BY … USING …); its values are
+// bound as arguments.
+func (a *analyzer) sortUsing(s *scope, nodes []*pg_query.Node, found resolve.Found) error {
+	first := len(found.Coercions) - len(nodes)
+	for i, node := range nodes {
+		sort := node.GetSortBy()
+		if len(sort.GetUseOp()) == 0 {
+			continue
+		}
+		if first+i < 0 {
+			return deny(access.Construct, "ORDER BY … USING")
+		}
+		if err := a.usingOperator(sort, typed(found.Coercions[first+i].To, sort.Location)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// takes reports whether a function could be what a call of so many arguments of such
-// types means (FuncnameGetCandidates, func_match_argtypes): not if the number does
-// not fit, nor if an argument that is no untyped literal would have to be of a type
-// that no expression here can have.
-func (a *analyzer) takes(f *catalog.Function, args []catalog.OID) bool {
-	if f.Variadic != 0 {
-		return true
-	}
-	if len(args) > len(f.Arguments) || len(args) < len(f.Arguments)-f.Defaults {
-		return false
-	}
-	for i, typ := range args {
-		if typ != typeUnknown && !a.reachable(f.Arguments[i]) {
-			return false
-		}
-		// Only a row becomes a row.
-		if wanted := a.snap.TypeByOID(f.Arguments[i]); wanted != nil && wanted.Kind == 'c' && a.plain(typ) {
-			return false
-		}
-	}
-	return true
-}
-
-// addedToCatalog reports whether pg_catalog has a function of that name that did not
-// come with the server: superusers and extensions can put one there.
-func (a *analyzer) addedToCatalog(name string) bool {
-	for _, f := range a.snap.FunctionsNamed(name) {
-		if f.Schema == schemaCatalog && f.OID >= catalog.FirstNormalOID {
-			return true
-		}
-	}
-	return false
-}
-
-// cameWithServer reports whether pg_catalog has a function of that name that came
-// with the server.
-func (a *analyzer) cameWithServer(name string) bool {
-	for _, f := range a.snap.FunctionsNamed(name) {
-		if f.Schema == schemaCatalog && f.OID < catalog.FirstNormalOID {
-			return true
-		}
-	}
-	return false
-}
-
-// typeInPath reports whether a schema of the path other than pg_catalog has a type
-// of that name, row types of relations aside.
-func (a *analyzer) typeInPath(name string) bool {
-	for _, schema := range a.path.foreign() {
-		if t := a.snap.TypeByName(schema, name); t != nil && t.Relation == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// rangeFunction binds a function in FROM.
-func (a *analyzer) rangeFunction(s *scope, rf *pg_query.RangeFunction) (*item, error) {
-	outer := s.lateral
-	// A function in FROM may refer to its neighbours with or without LATERAL.
-	s.lateral = true
-	defer func() { s.lateral = outer }()
-	var calls []*pg_query.FuncCall
-	var definitions [][]*pg_query.Node
-	for _, node := range rf.Functions {
-		pair := node.GetList().GetItems()
-		if len(pair) == 0 || pair[0].GetFuncCall() == nil {
-			return nil, deny(access.Construct, "a FROM item that is no plain function call")
-		}
-		f := pair[0].GetFuncCall()
-		var columns []*pg_query.Node
-		if len(pair) > 1 {
-			columns = pair[1].GetList().GetItems()
-		}
-		if names, _ := stringNodes(f.Funcname); last(names) == "unnest" && len(f.Args) > 1 {
-			// unnest(a, b) in FROM is ROWS FROM (unnest(a), unnest(b)).
-			for _, arg := range f.Args {
-				calls = append(calls, &pg_query.FuncCall{Funcname: f.Funcname, Args: []*pg_query.Node{arg}})
-				definitions = append(definitions, nil)
-			}
-			continue
-		}
-		calls, definitions = append(calls, f), append(definitions, columns)
-	}
-	if len(rf.Coldeflist) > 0 {
-		if len(calls) != 1 || len(definitions[0]) > 0 {
-			return nil, deny(access.Construct, "a column definition list")
-		}
-		definitions[0] = rf.Coldeflist
-	}
-	return a.functionItem(s, rf, calls, definitions)
-}
-
-// functionItem makes the item of a function in FROM (addRangeTableEntryForFunction).
-func (a *analyzer) functionItem(s *scope, rf *pg_query.RangeFunction, calls []*pg_query.FuncCall, definitions [][]*pg_query.Node) (*item, error) {
-	var columns []output
-	unsure := false
-	firstName := ""
-	for i, f := range calls {
-		typ, err := a.callInFrom(s, f)
-		if err != nil {
-			return nil, err
-		}
-		parts, _ := stringNodes(f.Funcname)
-		name := last(parts)
-		if i == 0 {
-			firstName = name
-		}
-		own, isRecord := a.records[name]
-		switch {
-		case len(definitions[i]) > 0:
-			defined, err := a.definedColumns(definitions[i])
-			if err != nil {
-				return nil, err
-			}
-			columns = append(columns, defined...)
-		case isRecord:
-			for _, name := range own {
-				columns = append(columns, output{name: name})
-			}
-		case len(calls) == 1 && rf.Alias != nil:
-			columns = append(columns, output{name: rf.Alias.Aliasname})
-			unsure = name == "unnest" && !a.plainArray(typ)
-		default:
-			columns = append(columns, output{name: name})
-			unsure = unsure || name == "unnest" && !a.plainArray(typ)
-		}
-	}
-	if rf.Ordinality {
-		columns = append(columns, output{"ordinality", typeInt8})
-	}
-	if unsure && rf.Alias != nil && len(rf.Alias.Colnames) > len(columns) {
-		return nil, deny(access.Construct, "a function whose columns are not known")
-	}
-	it, err := a.computedItem(&rangeEntry{name: firstName}, columns, rf.Alias)
+// runDefault judges the default of a parameter, which runs in the session's role.
+func (a *analyzer) runDefault(text string) error {
+	recorded, _, err := a.defaultValue(text)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	it.unsure = unsure
-	return it, nil
+	a.current.absorb(recorded, false)
+	return nil
 }
 
-// callInFrom binds a call in FROM and returns the type of its first argument.
-func (a *analyzer) callInFrom(s *scope, f *pg_query.FuncCall) (catalog.OID, error) {
-	if err := a.call(s, f); err != nil {
-		return 0, err
+// defaultType is the type of the default of a polymorphic parameter, 0 if it is not
+// clear.
+func (a *analyzer) defaultType(f *catalog.Function, parameter int) catalog.OID {
+	at := parameter - (len(f.Arguments) - len(f.DefaultExpressions))
+	if at < 0 || at >= len(f.DefaultExpressions) {
+		return 0
 	}
-	if namesType(f) {
-		return 0, denyLookUp()
+	_, typ, err := a.defaultValue(f.DefaultExpressions[at])
+	if err != nil {
+		return 0
 	}
-	if len(f.Args) != 1 {
-		return 0, nil
-	}
-	return a.shownType(s, f.Args[0])
+	return typ
 }
 
-// shownType is the type of an argument that has been bound. Only leaves are bound
-// again: nested calls would double the work at each level.
-func (a *analyzer) shownType(s *scope, node *pg_query.Node) (catalog.OID, error) {
-	if node.GetAArrayExpr() != nil {
-		// An array of whatever its elements are. One composite among literals makes them
-		// all composites, so that every element must be a literal or of a type that is
-		// plain to see.
-		for _, element := range node.GetAArrayExpr().Elements {
-			if element.GetAConst() != nil {
-				continue
+// defaultValue binds the default of a parameter.
+func (a *analyzer) defaultValue(text string) (*recorder, catalog.OID, error) {
+	var typ catalog.OID
+	recorded, err := a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, stored: true},
+		func(inner *analyzer, tree *pg_query.ParseResult) error {
+			if len(tree.Stmts) != 1 {
+				return deny(access.OpaqueCode, "the default of a parameter")
 			}
-			if element.GetColumnRef() == nil && element.GetTypeCast() == nil {
-				return 0, nil
+			_, columns, err := inner.subquery(nil, tree.Stmts[0].Stmt, nil)
+			if err == nil && len(columns) == 1 {
+				typ = columns[0].typ
 			}
-			typ, err := a.shownType(s, element)
-			if err != nil || !a.plain(typ) {
-				return 0, err
-			}
-		}
-		return typeTextArray, nil
-	}
-	if cast := node.GetTypeCast(); cast != nil {
-		return a.typeName(cast.TypeName)
-	}
-	if node.GetColumnRef() == nil && node.GetParamRef() == nil {
-		return 0, nil
-	}
-	return a.expr(s, node)
-}
-
-// typeInt8 is bigint.
-const typeInt8 catalog.OID = 20
-
-// typeTextArray is text[].
-const typeTextArray catalog.OID = 1009
-
-// plainArray reports whether a type is an array whose elements are no composites,
-// so that unnest in FROM yields one column.
-func (a *analyzer) plainArray(oid catalog.OID) bool {
-	if t, ok := a.types.byOID[oid]; ok {
-		return t.name[0] == '_'
-	}
-	t := a.snap.TypeByOID(oid)
-	if t == nil || t.Element == 0 {
-		return false
-	}
-	return a.plain(t.Element)
-}
-
-// plain reports whether a type is a built-in one of the list or an enum: no
-// composite, and no domain over one.
-func (a *analyzer) plain(oid catalog.OID) bool {
-	if _, ok := a.types.byOID[oid]; ok {
-		return true
-	}
-	t := a.snap.TypeByOID(oid)
-	return t != nil && t.Kind == 'e'
-}
-
-// definedColumns reads a column definition list: names with types.
-func (a *analyzer) definedColumns(nodes []*pg_query.Node) ([]output, error) {
-	var columns []output
-	for _, node := range nodes {
-		def := node.GetColumnDef()
-		if def == nil {
-			return nil, deny(access.Construct, "a column definition list")
-		}
-		typ, err := a.typeName(def.TypeName)
-		if err != nil {
-			return nil, err
-		}
-		if def.CollClause != nil {
-			if err := a.collation(def.CollClause.Collname); err != nil {
-				return nil, err
-			}
-		}
-		columns = append(columns, output{def.Colname, typ})
-	}
-	return columns, nil
+			return err
+		})
+	return recorded, typ, err
 }

@@ -27,7 +27,7 @@ func FuzzAnalyze(f *testing.F) {
 			f.Add(c.SQL, c.Parse)
 		}
 	}
-	snap := fixture().index()
+	snap := fixture(f).index()
 	f.Fuzz(func(t *testing.T, text string, parse bool) {
 		start := time.Now()
 		got := Analyze(Input{Text: []byte(text), Parse: parse, Context: publicContext()}, snap)
@@ -44,7 +44,7 @@ func FuzzAnalyze(f *testing.F) {
 }
 
 func BenchmarkAnalyze(b *testing.B) {
-	snap := fixture().index()
+	snap := fixture(b).index()
 	for name, sql := range map[string]string{
 		"point":  "SELECT id, total FROM orders WHERE id = $1",
 		"join":   "SELECT c.name, sum(o.total) FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.created_at > now() - interval '1 day' GROUP BY c.name ORDER BY 2 DESC LIMIT 10",

@@ -23,12 +23,20 @@ func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]output, err
 	if err != nil {
 		return nil, err
 	}
-	width, defaulted, err := a.insertSource(s, ins)
+	rows, err := a.insertSource(s, ins)
 	if err != nil {
 		return nil, err
 	}
 	if len(ins.Cols) == 0 {
+		width := 0
+		if len(rows) > 0 {
+			width = len(rows[0])
+		}
 		columns = columns[:min(width, len(columns))]
+	}
+	defaulted, err := a.assignRows(s, ins, columns, rows)
+	if err != nil {
+		return nil, err
 	}
 	if err := a.inserted(it, ins, columns, defaulted); err != nil {
 		return nil, err
@@ -62,46 +70,72 @@ func (a *analyzer) insertColumns(s *scope, it *item, nodes []*pg_query.Node) ([]
 		if err != nil {
 			return nil, err
 		}
-		if err := a.subscripts(s, target.Indirection); err != nil {
-			return nil, err
-		}
 		columns = append(columns, c)
 	}
 	return columns, nil
 }
 
-// insertSource binds the rows to insert. It returns how many columns they have, and
-// which of them hold DEFAULT in some row.
-func (a *analyzer) insertSource(s *scope, ins *pg_query.InsertStmt) (int, map[int]bool, error) {
-	defaulted := map[int]bool{}
+// insertSource binds the rows to insert: those of VALUES, or the columns of a query as
+// one row.
+func (a *analyzer) insertSource(s *scope, ins *pg_query.InsertStmt) ([][]value, error) {
 	if ins.SelectStmt == nil {
-		return 0, defaulted, nil
+		return nil, nil
 	}
 	q := ins.SelectStmt.GetSelectStmt()
 	if q == nil {
-		return 0, nil, deny(access.Construct, "the source of an INSERT")
+		return nil, deny(access.Construct, "the source of an INSERT")
 	}
 	plainValues := len(q.ValuesLists) > 0 && q.WithClause == nil && len(q.SortClause) == 0 && q.LimitOffset == nil &&
 		q.LimitCount == nil && len(q.LockingClause) == 0 && q.Op == pg_query.SetOperation_SETOP_NONE
 	if !plainValues {
-		_, rows, err := a.subquery(s, ins.SelectStmt, nil)
-		return len(rows), defaulted, err
+		// The target types what the query leaves open.
+		_, columns, err := a.openQuery(s, ins.SelectStmt, nil)
+		row := make([]value, 0, len(columns))
+		for _, c := range columns {
+			row = append(row, c.value())
+		}
+		return [][]value{row}, err
 	}
-	width := 0
-	for _, row := range q.ValuesLists {
-		items := row.GetList().GetItems()
-		for i, value := range items {
-			if value.GetSetToDefault() != nil {
+	rows := make([][]value, 0, len(q.ValuesLists))
+	for _, list := range q.ValuesLists {
+		row, err := a.exprList(s, list.GetList().GetItems(), true)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) > 0 && len(row) != len(rows[0]) {
+			return nil, hideColumn(stateSyntax, "VALUES lists must all be the same length", errorPosition(a.text, firstLocation(row)))
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// assignRows coerces each row to the columns (transformInsertRow). It returns which
+// columns hold DEFAULT in some row.
+func (a *analyzer) assignRows(s *scope, ins *pg_query.InsertStmt, columns []*catalog.Column, rows [][]value) (map[int]bool, error) {
+	defaulted := map[int]bool{}
+	for _, row := range rows {
+		if len(row) > len(columns) {
+			return nil, hideColumn(stateSyntax, "INSERT has more expressions than target columns", errorPosition(a.text, row[len(columns)].location))
+		}
+		if len(ins.Cols) > 0 && len(row) < len(columns) {
+			return nil, hideColumn(stateSyntax, "INSERT has more target columns than expressions",
+				errorPosition(a.text, ins.Cols[len(row)].GetResTarget().GetLocation()))
+		}
+		for i, v := range row {
+			if v.kind == byDefault {
 				defaulted[i] = true
 			}
+			var steps []*pg_query.Node
+			if len(ins.Cols) > 0 {
+				steps = ins.Cols[i].GetResTarget().GetIndirection()
+			}
+			if err := a.assignTo(s, v, columns[i], steps); err != nil {
+				return nil, err
+			}
 		}
-		n, err := a.exprList(s, items, true)
-		if err != nil {
-			return 0, nil, err
-		}
-		width = max(width, n)
 	}
-	return width, defaulted, nil
+	return defaulted, nil
 }
 
 // inserted records the columns and judges the defaults that will be computed: those
@@ -163,7 +197,7 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 	if err := a.assignments(s, it, clause.TargetList); err != nil {
 		return err
 	}
-	return a.optional(s, clause.WhereClause)
+	return a.condition(s, clause.WhereClause, "WHERE")
 }
 
 // arbiter binds the columns and expressions by which a unique index is inferred.
@@ -187,5 +221,5 @@ func (a *analyzer) arbiter(s *scope, infer *pg_query.InferClause) error {
 			return err
 		}
 	}
-	return a.optional(s, infer.WhereClause)
+	return a.condition(s, infer.WhereClause, "WHERE")
 }

@@ -57,7 +57,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	}
 	inner.texts++
 	inner.current = &recorder{within: in.reader != "", stored: in.stored}
-	inner.statements, inner.partial, inner.sublinkNames, inner.shown = nil, nil, nil, nil
+	inner.statements, inner.partial, inner.sublinkNames, inner.deduced = nil, nil, nil, nil
 	inner.catalogText = false
 	err = inner.shapes(tree)
 	if err == nil {

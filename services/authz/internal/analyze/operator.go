@@ -5,201 +5,373 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
-// operandTypes are what is known of an operator's operands: 0 is some type,
-// typeUnknown a literal that may become any type. A prefix operator has only the
-// right one.
-type operandTypes struct {
-	left, right catalog.OID
-}
-
 // operation binds an A_Expr: its operands, and every operator its kind implies.
-func (a *analyzer) operation(s *scope, e *pg_query.A_Expr) error {
+func (a *analyzer) operation(s *scope, e *pg_query.A_Expr) (value, error) {
 	name, ok := stringNodes(e.Name)
 	if !ok || len(name) == 0 {
-		return deny(access.Construct, "an operator's name")
-	}
-	var types operandTypes
-	var err error
-	if e.Lexpr != nil {
-		if types.left, err = a.operand(s, e.Lexpr); err != nil {
-			return err
-		}
+		return value{}, deny(access.Construct, "an operator's name")
 	}
 	if e.Rexpr == nil {
-		return deny(access.Construct, "a postfix operator")
-	}
-	if types.right, err = a.operand(s, e.Rexpr); err != nil {
-		return err
+		return value{}, deny(access.Construct, "a postfix operator")
 	}
 	switch e.Kind {
-	case pg_query.A_Expr_Kind_AEXPR_OP:
-		if e.Lexpr == nil {
-			return a.prefixOperator(name, types.right)
+	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE,
+		pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+		return a.plainOperation(s, name, e)
+	case pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_OP_ALL:
+		left, right, err := a.operands(s, e)
+		if err != nil {
+			return value{}, err
 		}
-		return a.operator(name, types)
-	case pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_OP_ALL, pg_query.A_Expr_Kind_AEXPR_DISTINCT,
-		pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NULLIF, pg_query.A_Expr_Kind_AEXPR_LIKE,
-		pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:
-		return a.operator(name, types)
+		return a.operateArray(name, left, right, e.Location)
+	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+		left, right, err := a.operands(s, e)
+		if err != nil {
+			return value{}, err
+		}
+		return a.distinct(name, left, right, e)
+	case pg_query.A_Expr_Kind_AEXPR_NULLIF:
+		return a.nullIf(s, name, e)
 	case pg_query.A_Expr_Kind_AEXPR_IN:
-		// NOT IN is spelled <> and compares rows by that name as well.
-		return a.operators(types, name, []string{"="})
+		return a.membership(s, name, e)
 	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN,
 		pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
-		return a.operators(types, []string{"<"}, []string{"<="}, []string{">"}, []string{">="})
+		return a.between(s, e)
 	default:
-		return deny(access.Construct, "an operator expression")
+		return value{}, deny(access.Construct, "an operator expression")
 	}
 }
 
-// operand binds an operand: an expression, a row, or the list of IN and BETWEEN. A
-// list or row that holds an untyped literal counts as one.
-func (a *analyzer) operand(s *scope, node *pg_query.Node) (catalog.OID, error) {
-	var elements []*pg_query.Node
-	switch n := node.GetNode().(type) {
-	case *pg_query.Node_List:
-		elements = n.List.Items
-	case *pg_query.Node_RowExpr:
-		elements = n.RowExpr.Args
-	case *pg_query.Node_AArrayExpr:
-		elements = n.AArrayExpr.Elements
-	default:
-		return a.expr(s, node)
+func (a *analyzer) operands(s *scope, e *pg_query.A_Expr) (left, right value, err error) {
+	if left, err = a.bind(s, e.Lexpr); err != nil {
+		return left, right, err
 	}
-	seen := catalog.OID(0)
-	for _, element := range elements {
-		if ref := element.GetColumnRef(); ref != nil && isStar(ref) {
-			var list targets
-			if err := a.expandStar(s, ref, &list, false); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		typ, err := a.operand(s, element)
+	right, err = a.bind(s, e.Rexpr)
+	return left, right, err
+}
+
+// plainOperation is transformAExprOp.
+func (a *analyzer) plainOperation(s *scope, name []string, e *pg_query.A_Expr) (value, error) {
+	if e.Lexpr == nil {
+		right, err := a.bind(s, e.Rexpr)
 		if err != nil {
-			return 0, err
+			return value{}, err
 		}
-		if typ == typeUnknown {
-			seen = typeUnknown
+		return a.operate(name, nil, right, e.Location)
+	}
+	link := e.Rexpr.GetSubLink()
+	if e.Lexpr.GetRowExpr() != nil && link != nil && link.SubLinkType == pg_query.SubLinkType_EXPR_SUBLINK {
+		// row op (SELECT …): a row comparison with the subquery's columns.
+		columns, err := a.sublinkQuery(s, link)
+		if err != nil {
+			return value{}, err
+		}
+		left, err := a.bind(s, e.Lexpr)
+		if err != nil {
+			return value{}, err
+		}
+		return a.compareSublink(name, left, columns, e.Location)
+	}
+	left, right, err := a.operands(s, e)
+	if err != nil {
+		return value{}, err
+	}
+	return a.binary(name, left, right, e.Location)
+}
+
+// binary applies a binary operator, row by row between two row constructors.
+func (a *analyzer) binary(name []string, left, right value, location int32) (value, error) {
+	if left.kind == constructed && right.kind == constructed {
+		return a.compareRows(name, left.cells, right.cells, location)
+	}
+	return a.operate(name, &left, right, location)
+}
+
+// operate is make_op: it resolves an operator by its operands' types, and judges the
+// function behind it. left is nil for a prefix operator.
+func (a *analyzer) operate(name []string, left *value, right value, location int32) (value, error) {
+	schema, op, err := a.operatorName(name)
+	if err != nil {
+		return value{}, err
+	}
+	leftType := catalog.OID(0)
+	result := value{location: leftmost(location, right.location)}
+	if left != nil {
+		leftType, result.location = left.typ, leftmost(result.location, left.location)
+	}
+	found, bad := a.names().Operator(schema, op, leftType, right.typ)
+	if bad != nil {
+		return value{}, a.noOperator(op, bad, location)
+	}
+	result.typ = found.Result
+	var args []value
+	if left != nil {
+		v, err := a.convert(*left, found.Left)
+		if err != nil {
+			return value{}, err
+		}
+		args = append(args, v)
+	}
+	v, err := a.convert(right, found.Right)
+	if err != nil {
+		return value{}, err
+	}
+	return result, a.runOperator(found.Operator, append(args, v))
+}
+
+// noOperator is the answer for operands that no operator takes. Whether users have made
+// one of another name is not told.
+func (a *analyzer) noOperator(op string, bad *resolve.Error, location int32) error {
+	for _, o := range a.snap.OperatorsNamed(op) {
+		if o.OID < catalog.FirstNormalOID {
+			return a.wrong(bad, location)
 		}
 	}
-	return seen, nil
+	return deny(access.FunctionDenied, "operator "+op)
 }
 
-func (a *analyzer) operators(types operandTypes, names ...[]string) error {
-	for _, name := range names {
-		if err := a.operator(name, types); err != nil {
-			return err
+// operatorName splits an operator's name and charges its look-up.
+func (a *analyzer) operatorName(name []string) (schema, op string, err error) {
+	op = name[len(name)-1]
+	switch len(name) {
+	case 1:
+	case 2:
+		schema = name[0]
+		if schema == schemaTemp || !a.snap.SchemaExists(schema) {
+			return "", "", deny(access.FunctionDenied, "operator "+op+" of schema "+schema)
+		}
+		// Also what is not found there tells of it.
+		a.named(schema)
+	default:
+		return "", "", deny(access.Construct, "an operator's name")
+	}
+	return schema, op, a.spend(len(a.snap.OperatorsNamed(op)))
+}
+
+// runOperator judges the function of an operator.
+func (a *analyzer) runOperator(op *catalog.Operator, args []value) error {
+	f := a.snap.FunctionByOID(op.Function)
+	if f == nil {
+		return deny(access.OpaqueCode, "operator "+op.Name+" of schema "+op.Schema)
+	}
+	if op.OID >= catalog.FirstNormalOID {
+		a.named(op.Schema)
+	}
+	return a.invoke(f, args)
+}
+
+// named asks for usage of the schema of something found in it.
+func (a *analyzer) named(schema string) {
+	if schema != schemaCatalog && schema != schemaInformation {
+		a.current.schema(schema)
+	}
+}
+
+// operateArray is make_scalar_array_op.
+func (a *analyzer) operateArray(name []string, left, right value, location int32) (value, error) {
+	schema, op, err := a.operatorName(name)
+	if err != nil {
+		return value{}, err
+	}
+	found, bad := a.names().ArrayOperator(schema, op, left.typ, right.typ)
+	if bad != nil {
+		return value{}, a.noOperator(op, bad, location)
+	}
+	l, err := a.convert(left, found.Left)
+	if err != nil {
+		return value{}, err
+	}
+	if _, err := a.convert(right, found.Right); err != nil {
+		return value{}, err
+	}
+	result := typed(resolve.Bool, leftmost(location, left.location, right.location))
+	return result, a.runOperator(found.Operator, []value{l, {}})
+}
+
+// compareRows is make_row_comparison_op: pair by pair.
+func (a *analyzer) compareRows(name []string, left, right []value, location int32) (value, error) {
+	switch {
+	case len(left) != len(right):
+		return value{}, hideColumn(stateSyntax, "unequal number of entries in row expressions", errorPosition(a.text, location))
+	case len(left) == 0:
+		return value{}, hideColumn(stateUnsupported, "cannot compare rows of zero length", errorPosition(a.text, location))
+	}
+	result := value{typ: resolve.Bool, location: location}
+	for i := range left {
+		pair, err := a.operate(name, &left[i], right[i], location)
+		if err != nil {
+			return value{}, err
+		}
+		if pair.typ != resolve.Bool {
+			return value{}, hideColumn(stateDatatypeMismatch, "row comparison operator must yield type boolean, not type "+a.names().Name(pair.typ),
+				errorPosition(a.text, location))
+		}
+		result.location = leftmost(result.location, pair.location)
+	}
+	return result, nil
+}
+
+// distinct is transformAExprDistinct: between rows pair by pair; against NULL it is a
+// test that runs no operator.
+func (a *analyzer) distinct(name []string, left, right value, e *pg_query.A_Expr) (value, error) {
+	result := typed(resolve.Bool, leftmost(e.Location, left.location, right.location))
+	if e.Lexpr.GetAConst().GetIsnull() || e.Rexpr.GetAConst().GetIsnull() {
+		return result, nil
+	}
+	if left.kind != constructed || right.kind != constructed {
+		return result, a.distinctPair(name, left, right, e.Location)
+	}
+	if len(left.cells) != len(right.cells) {
+		return value{}, hideColumn(stateSyntax, "unequal number of entries in row expressions", errorPosition(a.text, e.Location))
+	}
+	for i := range left.cells {
+		if err := a.distinctPair(name, left.cells[i], right.cells[i], e.Location); err != nil {
+			return value{}, err
 		}
 	}
-	return nil
+	return result, nil
 }
 
-// operator allows a binary operator if only built-in ones can be meant.
-func (a *analyzer) operator(name []string, types operandTypes) error {
-	return a.judgeOperator(name, types, false)
-}
-
-func (a *analyzer) prefixOperator(name []string, operand catalog.OID) error {
-	return a.judgeOperator(name, operandTypes{right: operand}, true)
-}
-
-func (a *analyzer) judgeOperator(name []string, types operandTypes, prefix bool) error {
-	op := name[len(name)-1]
-	if !a.operatorNames[op] {
-		return deny(access.FunctionDenied, "operator "+op)
+// distinctPair is make_distinct_op.
+func (a *analyzer) distinctPair(name []string, left, right value, location int32) error {
+	v, err := a.operate(name, &left, right, location)
+	if err == nil && v.typ != resolve.Bool {
+		err = hideColumn(stateDatatypeMismatch, "IS DISTINCT FROM requires = operator to yield boolean", errorPosition(a.text, location))
 	}
-	qualified := len(name) == 2 && name[0] == schemaCatalog
-	if len(name) > 1 && !qualified {
-		return deny(access.FunctionDenied, "operator "+op+" of a schema")
+	return err
+}
+
+// nullIf is transformAExprNullIf: the result is the left operand as the operator took
+// it.
+func (a *analyzer) nullIf(s *scope, name []string, e *pg_query.A_Expr) (value, error) {
+	left, right, err := a.operands(s, e)
+	if err != nil {
+		return value{}, err
 	}
-	candidates := a.snap.OperatorsNamed(op)
-	if err := a.spend(len(candidates)); err != nil {
+	schema, op, err := a.operatorName(name)
+	if err != nil {
+		return value{}, err
+	}
+	compared, err := a.operate(name, &left, right, e.Location)
+	if err != nil {
+		return value{}, err
+	}
+	if compared.typ != resolve.Bool {
+		return value{}, hideColumn(stateDatatypeMismatch, "NULLIF requires = operator to yield boolean", errorPosition(a.text, e.Location))
+	}
+	found, bad := a.names().Operator(schema, op, left.typ, right.typ)
+	if bad != nil {
+		return value{}, a.wrong(bad, e.Location)
+	}
+	return typed(found.Left.To, compared.location), nil
+}
+
+// between is transformAExprBetween: the comparisons that it stands for.
+func (a *analyzer) between(s *scope, e *pg_query.A_Expr) (value, error) {
+	bounds := e.Rexpr.GetList().GetItems()
+	if len(bounds) != 2 {
+		return value{}, deny(access.Construct, "a BETWEEN")
+	}
+	subject, err := a.bind(s, e.Lexpr)
+	if err != nil {
+		return value{}, err
+	}
+	low, err := a.bind(s, bounds[0])
+	if err != nil {
+		return value{}, err
+	}
+	first, second := []string{">="}, []string{"<="}
+	if e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN || e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM {
+		first, second = []string{"<"}, []string{">"}
+	}
+	// The upper bound comes after the first comparison.
+	if err := a.compareBound(first, subject, low, e.Location); err != nil {
+		return value{}, err
+	}
+	high, err := a.bind(s, bounds[1])
+	if err != nil {
+		return value{}, err
+	}
+	if err := a.compareBound(second, subject, high, e.Location); err != nil {
+		return value{}, err
+	}
+	if e.Kind == pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM || e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM {
+		if err := a.compareBound(first, subject, high, e.Location); err != nil {
+			return value{}, err
+		}
+		if err := a.compareBound(second, subject, low, e.Location); err != nil {
+			return value{}, err
+		}
+	}
+	return typed(resolve.Bool, leftmost(e.Location, subject.location)), nil
+}
+
+func (a *analyzer) compareBound(name []string, subject, limit value, location int32) error {
+	v, err := a.binary(name, subject, limit, location)
+	if err != nil {
 		return err
 	}
-	for _, candidate := range candidates {
-		// Superusers and extensions can add to pg_catalog, too.
-		inCatalog := candidate.Schema == schemaCatalog
-		if inCatalog && candidate.OID < catalog.FirstNormalOID || (candidate.Left == 0) != prefix ||
-			qualified && !inCatalog || !a.path.includes(candidate.Schema) {
-			continue
-		}
-		if a.couldBeMeant(candidate, types, candidates) {
-			return deny(access.FunctionDenied, "operator "+op+" may be that of schema "+candidate.Schema)
-		}
-	}
-	return nil
+	return a.boolean(v, "AND")
 }
 
-// couldBeMeant reports whether PostgreSQL's resolution (func_select_candidate)
-// could choose a user's operator. It could not if an operand would have to be of a
-// type that no expression here can have, unless the operand is an untyped literal;
-// and not then either if pg_catalog has the operator with text in its place, since
-// text, the preferred type of the preferred category, wins.
-func (a *analyzer) couldBeMeant(op *catalog.Operator, types operandTypes, all []*catalog.Operator) bool {
-	left, right := op.Left == 0 || a.reachable(op.Left), a.reachable(op.Right)
-	if !left && types.left != typeUnknown || !right && types.right != typeUnknown {
-		return false
+// membership is transformAExprIn: constants on the right become an array if they have a type
+// in common, the rest is compared one by one.
+func (a *analyzer) membership(s *scope, name []string, e *pg_query.A_Expr) (value, error) {
+	left, err := a.bind(s, e.Lexpr)
+	if err != nil {
+		return value{}, err
 	}
-	if left && right || a.preferred(op.Left) && !left || a.preferred(op.Right) && !right {
-		return true
-	}
-	wantLeft, wantRight := op.Left, op.Right
-	if !left {
-		wantLeft = typeText
-	}
-	if !right {
-		wantRight = typeText
-	}
-	for _, builtin := range all {
-		if builtin.Schema == schemaCatalog && builtin.OID < catalog.FirstNormalOID && builtin.Left == wantLeft && builtin.Right == wantRight {
-			return false
+	var fixed, varying []value
+	for _, node := range e.Rexpr.GetList().GetItems() {
+		before := s.references
+		v, err := a.bind(s, node)
+		if err != nil {
+			return value{}, err
+		}
+		if s.references != before {
+			varying = append(varying, v)
+		} else {
+			fixed = append(fixed, v)
 		}
 	}
-	return true
-}
-
-// typeText is text.
-const typeText catalog.OID = 25
-
-// preferred reports whether a type is preferred in its category; one that is not
-// known is taken to be.
-func (a *analyzer) preferred(oid catalog.OID) bool {
-	if oid == 0 {
-		return false
-	}
-	t := a.snap.TypeByOID(oid)
-	return t == nil || t.Preferred
-}
-
-// reachable reports whether an expression can come to have a type: all but base
-// types of users, to which no built-in type converts by itself.
-func (a *analyzer) reachable(oid catalog.OID) bool {
-	if oid < catalog.FirstNormalOID {
-		return true
-	}
-	t := a.snap.TypeByOID(oid)
-	if t == nil || t.Kind != 'b' || t.Element != 0 {
-		return true
-	}
-	for _, cast := range a.snap.UserCasts() {
-		if cast.Target == oid && cast.Context == 'i' && cast.Source != oid {
-			return true
+	result := typed(resolve.Bool, leftmost(e.Location, left.location))
+	// PostgreSQL keeps the order of what it compares one by one; between them only
+	// errors could tell.
+	remaining := append(append([]value(nil), fixed...), varying...)
+	if len(fixed) > 1 {
+		typ, array := a.commonArray(append([]value{left}, fixed...))
+		if array != 0 {
+			if err := a.toCommon(fixed, typ, "IN"); err != nil {
+				return value{}, err
+			}
+			if _, err := a.operateArray(name, left, typed(array, -1), e.Location); err != nil {
+				return value{}, err
+			}
+			remaining = varying
 		}
 	}
-	return false
-}
-
-// judgeCasts denies expressions where a user's cast could run unasked: between two
-// built-in types by any method, between types an expression can have by function.
-func (a *analyzer) judgeCasts() error {
-	for _, cast := range a.snap.UserCasts() {
-		builtin := cast.Source < catalog.FirstNormalOID && cast.Target < catalog.FirstNormalOID
-		if builtin || cast.Method == 'f' && a.reachable(cast.Source) && a.reachable(cast.Target) {
-			return deny(access.OpaqueCode, "a user-defined cast between types in use")
+	for _, right := range remaining {
+		v, err := a.binary(name, left, right, e.Location)
+		if err != nil {
+			return value{}, err
+		}
+		if err := a.boolean(v, "IN"); err != nil {
+			return value{}, err
 		}
 	}
-	return nil
+	return result, nil
+}
+
+// commonArray is the type that all values have in common (select_common_type,
+// verify_common_type) and its array type; 0 when there is none, or when PostgreSQL
+// compares them one by one for other reasons.
+func (a *analyzer) commonArray(values []value) (typ, array catalog.OID) {
+	typ, bad := a.names().Common(types(values), "")
+	if bad != nil || typ == 0 || typ == resolve.Record {
+		return 0, 0
+	}
+	return typ, a.names().ArrayOf(typ)
 }

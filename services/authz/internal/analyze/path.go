@@ -59,9 +59,12 @@ func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, er
 	return append(searchPath{schemaCatalog}, path...), nil
 }
 
-// splitIdentifiers is SplitIdentifierString (varlena.c) with a comma: unquoted
-// names are folded, all are truncated. It reports false on bad syntax.
-func splitIdentifiers(s string) ([]string, bool) {
+// splitIdentifiers is SplitIdentifierString (varlena.c) with a comma.
+func splitIdentifiers(s string) ([]string, bool) { return splitNames(s, ',') }
+
+// splitNames is SplitIdentifierString: unquoted names are folded, all are truncated. It
+// reports false on bad syntax.
+func splitNames(s string, separator byte) ([]string, bool) {
 	s = strings.Trim(s, " \t\n\r\f\v")
 	if s == "" {
 		return nil, true
@@ -87,7 +90,7 @@ func splitIdentifiers(s string) ([]string, bool) {
 			}
 			name = quoted.String()
 		} else {
-			end := strings.IndexAny(s, ", \t\n\r\f\v")
+			end := strings.IndexAny(s, string(separator)+" \t\n\r\f\v")
 			if end < 0 {
 				end = len(s)
 			}
@@ -102,7 +105,7 @@ func splitIdentifiers(s string) ([]string, bool) {
 		if s == "" {
 			return names, true
 		}
-		if s[0] != ',' {
+		if s[0] != separator {
 			return nil, false
 		}
 		s = strings.TrimLeft(s[1:], " \t\n\r\f\v")

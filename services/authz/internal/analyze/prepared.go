@@ -7,6 +7,7 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 // prepareStmt judges PREPARE by the statement it prepares: PostgreSQL binds it at
@@ -84,8 +85,14 @@ func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) error {
 		if i >= len(types) && len(types) > 0 {
 			return deny(access.Construct, "parameters of EXECUTE")
 		}
-		if err := a.only(&scope{parent: s}, node); err != nil {
+		v, err := a.bind(&scope{parent: s}, node)
+		if err != nil {
 			return err
+		}
+		if i < len(types) && types[i] != 0 && types[i] != typeUnknown {
+			if _, err := a.coerce(v, types[i], resolve.Assignment, nil); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -24,6 +24,8 @@ type recorder struct {
 	stored bool
 	// opaque says that code runs which may change the session.
 	opaque bool
+	// held are the verdicts on types whose code was judged.
+	held map[catalog.OID]error
 }
 
 // entryKey is an access without its columns. Objects of one kind are told apart by

@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"regexp"
 	"sync"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -10,32 +9,25 @@ import (
 // reference is what analysis knows of PostgreSQL by itself. It is never written
 // after it is made, and shared by all calls.
 type reference struct {
-	types         typeTable
-	shape         shape
-	kinds         map[string]kind
-	objects       map[pg_query.ObjectType]objectKind
-	alterations   map[pg_query.AlterTableType]alterKind
-	functions     map[string]bool
-	records       map[string][]string
-	operatorNames map[string]bool
-	settings      map[string]bool
-	// locales matches the names of locales.
-	locales *regexp.Regexp
+	shape       shape
+	kinds       map[string]kind
+	objects     map[pg_query.ObjectType]objectKind
+	alterations map[pg_query.AlterTableType]alterKind
+	settings    map[string]bool
+	// searchConfigurations are the text search configurations and dictionaries that
+	// initdb makes in pg_catalog.
+	searchConfigurations map[string]bool
 }
 
 // tables makes the reference on first use.
 var tables = sync.OnceValue(func() reference {
 	return reference{
-		types:         newTypeTable(),
-		shape:         newShape(),
-		kinds:         newKinds(),
-		objects:       newObjectKinds(),
-		alterations:   newAlterKinds(),
-		functions:     set(harmlessFunctions()),
-		records:       recordFunctions(),
-		operatorNames: set(builtinOperators()),
-		settings:      set(shownSettings()),
-		locales:       regexp.MustCompile(`^[a-z]{2,3}([-_][A-Za-z0-9]+)*(\.[A-Za-z0-9]+)?(@[a-z]+)?$`),
+		shape:                newShape(),
+		kinds:                newKinds(),
+		objects:              newObjectKinds(),
+		alterations:          newAlterKinds(),
+		settings:             set(shownSettings()),
+		searchConfigurations: set(searchConfigurations()),
 	}
 })
 

@@ -17,6 +17,10 @@ type scope struct {
 	ctes      []*cte
 	// lateral is p_lateral_active: lateral-only items can be seen.
 	lateral bool
+	// references counts references to the level's columns (contain_vars_of_level).
+	references int
+	// windows are the window definitions in OVER clauses, bound after everything else.
+	windows []*pg_query.WindowDef
 }
 
 // rangeEntry is a range table entry.
@@ -50,9 +54,11 @@ type item struct {
 	nameVisible, columnsVisible bool
 	// lateralOnly and lateralOK are p_lateral_only and p_lateral_ok.
 	lateralOnly, lateralOK bool
-	// unsure marks a function whose output columns depend on the types of its
-	// arguments.
-	unsure bool
+	// rowType is the type of a whole-row reference, 0 for record. scalar marks a
+	// function that returns no row: a whole-row reference is its value. using marks the
+	// alias of a USING list.
+	rowType       catalog.OID
+	scalar, using bool
 }
 
 // column is a name in an item and what reading it reads.
@@ -62,16 +68,22 @@ type column struct {
 	// computed, and was charged where it was computed.
 	entry  *rangeEntry
 	source string
-	// typ is the column's type, 0 where it is not known.
-	typ catalog.OID
+	typ    catalog.OID
+	// fields are the columns of a record whose shape is known.
+	fields []output
 }
 
 // output is a column that a query, a function or a set operation yields.
 type output struct {
 	name string
-	// typ is its type, typeUnknown where nothing has typed a literal yet, 0 where it is
-	// not known.
-	typ catalog.OID
+	// typ is its type, typeUnknown where nothing has typed a literal yet: literal is that
+	// then.
+	typ     catalog.OID
+	literal *value
+	// location is where its expression begins, -1 for nowhere.
+	location int32
+	// fields are the columns of a record whose shape is known.
+	fields []output
 }
 
 // cte is a WITH entry.
@@ -87,13 +99,22 @@ type cte struct {
 	silent bool
 }
 
-// systemColumns are the names that heap.c reserves.
-func isSystemColumn(name string) bool {
+// isSystemColumn recognises the names that heap.c reserves.
+func isSystemColumn(name string) bool { return systemColumnType(name) != 0 }
+
+// systemColumnType is the type of a system column, 0 for what is none.
+func systemColumnType(name string) catalog.OID {
 	switch name {
-	case "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax":
-		return true
+	case "tableoid":
+		return typeOID
+	case "ctid":
+		return typeTID
+	case "xmin", "xmax":
+		return typeXID
+	case "cmin", "cmax":
+		return typeCID
 	}
-	return false
+	return 0
 }
 
 // read marks a column as read under select.
@@ -113,9 +134,6 @@ func (a *analyzer) readWhole(it *item) error {
 			return err
 		}
 		for _, c := range side.relation.Columns {
-			if a.looksUp(c.Type) {
-				return denyLookUp()
-			}
 			a.current.column(access.Select, side.named, side.relation, c.Name)
 		}
 		if len(side.relation.Columns) == 0 {
@@ -131,7 +149,7 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 		return nil, err
 	}
 	entry := &rangeEntry{name: rel.Name, named: named, relation: rel}
-	it := &item{name: rel.Name, relation: rel, entry: entry, sides: []*rangeEntry{entry}, system: rel.Kind != catalog.KindView,
+	it := &item{name: rel.Name, relation: rel, entry: entry, sides: []*rangeEntry{entry}, system: rel.Kind != catalog.KindView, rowType: rel.RowType,
 		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(rel.Columns))}
 	for _, c := range rel.Columns {
 		it.columns = append(it.columns, column{name: c.Name, entry: entry, source: c.Name, typ: c.Type})
@@ -153,7 +171,7 @@ func (a *analyzer) computedItem(entry *rangeEntry, columns []output, alias *pg_q
 	it := &item{name: entry.name, entry: entry, sides: []*rangeEntry{entry},
 		nameVisible: true, columnsVisible: true, lateralOK: true, columns: make([]column, 0, len(columns))}
 	for _, c := range columns {
-		it.columns = append(it.columns, column{name: c.name, typ: c.typ})
+		it.columns = append(it.columns, column{name: c.name, typ: c.typ, fields: c.fields})
 	}
 	if alias != nil {
 		entry.name, it.name = alias.Aliasname, alias.Aliasname

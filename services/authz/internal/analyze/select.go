@@ -5,14 +5,21 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
-// subquery binds a query below a scope and returns its level and its columns; none for a DML without RETURNING. owner is the CTE it is the query of.
+// subquery binds a query below a scope and returns its level and its columns; none for a
+// DML without RETURNING. owner is the CTE it is the query of.
 func (a *analyzer) subquery(parent *scope, node *pg_query.Node, owner *cte) (*scope, []output, error) {
-	if a.casts != nil {
-		// Assignments, set operations and joins cast without an expression to see.
-		return nil, nil, a.casts
+	s, columns, err := a.openQuery(parent, node, owner)
+	if err == nil {
+		err = a.settle(columns)
 	}
+	return s, columns, err
+}
+
+// openQuery is subquery, but leaves columns without a type to the caller.
+func (a *analyzer) openQuery(parent *scope, node *pg_query.Node, owner *cte) (*scope, []output, error) {
 	s := &scope{parent: parent}
 	var columns []output
 	var err error
@@ -51,7 +58,10 @@ func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]o
 	if err != nil {
 		return nil, err
 	}
-	if err := a.optional(s, q.WhereClause, q.HavingClause); err != nil {
+	if err := a.condition(s, q.WhereClause, "WHERE"); err != nil {
+		return nil, err
+	}
+	if err := a.condition(s, q.HavingClause, "HAVING"); err != nil {
 		return nil, err
 	}
 	if err := a.sortClause(s, q.SortClause, targets); err != nil {
@@ -62,23 +72,68 @@ func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]o
 			return nil, err
 		}
 	}
-	for _, node := range q.DistinctClause {
-		// A plain DISTINCT is a list of one empty node.
-		if node.GetNode() != nil {
-			if err := a.outputExpr(s, node, targets, false); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := a.optional(s, q.LimitOffset, q.LimitCount); err != nil {
+	if err := a.distinctClause(s, q.DistinctClause, targets); err != nil {
 		return nil, err
 	}
-	for _, node := range q.WindowClause {
-		if err := a.window(s, node.GetWindowDef()); err != nil {
-			return nil, err
+	if err := a.limit(s, q); err != nil {
+		return nil, err
+	}
+	if err := a.windows(s, q.WindowClause); err != nil {
+		return nil, err
+	}
+	// Whoever uses the columns types those that nothing has typed.
+	return targets.columns, a.locking(s, q.LockingClause)
+}
+
+// condition binds a clause that must be boolean, if it is there
+// (transformWhereClause).
+func (a *analyzer) condition(s *scope, node *pg_query.Node, construct string) error {
+	if node == nil {
+		return nil
+	}
+	v, err := a.bind(s, node)
+	if err != nil {
+		return err
+	}
+	return a.boolean(v, construct)
+}
+
+// limit binds OFFSET and LIMIT (transformLimitClause).
+func (a *analyzer) limit(s *scope, q *pg_query.SelectStmt) error {
+	for _, clause := range []struct {
+		node      *pg_query.Node
+		construct string
+	}{{q.LimitOffset, "OFFSET"}, {q.LimitCount, "LIMIT"}} {
+		if clause.node == nil {
+			continue
+		}
+		v, err := a.bind(s, clause.node)
+		if err != nil {
+			return err
+		}
+		if err := a.specific(v, resolve.Int8, clause.construct); err != nil {
+			return err
 		}
 	}
-	return targets.columns, a.locking(s, q.LockingClause)
+	return nil
+}
+
+// settle gives the columns of a query that nobody else types the type text
+// (resolveTargetListUnknowns).
+func (a *analyzer) settle(columns []output) error {
+	for i := range columns {
+		c := &columns[i]
+		if c.typ != resolve.Unknown {
+			continue
+		}
+		if c.literal != nil {
+			if _, err := a.coerce(*c.literal, resolve.Text, resolve.Implicit, nil); err != nil {
+				return err
+			}
+		}
+		c.typ, c.literal = resolve.Text, nil
+	}
+	return nil
 }
 
 // optional binds expressions that may be absent.
@@ -93,86 +148,37 @@ func (a *analyzer) optional(s *scope, nodes ...*pg_query.Node) error {
 	return nil
 }
 
-// setOperation binds UNION and its kin: the arms below this level, then ORDER BY
-// over the columns of the first arm.
-func (a *analyzer) setOperation(s *scope, q *pg_query.SelectStmt, owner *cte) ([]output, error) {
-	if len(q.LockingClause) > 0 {
-		return nil, deny(access.Construct, "FOR UPDATE of a set operation")
-	}
-	if err := a.with(s, q.WithClause); err != nil {
-		return nil, err
-	}
-	columns, err := a.setArm(s, q, owner, true)
-	if err != nil {
-		return nil, err
-	}
-	// ORDER BY sees the output names only, and LIMIT nothing.
-	it, err := a.computedItem(&rangeEntry{name: "unnamed_join"}, columns, nil)
-	if err != nil {
-		return nil, err
-	}
-	it.nameVisible = false
-	s.namespace = []*item{it}
-	if err := a.sortClause(s, q.SortClause, &targets{columns: columns}); err != nil {
-		return nil, err
-	}
-	s.namespace = nil
-	return columns, a.optional(s, q.LimitOffset, q.LimitCount)
-}
-
-// setArm is transformSetOperationTree.
-func (a *analyzer) setArm(s *scope, q *pg_query.SelectStmt, owner *cte, top bool) ([]output, error) {
-	leaf := q.Op == pg_query.SetOperation_SETOP_NONE ||
-		!top && (len(q.SortClause) > 0 || q.LimitOffset != nil || q.LimitCount != nil || len(q.LockingClause) > 0 || q.WithClause != nil)
-	if leaf {
-		inner := &scope{parent: s}
-		columns, err := a.selectStmt(inner, q, nil)
-		s.ranges = append(s.ranges, &rangeEntry{name: "*SELECT*", subquery: inner})
-		return columns, err
-	}
-	columns, err := a.setArm(s, q.Larg, nil, false)
-	if err != nil {
-		return nil, err
-	}
-	if top && owner != nil && owner.scope.hasRecursion(owner) {
-		if err := a.nameCTE(owner, columns); err != nil {
-			return nil, err
-		}
-	}
-	_, err = a.setArm(s, q.Rarg, nil, false)
-	return columns, err
-}
-
-// hasRecursion reports whether a CTE may name itself: under WITH RECURSIVE its
-// name is in view while it is bound.
-func (s *scope) hasRecursion(c *cte) bool {
-	for _, have := range s.ctes {
-		if have == c {
-			return true
-		}
-	}
-	return false
-}
-
 // values binds VALUES as a query (transformValuesClause).
 func (a *analyzer) values(s *scope, q *pg_query.SelectStmt) ([]output, error) {
 	if err := a.with(s, q.WithClause); err != nil {
 		return nil, err
 	}
-	width := 0
+	rows := make([][]value, 0, len(q.ValuesLists))
 	for _, row := range q.ValuesLists {
-		n, err := a.exprList(s, row.GetList().GetItems(), false)
+		cells, err := a.exprList(s, row.GetList().GetItems(), false)
 		if err != nil {
 			return nil, err
 		}
-		width = max(width, n)
+		if len(rows) > 0 && len(cells) != len(rows[0]) {
+			return nil, hideColumn(stateSyntax, "VALUES lists must all be the same length", errorPosition(a.text, firstLocation(cells)))
+		}
+		rows = append(rows, cells)
 	}
+	width := len(rows[0])
 	if width > maxTargets {
 		return nil, deny(access.Construct, "too many columns")
 	}
 	columns := make([]output, 0, width)
 	for i := range width {
-		columns = append(columns, output{name: "column" + itoa(i+1)})
+		column := make([]value, 0, len(rows))
+		for _, cells := range rows {
+			column = append(column, cells[i])
+		}
+		typ, err := a.common(column, "VALUES")
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, output{name: "column" + itoa(i+1), typ: typ, fields: commonFields(column)})
 	}
 	it, err := a.computedItem(&rangeEntry{name: "*VALUES*"}, columns, nil)
 	if err != nil {
@@ -182,13 +188,29 @@ func (a *analyzer) values(s *scope, q *pg_query.SelectStmt) ([]output, error) {
 	if err := a.sortClause(s, q.SortClause, &targets{columns: columns}); err != nil {
 		return nil, err
 	}
-	if err := a.optional(s, q.LimitOffset, q.LimitCount); err != nil {
+	if err := a.limit(s, q); err != nil {
 		return nil, err
 	}
 	if len(q.LockingClause) > 0 {
 		return nil, deny(access.Construct, "FOR UPDATE of VALUES")
 	}
 	return columns, nil
+}
+
+// commonFields are the columns of the records in a column, if that is what it holds:
+// the first row decides (expandRecordVariable).
+func commonFields(column []value) []output {
+	if len(column) == 0 {
+		return nil
+	}
+	return column[0].fields
+}
+
+func firstLocation(values []value) int32 {
+	if len(values) == 0 {
+		return -1
+	}
+	return values[0].location
 }
 
 // locking adds the update access that FOR UPDATE and FOR SHARE need

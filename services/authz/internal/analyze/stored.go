@@ -12,27 +12,41 @@ import (
 // storedKey is an expression and the relation whose columns it names.
 type storedKey struct {
 	relation catalog.OID
-	text     string
+	// base is what a domain is over, 0 for the expressions of a relation.
+	base catalog.OID
+	text string
 }
 
 // judgeStored judges an expression of the catalog, as pg_get_expr prints it under an
 // empty search_path: built-in functions, operators and types over constants and the
-// relation's columns, nothing else. rel is nil for a domain, whose only name is
-// VALUE.
+// relation's columns, nothing else. rel is nil for an expression without names.
 func (a *analyzer) judgeStored(text string, rel *catalog.Relation) error {
 	key := storedKey{text: text}
+	var columns []column
 	if rel != nil {
 		key.relation = rel.OID
+		for _, c := range rel.Columns {
+			columns = append(columns, column{name: c.Name, typ: c.Type})
+		}
 	}
+	return a.judgeStoredOnce(key, columns)
+}
+
+// judgeCheck judges a check of a domain, whose only name is VALUE.
+func (a *analyzer) judgeCheck(text string, base catalog.OID) error {
+	return a.judgeStoredOnce(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
+}
+
+func (a *analyzer) judgeStoredOnce(key storedKey, columns []column) error {
 	if err, ok := a.stored[key]; ok {
 		return err
 	}
-	err := a.storedExpression(text, rel)
+	err := a.storedExpression(key.text, columns)
 	a.stored[key] = err
 	return err
 }
 
-func (a *analyzer) storedExpression(text string, rel *catalog.Relation) error {
+func (a *analyzer) storedExpression(text string, columns []column) error {
 	opaque := deny(access.OpaqueCode, "an expression of the catalog")
 	seen, err := precheck([]byte("SELECT ("+text+")"), a.limits)
 	if err != nil {
@@ -47,27 +61,27 @@ func (a *analyzer) storedExpression(text string, rel *catalog.Relation) error {
 		query.WithClause != nil || query.Op != pg_query.SetOperation_SETOP_NONE || query.IntoClause != nil {
 		return opaque
 	}
-	if a.storedNode(query.TargetList[0].GetResTarget().GetVal(), rel) != nil {
+	if a.storedNode(query.TargetList[0].GetResTarget().GetVal(), columns) != nil {
 		return opaque
 	}
 	return nil
 }
 
-// storedNode judges a parsed expression of the catalog.
-func (a *analyzer) storedNode(node *pg_query.Node, rel *catalog.Relation) error {
+// storedNode judges a parsed expression of the catalog: it may run nothing that asks
+// for a right.
+func (a *analyzer) storedNode(node *pg_query.Node, columns []column) error {
 	inner := a.storedAnalyzer()
 	if err := inner.checkShape(node.ProtoReflect()); err != nil {
 		return err
 	}
-	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}}
-	if rel == nil {
-		it.columns = []column{{name: "value"}}
-	} else {
-		for _, c := range rel.Columns {
-			it.columns = append(it.columns, column{name: c.Name, typ: c.Type})
-		}
+	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}, columns: columns}
+	if err := inner.only(&scope{namespace: []*item{it}}, node); err != nil {
+		return err
 	}
-	return inner.only(&scope{namespace: []*item{it}}, node)
+	if len(inner.current.entries) > 0 {
+		return deny(access.OpaqueCode, "an expression of the catalog that needs a right")
+	}
+	return nil
 }
 
 // storedAnalyzer is an analyzer for the catalog's own texts: pg_catalog alone on
@@ -77,8 +91,8 @@ func (a *analyzer) storedAnalyzer() *analyzer {
 	inner.in = Input{}
 	inner.catalogText = true
 	inner.path = searchPath{schemaCatalog}
-	inner.current = &recorder{}
-	inner.sublinkNames = nil
+	inner.current = &recorder{stored: true}
+	inner.sublinkNames, inner.deduced = nil, nil
 	return &inner
 }
 
@@ -91,7 +105,24 @@ func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) erro
 	if !isOperator || operands != "" && strings.IndexByte(operands, ')') != len(operands)-1 {
 		return a.judgeStored(text, rel)
 	}
-	return a.storedAnalyzer().operator([]string{name}, operandTypes{typeUnknown, typeUnknown})
+	candidates := a.snap.OperatorsNamed(name)
+	if err := a.spend(len(candidates)); err != nil {
+		return err
+	}
+	found := false
+	for _, o := range candidates {
+		if o.Schema != schemaCatalog {
+			continue
+		}
+		if o.OID >= catalog.FirstNormalOID {
+			return deny(access.OpaqueCode, "operator "+name)
+		}
+		found = true
+	}
+	if !found {
+		return deny(access.OpaqueCode, "operator "+name)
+	}
+	return nil
 }
 
 // judgePartitionKey judges pg_get_partkeydef's text: columns and expressions with
@@ -110,6 +141,10 @@ func (a *analyzer) judgePartitionKey(text string, rel *catalog.Relation) error {
 	if spec == nil {
 		return opaque
 	}
+	columns := make([]column, 0, len(rel.Columns))
+	for _, c := range rel.Columns {
+		columns = append(columns, column{name: c.Name, typ: c.Type})
+	}
 	for _, node := range spec.PartParams {
 		element := node.GetPartitionElem()
 		if element == nil {
@@ -122,7 +157,7 @@ func (a *analyzer) judgePartitionKey(text string, rel *catalog.Relation) error {
 		if element.Expr == nil {
 			continue
 		}
-		if err := a.storedNode(element.Expr, rel); err != nil {
+		if err := a.storedNode(element.Expr, columns); err != nil {
 			return opaque
 		}
 	}

@@ -49,7 +49,7 @@ func TestStoredExpressions(t *testing.T) {
 			r.ReferencedBy = append(r.ReferencedBy, catalog.ForeignKey{From: 29999, To: r.OID, OnDelete: 'a', OnUpdate: 'a'})
 		}, access.Judge},
 	} {
-		b := fixture()
+		b := fixture(t)
 		rel := b.find("public", "orders")
 		tc.change(rel)
 		got := Analyze(Input{Text: []byte("INSERT INTO orders (id) VALUES (1)"), Context: publicContext()}, b.index())

@@ -6,6 +6,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -23,13 +24,14 @@ func (t *targets) add(column output) error {
 	return nil
 }
 
-func (t *targets) has(name string) bool {
-	for _, have := range t.columns {
-		if have.name == name {
-			return true
+// find returns the place of the first column of a name, -1 for none.
+func (t *targets) find(name string) int {
+	for i := range t.columns {
+		if t.columns[i].name == name {
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // targetList binds a SELECT or RETURNING list (transformTargetList).
@@ -40,16 +42,14 @@ func (a *analyzer) targetList(s *scope, nodes []*pg_query.Node) (*targets, error
 		if target == nil || len(target.Indirection) > 0 {
 			return nil, deny(access.Construct, "a target list")
 		}
-		if ref := target.Val.GetColumnRef(); ref != nil && isStar(ref) {
-			if err := a.expandStar(s, ref, list, true); err != nil {
-				return nil, err
-			}
+		expanded, err := a.star(s, target.Val, list)
+		if err != nil {
+			return nil, err
+		}
+		if expanded {
 			continue
 		}
-		if s.outermost() {
-			a.shown = target.Val
-		}
-		typ, err := a.expr(s, target.Val)
+		v, err := a.bind(s, target.Val)
 		if err != nil {
 			return nil, err
 		}
@@ -60,161 +60,117 @@ func (a *analyzer) targetList(s *scope, nodes []*pg_query.Node) (*targets, error
 		if name == "" {
 			name = "?column?"
 		}
-		if err := list.add(output{name, typ}); err != nil {
+		if err := list.add(v.output(name)); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
+// output is a value as a column of a query.
+func (v value) output(name string) output {
+	c := output{name: name, typ: v.typ, location: v.location}
+	if v.open() {
+		c.literal = &v
+	}
+	if v.typ == resolve.Record {
+		c.fields = v.fields
+	}
+	return c
+}
+
 func isStar(ref *pg_query.ColumnRef) bool {
 	return len(ref.Fields) > 0 && ref.Fields[len(ref.Fields)-1].GetAStar() != nil
 }
 
-// expandStar is ExpandColumnRefStar: every column is read, one by one. inTargets says
-// that the star is an item of a target list.
-func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets, inTargets bool) error {
+// star expands an item of a list that ends in a star; it reports false for any other.
+func (a *analyzer) star(s *scope, node *pg_query.Node, list *targets) (bool, error) {
+	if ref := node.GetColumnRef(); ref != nil && isStar(ref) {
+		return true, a.expandStar(s, ref, list)
+	}
+	if n := node.GetAIndirection(); n != nil && n.Indirection[len(n.Indirection)-1].GetAStar() != nil {
+		return true, a.expandRow(s, n, list)
+	}
+	return false, nil
+}
+
+// expandStar is ExpandColumnRefStar: every column is read, one by one.
+func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets) error {
 	names, _, err := refNames(ref)
 	if err != nil {
 		return err
 	}
-	var items []*item
-	if len(names) == 0 {
-		for _, it := range s.namespace {
-			if it.columnsVisible && !it.lateralOnly {
-				items = append(items, it)
-			}
-		}
-	} else {
-		it, err := a.refItem(s, names, true, ref.Location)
+	if len(names) > 0 {
+		it, level, err := a.refItem(s, names, true, ref.Location)
 		if err != nil {
 			return err
 		}
-		items = []*item{it}
+		return a.expandItem(it, level, list)
 	}
-	for _, it := range items {
-		if it.unsure {
-			return deny(access.Construct, "all columns of a function's result that is not known")
+	for _, it := range s.namespace {
+		if !it.columnsVisible || it.lateralOnly {
+			continue
 		}
-		if err := a.spend(len(it.columns)); err != nil {
-			return err
-		}
-		for i := range it.columns {
-			if a.looksUp(it.columns[i].typ) && !(inTargets && s.outermost()) {
-				return denyLookUp()
-			}
-			a.read(&it.columns[i])
-			if err := list.add(output{it.columns[i].name, it.columns[i].typ}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// sortClause binds ORDER BY of a query: an output name, an ordinal, or an
-// expression over the input.
-func (a *analyzer) sortClause(s *scope, nodes []*pg_query.Node, list *targets) error {
-	for _, node := range nodes {
-		sort := node.GetSortBy()
-		if sort == nil || len(sort.UseOp) > 0 {
-			return deny(access.Construct, "ORDER BY … USING")
-		}
-		if err := a.outputExpr(s, sort.Node, list, false); err != nil {
+		if err := a.expandItem(it, s, list); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// outputExpr is findTargetlistEntrySQL92. In GROUP BY an input column of the name
-// comes first, elsewhere an output one.
-func (a *analyzer) outputExpr(s *scope, node *pg_query.Node, list *targets, group bool) error {
-	if err := a.spend(len(list.columns)); err != nil {
+// expandItem is expandNSItemAttrs.
+func (a *analyzer) expandItem(it *item, level *scope, list *targets) error {
+	if err := a.spend(len(it.columns)); err != nil {
 		return err
 	}
-	if ref := node.GetColumnRef(); ref != nil && len(ref.Fields) == 1 {
-		if name, ok := stringNode(ref.Fields[0]); ok && list.has(name) {
-			if !group {
-				return nil
-			}
-			c, unsure, err := a.findColumn(s, name, ref.Location)
-			if err != nil {
-				return err
-			}
-			if unsure {
-				return deny(access.Construct, "a name that may be a column of a function's result")
-			}
-			if c != nil {
-				a.read(c)
-			}
-			return nil
+	a.refer(level)
+	for i := range it.columns {
+		c := &it.columns[i]
+		a.read(c)
+		if err := a.holds(c.typ); err != nil {
+			return err
 		}
-	}
-	if constant := node.GetAConst(); constant != nil && constant.GetIval() != nil {
-		return nil
-	}
-	_, err := a.expr(s, node)
-	return err
-}
-
-// groupItem binds an item of GROUP BY; rows and grouping sets stand for what is in
-// them (flatten_grouping_sets).
-func (a *analyzer) groupItem(s *scope, node *pg_query.Node, list *targets) error {
-	switch n := node.GetNode().(type) {
-	case *pg_query.Node_GroupingSet:
-		for _, inner := range n.GroupingSet.Content {
-			if err := a.groupItem(s, inner, list); err != nil {
-				return err
-			}
-		}
-		return nil
-	case *pg_query.Node_RowExpr:
-		if n.RowExpr.RowFormat == pg_query.CoercionForm_COERCE_IMPLICIT_CAST {
-			for _, inner := range n.RowExpr.Args {
-				if err := a.groupItem(s, inner, list); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-	case *pg_query.Node_List:
-		for _, inner := range n.List.Items {
-			if err := a.groupItem(s, inner, list); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return a.outputExpr(s, node, list, true)
-}
-
-// window binds a window definition: expressions only, as SQL:1999 has it.
-func (a *analyzer) window(s *scope, w *pg_query.WindowDef) error {
-	if w == nil {
-		return deny(access.Construct, "a window")
-	}
-	if _, err := a.exprList(s, w.PartitionClause, false); err != nil {
-		return err
-	}
-	if err := a.sortInputs(s, w.OrderClause); err != nil {
-		return err
-	}
-	return a.optional(s, w.StartOffset, w.EndOffset)
-}
-
-// sortInputs binds ORDER BY inside a window or an aggregate: input expressions.
-func (a *analyzer) sortInputs(s *scope, nodes []*pg_query.Node) error {
-	for _, node := range nodes {
-		sort := node.GetSortBy()
-		if sort == nil || len(sort.UseOp) > 0 {
-			return deny(access.Construct, "ORDER BY … USING")
-		}
-		if _, err := a.expr(s, sort.Node); err != nil {
+		if err := list.add(output{name: c.name, typ: c.typ, fields: c.fields, location: -1}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// expandRow is ExpandIndirectionStar: (row).* stands for the row's columns.
+func (a *analyzer) expandRow(s *scope, n *pg_query.A_Indirection, list *targets) error {
+	inner := n.Arg
+	if rest := n.Indirection[:len(n.Indirection)-1]; len(rest) > 0 {
+		inner = &pg_query.Node{Node: &pg_query.Node_AIndirection{AIndirection: &pg_query.A_Indirection{Arg: n.Arg, Indirection: rest}}}
+	}
+	v, err := a.bind(s, inner)
+	if err != nil {
+		return err
+	}
+	if v.item != nil {
+		return a.expandItem(v.item, v.level, list)
+	}
+	fields := a.fieldsOf(v)
+	if fields == nil {
+		return a.noRow(v)
+	}
+	for _, f := range fields {
+		if err := a.holds(f.typ); err != nil {
+			return err
+		}
+		if err := list.add(output{name: f.name, typ: f.typ, fields: f.fields, location: -1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noRow is the error of get_expr_result_tupdesc for a value whose columns are not known.
+func (a *analyzer) noRow(v value) error {
+	if a.isRow(v.typ) {
+		return hideColumn(stateWrongObjectType, "record type has not been registered", 0)
+	}
+	return hideColumn(stateWrongObjectType, "type "+a.names().Name(v.typ)+" is not composite", 0)
 }
 
 // figureName is FigureColname: the name a target without AS gets, and how strongly.
@@ -229,6 +185,11 @@ func (a *analyzer) figureName(node *pg_query.Node) (string, int) {
 		}
 		return name, 2
 	case *pg_query.Node_AIndirection:
+		for i := len(n.AIndirection.Indirection) - 1; i >= 0; i-- {
+			if name, ok := stringNode(n.AIndirection.Indirection[i]); ok {
+				return name, 2
+			}
+		}
 		return a.figureName(n.AIndirection.Arg)
 	case *pg_query.Node_FuncCall:
 		names, _ := stringNodes(n.FuncCall.Funcname)
@@ -268,7 +229,7 @@ func (a *analyzer) figureName(node *pg_query.Node) (string, int) {
 	case *pg_query.Node_SqlvalueFunction:
 		return valueFunctionName(n.SqlvalueFunction.Op), 2
 	}
-	return "", 0
+	return specialName(node), 2
 }
 
 func (a *analyzer) figureSubLink(link *pg_query.SubLink) (string, int) {

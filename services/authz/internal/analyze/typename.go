@@ -7,159 +7,168 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// typeName resolves a type named in a statement and judges it. A user's type needs
-// usage of its schema, which is all that PostgreSQL asks for naming it in a query. It
-// returns the
-// type's OID, that of the array for T[].
+// typeName resolves a type named in a statement and judges it (LookupTypeName,
+// typenameTypeMod). A user's type needs usage of its schema, which is all that
+// PostgreSQL asks for naming it in a query; the row type of a relation shows its
+// columns and needs select on them. It returns the type's OID, that of the array for
+// T[].
 func (a *analyzer) typeName(t *pg_query.TypeName) (catalog.OID, error) {
+	return a.typeNamed(t, access.Select)
+}
+
+// typeNamed is typeName, with the action that a relation's row type needs on all of the
+// relation.
+func (a *analyzer) typeNamed(t *pg_query.TypeName, action access.Action) (catalog.OID, error) {
 	if t == nil || t.Setof || t.PctType || t.TypeOid != 0 {
 		return 0, deny(access.Construct, "a type")
 	}
 	for _, modifier := range t.Typmods {
-		if modifier.GetAConst() == nil {
+		ref := modifier.GetColumnRef()
+		if modifier.GetAConst() == nil && (ref == nil || len(ref.Fields) != 1) {
 			return 0, deny(access.Construct, "a type modifier that is no constant")
 		}
 	}
 	names, ok := stringNodes(t.Names)
-	if !ok || len(names) == 0 || len(names) > 2 {
+	if !ok || len(names) == 0 || len(names) > 3 {
 		return 0, deny(access.Construct, "a type's name")
 	}
-	oid, err := a.lookUpType(names)
+	if len(names) == 3 {
+		if names[0] != a.snap.Database {
+			return 0, deny(access.Construct, "a type of another database")
+		}
+		names = names[1:]
+	}
+	found, err := a.lookUpType(names)
 	if err != nil {
 		return 0, err
 	}
-	if len(t.ArrayBounds) == 0 {
-		return oid, nil
+	if err := a.nameType(found, action); err != nil {
+		return 0, err
 	}
+	oid := found.OID
 	for _, bound := range t.ArrayBounds {
 		if bound.GetInteger() == nil {
 			return 0, deny(access.Construct, "an array bound")
 		}
 	}
-	if builtin, ok := a.types.byOID[oid]; ok {
-		return builtin.array, nil
+	if len(t.ArrayBounds) > 0 {
+		// An array's array is the array itself.
+		if a.isArray(oid) && found.Schema != schemaCatalog {
+			return oid, a.holds(oid)
+		}
+		if oid = a.names().ArrayOf(oid); oid == 0 {
+			return 0, deny(access.UnknownObject, "an array of type "+found.Name)
+		}
 	}
-	// The array of an enum or domain: what it runs is what its element runs.
-	return 0, nil
+	return oid, a.holds(oid)
 }
 
-// lookUpType is LookupTypeName over the path, with judgement.
-func (a *analyzer) lookUpType(names []string) (catalog.OID, error) {
-	schema, name := "", names[len(names)-1]
+// lookUpType is LookupTypeName over the path.
+func (a *analyzer) lookUpType(names []string) (*catalog.Type, error) {
+	schema, name := "", last(names)
 	if len(names) == 2 {
 		schema = names[0]
 	}
-	if schema == schemaCatalog && name == "json" && a.version < 170000 && a.path[0] != schemaCatalog {
+	unknown := deny(access.UnknownObject, "type "+name)
+	if schema == schemaTemp {
+		return nil, unknown
+	}
+	if err := a.spend(len(a.path)); err != nil {
+		return nil, err
+	}
+	found, bad := a.names().Type(schema, name)
+	if bad != nil || found == nil {
+		return nil, unknown
+	}
+	if schema == schemaCatalog && name == "json" && a.version < 170000 {
 		// The parser qualifies it; servers before 17 look it up over the path.
-		return 0, deny(access.Construct, "type json under this search_path")
-	}
-	if schema == schemaCatalog {
-		return a.builtinTypeNamed(name)
-	}
-	schemas := []string{schema}
-	if schema == "" {
-		schemas = a.path
-	}
-	for _, candidate := range schemas {
-		if candidate == schemaCatalog {
-			if _, ok := a.types.byName[name]; ok || a.snap.TypeByName(schemaCatalog, name) != nil || !a.knowsCatalogTypes() {
-				return a.builtinTypeNamed(name)
-			}
-			continue
-		}
-		if t := a.snap.TypeByName(candidate, name); t != nil {
-			a.current.schema(t.Schema)
-			return t.OID, a.judgeType(t.OID)
+		if meant, bad := a.names().Type("", name); bad != nil || meant != found {
+			return nil, deny(access.Construct, "type json under this search_path")
 		}
 	}
-	return 0, deny(access.UnknownObject, "type "+name)
+	return found, nil
 }
 
-// knowsCatalogTypes reports whether the snapshot lists pg_catalog's types, so that
-// a name it does not list is none of them.
-func (a *analyzer) knowsCatalogTypes() bool { return a.snap.TypeByName(schemaCatalog, "bool") != nil }
-
-func (a *analyzer) builtinTypeNamed(name string) (catalog.OID, error) {
-	t, ok := a.types.byName[name]
-	if !ok || t.noCast {
-		return 0, deny(access.Construct, "type "+name)
+// nameType asks for what naming a type needs.
+func (a *analyzer) nameType(t *catalog.Type, action access.Action) error {
+	a.named(t.Schema)
+	composite := t
+	if t.Kind == 'b' && t.Element != 0 {
+		composite = a.snap.TypeByOID(t.Element)
 	}
-	return t.oidOf(name), nil
-}
-
-// oidOf is the OID of the type, or of its array under the array's name.
-func (t builtinType) oidOf(name string) catalog.OID {
-	if t.name == name && t.oid != 0 {
-		return t.oid
-	}
-	return t.array
-}
-
-// judgeType allows types whose input, output, casts and comparison run built-in
-// code only: built-in ones of the list, enums, and domains and arrays over those.
-// Ranges of users are not: their canonical and difference functions are code.
-func (a *analyzer) judgeType(oid catalog.OID) error {
-	if _, ok := a.types.byOID[oid]; ok {
+	if composite == nil || composite.Kind != 'c' {
 		return nil
 	}
-	t := a.snap.TypeByOID(oid)
-	if t == nil || oid < catalog.FirstNormalOID {
-		return deny(access.OpaqueCode, "a type that is not on the list")
-	}
+	rel := a.snap.RelationByOID(composite.Relation)
 	switch {
-	case t.Kind == 'e':
-		return nil
-	case t.Kind == 'b' && t.Element != 0:
-		if element := a.snap.TypeByOID(t.Element); element == nil || element.OID == oid || element.Element != 0 {
-			return deny(access.OpaqueCode, "type "+t.Name)
-		}
-		return a.judgeType(t.Element)
-	case t.Kind == 'd':
-		return a.judgeDomain(t)
-	default:
+	case rel == nil:
 		return deny(access.OpaqueCode, "type "+t.Name)
+	case rel.Kind == catalog.KindComposite || isSystem(rel) || a.current.stored:
+		return nil
 	}
+	named := access.Object{Kind: access.Table, Schema: rel.Schema, Name: rel.Name}
+	a.current.need(action, named, rel)
+	if action == access.Select {
+		a.current.whole(action, named, rel)
+	}
+	return nil
 }
 
-// judgeDomain judges a domain by its base and its checks.
-func (a *analyzer) judgeDomain(t *catalog.Type) error {
-	if err, ok := a.domains[t.OID]; ok {
+// judgeType judges the code that values of a type run.
+func (a *analyzer) judgeType(oid catalog.OID) error { return a.holds(oid) }
+
+// checkDomain judges the checks of one domain. They run in the session's role.
+func (a *analyzer) checkDomain(oid catalog.OID) error {
+	t := a.snap.TypeByOID(oid)
+	if t == nil {
+		return deny(access.OpaqueCode, "a domain that is not in the catalog")
+	}
+	if err, ok := a.domains[oid]; ok {
 		return err
 	}
 	// A domain in its own checks cannot be: the catalog has no cycles, but a
 	// snapshot is data.
-	a.domains[t.OID] = deny(access.OpaqueCode, "type "+t.Name)
-	err := a.judgeType(t.Base)
+	a.domains[oid] = deny(access.OpaqueCode, "type "+t.Name)
+	var err error
 	for _, check := range t.Checks {
-		if err == nil {
-			err = a.judgeStored(check, nil)
+		if err == nil && a.judgeCheck(check, t.Base) != nil {
+			err = deny(access.OpaqueCode, "domain "+t.Name)
 		}
 	}
-	if err != nil {
-		err = deny(access.OpaqueCode, "domain "+t.Name)
-	}
-	a.domains[t.OID] = err
+	a.domains[oid] = err
 	return err
 }
 
-// collation allows the collations of pg_catalog.
+// collation judges a collation named in a statement. Using one runs no code and needs
+// no right; naming one of a schema of users needs that.
 func (a *analyzer) collation(nodes []*pg_query.Node) error {
 	names, ok := stringNodes(nodes)
-	if ok && len(names) == 2 && names[0] == schemaCatalog {
-		return nil
+	if !ok {
+		return deny(access.Construct, "a collation")
 	}
-	if ok && len(names) == 1 && a.path[0] == schemaCatalog && a.builtinCollation(names[0]) {
-		return nil
-	}
-	return deny(access.Construct, "a collation that is not one of pg_catalog")
+	_, err := a.collationNamed(names)
+	return err
 }
 
-// builtinCollation recognises the names that initdb gives collations: the standard
-// ones and locales.
-func (a *analyzer) builtinCollation(name string) bool {
-	switch name {
-	case "C", "POSIX", "default", "ucs_basic", "unicode", "pg_c_utf8", "pg_unicode_fast":
-		return true
+// collationNamed is get_collation_oid.
+func (a *analyzer) collationNamed(names []string) (*catalog.Collation, error) {
+	unknown := deny(access.UnknownObject, "a collation")
+	if err := a.spend(len(a.path)); err != nil {
+		return nil, err
 	}
-	return a.locales.MatchString(name)
+	schemas := []string(a.path)
+	switch len(names) {
+	case 1:
+	case 2:
+		schemas = names[:1]
+	default:
+		return nil, unknown
+	}
+	for _, schema := range schemas {
+		if found := a.snap.CollationByName(schema, last(names)); found != nil {
+			a.named(found.Schema)
+			return found, nil
+		}
+	}
+	return nil, unknown
 }

@@ -14,9 +14,19 @@ const (
 	stateAmbiguousColumn = "42702"
 	stateAmbiguousAlias  = "42P09"
 	stateUndefinedParam  = "42P02"
-	stateBadEncoding     = "22021"
-	stateTooComplex      = "54001"
-	stateProgramLimit    = "54000"
+	stateAmbiguousParam  = "42P08"
+
+	stateIndeterminateType = "42P18"
+	stateUndefinedFunction = "42883"
+	stateUndefinedObject   = "42704"
+	stateDatatypeMismatch  = "42804"
+	stateCannotCoerce      = "42846"
+	stateWrongObjectType   = "42809"
+	stateUnsupported       = "0A000"
+	stateTooManyColumns    = "54011"
+	stateBadEncoding       = "22021"
+	stateTooComplex        = "54001"
+	stateProgramLimit      = "54000"
 )
 
 // verdict ends the analysis of a unit. It is an error, so that it travels up the

@@ -18,7 +18,7 @@ func TestNamesOutOfViewCost(t *testing.T) {
 		work int
 		want access.Outcome
 	}{{200_000, access.Judge}, {50_000, access.Refused}} {
-		got := Analyze(Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: tc.work}}, fixture().index())
+		got := Analyze(Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: tc.work}}, fixture(t).index())
 		if got.Outcome != tc.want {
 			t.Errorf("with %d: outcome %v, %s", tc.work, got.Outcome, got.Detail)
 		}
@@ -29,7 +29,7 @@ func TestNamesOutOfViewCost(t *testing.T) {
 // so that it may be told only to whom they are granted.
 func TestWorkLimitHidesWhatWasFound(t *testing.T) {
 	text := "SELECT 1 FROM hr.salaries, (SELECT 1 AS z) y WHERE 1 IN (z" + strings.Repeat(", z", 999) + ")"
-	got := Analyze(Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: 1000}}, fixture().index())
+	got := Analyze(Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: 1000}}, fixture(t).index())
 	want := []access.Access{{Action: access.Select, AllColumns: true,
 		Named:    access.Object{Kind: access.Table, Schema: "hr", Name: "salaries"},
 		Resolved: access.Object{Kind: access.Table, Schema: "hr", Name: "salaries"}}}

@@ -81,6 +81,9 @@ func (t *trial) judge(a *access.Access) verdict {
 // judgeAction applies the rules in the order the package comment gives.
 func (t *trial) judgeAction(a *access.Access) verdict {
 	t.deniedBy, t.unmet, t.code = nil, nil, ""
+	if a.Action == access.Any {
+		return t.judgeAny(*a)
+	}
 	o := target(*a)
 	w := want{access: a, object: o, whole: a.AllColumns || !perColumn(a.Action, o.Kind)}
 	if t.denied(&w) {
@@ -98,6 +101,26 @@ func (t *trial) judgeAction(a *access.Access) verdict {
 		return opaque
 	}
 	return covered
+}
+
+// judgeAny finds an action that is granted on the object, in whatever column; without
+// one the last action that something speaks against says why.
+func (t *trial) judgeAny(a access.Access) verdict {
+	found := uncovered
+	last := *t
+	a.Columns, a.AllColumns = nil, false
+	for _, action := range access.Actions() {
+		a.Action = action
+		switch v := t.judge(&a); v {
+		case covered:
+			return covered
+		case uncovered:
+		default:
+			found, last = v, *t
+		}
+	}
+	t.deniedBy, t.unmet, t.code = last.deniedBy, last.unmet, last.code
+	return found
 }
 
 // want is an access that is being judged.
