@@ -81,7 +81,8 @@ func TestVerdicts(t *testing.T) {
 		{"missing table under a wildcard", "everything", "app_ro", "SELECT id FROM nowhere", failure, authzv1.Reason_REASON_UNDEFINED, authzv1.Cacheability_CACHEABILITY_NONE, "42P01"},
 		{"missing column under a wildcard", "everything", "app_ro", "SELECT nothing FROM orders", failure, authzv1.Reason_REASON_UNDEFINED, authzv1.Cacheability_CACHEABILITY_NONE, "42703"},
 		{"syntax", "orders.read", "app_ro", "SELEC 1", failure, authzv1.Reason_REASON_SYNTAX, authzv1.Cacheability_CACHEABILITY_NONE, "42601"},
-		{"kind", "everything", "app_ro", "DROP TABLE orders", deny, authzv1.Reason_REASON_STATEMENT_KIND, authzv1.Cacheability_CACHEABILITY_NONE, ""},
+		{"kind", "everything", "app_ro", "PREPARE TRANSACTION 'x'", deny, authzv1.Reason_REASON_STATEMENT_KIND, authzv1.Cacheability_CACHEABILITY_NONE, ""},
+		{"definition", "everything", "app_ro", "DROP TABLE orders", deny, authzv1.Reason_REASON_NOT_GRANTED, authzv1.Cacheability_CACHEABILITY_NONE, ""},
 		{"invalid UTF-8", "everything", "app_ro", "SELECT '\xff'", refuse, authzv1.Reason_REASON_ENCODING, authzv1.Cacheability_CACHEABILITY_NONE, "22021"},
 		{"too deep", "everything", "app_ro", "SELECT " + strings.Repeat("(", 5000), refuse, authzv1.Reason_REASON_LIMIT, authzv1.Cacheability_CACHEABILITY_NONE, "54001"},
 	} {
