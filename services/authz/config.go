@@ -92,8 +92,8 @@ type DecisionsConfig struct {
 	// StreamRequests is how many requests of one proxy are under way at once.
 	// Default 256. The proxy waits beyond it.
 	StreamRequests int `yaml:"stream_requests,omitempty"`
-	// Tokens is how many verified tokens are remembered. Default 65536, about 100
-	// MB when all are used. A token that is forgotten is sent and verified again.
+	// Tokens is how many verified tokens are remembered. Default 65536, about 150
+	// MB when all are used, and more with long tokens. A token that is forgotten is sent and verified again.
 	Tokens int `yaml:"tokens,omitempty"`
 }
 

@@ -106,7 +106,7 @@ func (e *Explainer) Explain(q Question) (*Explanation, error) {
 		return nil, err
 	}
 	analysis := analyzeUnit(unit, e.snap)
-	grants := e.policy.Grants(rpc.PrincipalOf(who))
+	grants := e.policy.Grants(rpc.PrincipalOf(who, e.policy))
 	d := grants.DecideIn(request, analysis)
 	out := &Explanation{
 		Verdict: verdictWord(d), Reason: string(d.Reason), Detail: d.Detail, Conditional: d.Conditional, PolicyFile: e.file,
@@ -152,7 +152,7 @@ func (e *Explainer) principal(q Question) (verify.Principal, error) {
 	if err != nil {
 		return verify.Principal{}, err
 	}
-	if err := policy.CheckDetails(rpc.PrincipalOf(who).Details); err != nil {
+	if err := policy.CheckDetails(rpc.DetailsOf(who)); err != nil {
 		return verify.Principal{}, fmt.Errorf("token refused: %w", err)
 	}
 	return who, nil

@@ -23,6 +23,8 @@ type Policy struct {
 	presets    presets
 	// base are the presets that every principal has.
 	base []*rule
+	// conditions is set when there is any.
+	conditions bool
 	// denyIndex is compiled from denies, once for all principals.
 	denyIndex *index
 }
@@ -35,10 +37,12 @@ func Parse(data []byte) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := f.compile(&compiler{report: r, presets: sharedPresets()})
+	c := &compiler{report: r, presets: sharedPresets()}
+	p, err := f.compile(c)
 	if err != nil {
 		return nil, err
 	}
+	p.conditions = c.environment != nil
 	p.digest = sha256.Sum256(data)
 	p.denyIndex = newIndex(p.denies, access.Actions())
 	return p, nil
@@ -50,6 +54,10 @@ func (p *Policy) Digest() [sha256.Size]byte { return p.digest }
 // Issuers lists the issuers whose tokens are accepted, in the file's order. The
 // caller owns the slice.
 func (p *Policy) Issuers() []Issuer { return cloneIssuers(p.issuers) }
+
+// HasConditions reports whether any rule has a condition, so that a principal's
+// claims matter.
+func (p *Policy) HasConditions() bool { return p.conditions }
 
 // grantable lists the actions a wildcard stands for in a grant.
 func grantable() []access.Action {

@@ -190,7 +190,7 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	defer func() { <-s.slots }()
 	start := s.deps.Clock.Now()
 	analysis := s.deps.Analyze(unit, f.snap)
-	d := session.grantsOf(f.policy).DecideIn(requestOf(req, start), analysis)
+	d := s.tokens.grantsOf(session, f.policy).DecideIn(requestOf(req, start), analysis)
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 

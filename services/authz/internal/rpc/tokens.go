@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,12 @@ type tokens struct {
 
 	mu    sync.Mutex
 	known map[hash]*session
+
+	// sharing guards what follows: the grants of sets of scopes under the policy
+	// that was last asked about.
+	sharing      sync.Mutex
+	shared       map[string]*policy.Grants
+	sharedPolicy *policy.Policy
 }
 
 // session is a verified token. It is immutable but for grants.
@@ -65,7 +73,7 @@ func (t *tokens) verify(ctx context.Context, token secret.Bytes) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	if policy.CheckDetails(detailsOf(who)) != nil {
+	if policy.CheckDetails(DetailsOf(who)) != nil {
 		return nil, &verify.Refusal{
 			Reason: verify.ClaimsInvalid, Detail: "the claim authorization_details grants something that there is not", Unverified: &who,
 		}
@@ -103,30 +111,60 @@ func (t *tokens) evictLocked() {
 // left is how long the token is still valid, on the monotonic clock.
 func (s *session) left(now time.Time) time.Duration { return s.who.Deadline.Sub(now) }
 
-// grantsOf compiles what a policy grants the principal, or returns the last
-// result for the same policy.
-func (s *session) grantsOf(p *policy.Policy) *policy.Grants {
+// grantsOf compiles what a policy grants a session's principal, or returns the
+// last result for the same policy.
+func (t *tokens) grantsOf(s *session, p *policy.Policy) *policy.Grants {
 	if c := s.grants.Load(); c != nil && c.policy == p {
 		return c.grants
 	}
-	g := p.Grants(PrincipalOf(s.who))
+	g := t.compile(s, p)
 	s.grants.Store(&compiled{policy: p, grants: g})
 	return g
 }
 
-// PrincipalOf is who a token names, as policy sees it.
-func PrincipalOf(who verify.Principal) policy.Principal {
-	p := policy.Principal{
-		Issuer: who.Issuer, Subject: who.Subject, ClientID: who.ClientID, Scopes: who.Scopes, Claims: who.Claims,
-		Details: detailsOf(who),
+// maxShared bounds the sets of scopes whose grants are shared.
+const maxShared = 4096
+
+// compile compiles grants. Where they depend on the scopes alone, tokens with the
+// same scopes share them: they are far larger than a token, and most principals
+// of an installation have one of a few sets.
+func (t *tokens) compile(s *session, p *policy.Policy) *policy.Grants {
+	if p.HasConditions() || len(s.who.Details) > 0 {
+		return p.Grants(PrincipalOf(s.who, p))
 	}
-	for _, a := range who.Actors {
-		p.Actors = append(p.Actors, policy.Actor{Issuer: a.Issuer, Subject: a.Subject})
+	// No scope holds a space.
+	key := strings.Join(slices.Sorted(slices.Values(s.who.Scopes)), " ")
+	t.sharing.Lock()
+	defer t.sharing.Unlock()
+	if t.shared == nil || t.sharedPolicy != p || len(t.shared) >= maxShared {
+		t.shared, t.sharedPolicy = make(map[string]*policy.Grants), p
 	}
-	return p
+	g := t.shared[key]
+	if g == nil {
+		g = p.Grants(policy.Principal{Scopes: s.who.Scopes})
+		t.shared[key] = g
+	}
+	return g
 }
 
-func detailsOf(who verify.Principal) []policy.Detail {
+// PrincipalOf is who a token names, as a policy sees it: all claims are read only
+// where the policy asks for any.
+func PrincipalOf(who verify.Principal, p *policy.Policy) policy.Principal {
+	out := policy.Principal{
+		Issuer: who.Issuer, Subject: who.Subject, ClientID: who.ClientID, Scopes: who.Scopes,
+		Details: DetailsOf(who),
+	}
+	for _, a := range who.Actors {
+		out.Actors = append(out.Actors, policy.Actor{Issuer: a.Issuer, Subject: a.Subject})
+	}
+	if p.HasConditions() {
+		out.Claims = who.Claims()
+	}
+	return out
+}
+
+// DetailsOf are the grants that a token carries, as policy sees them.
+func DetailsOf(who verify.Principal) []policy.Detail {
 	var details []policy.Detail
 	for _, d := range who.Details {
 		details = append(details, policy.Detail(d))

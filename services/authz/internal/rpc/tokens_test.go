@@ -13,6 +13,7 @@ import (
 	"github.com/scopewire/scopewire/internal/devissuer"
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/services/authz/internal/policy"
 	"github.com/scopewire/scopewire/services/authz/internal/verify"
 )
 
@@ -261,5 +262,40 @@ func TestRequestIsNotChangedButForItsToken(t *testing.T) {
 	before.Token = make([]byte, len(before.GetToken()))
 	if !proto.Equal(before, req) {
 		t.Error("the request was changed")
+	}
+}
+
+// TestGrantsAreShared: tokens with the same scopes have one index between them,
+// unless something else of the token counts.
+func TestGrantsAreShared(t *testing.T) {
+	parse := func(text string) *policy.Policy {
+		p, err := policy.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	plain := parse(testPolicy)
+	tokens := newTokens(16, sys.OS().Clock, nil)
+	of := func(p *policy.Policy, details []verify.Detail, scopes ...string) *policy.Grants {
+		return tokens.grantsOf(&session{who: verify.Principal{Issuer: testIssuer, Scopes: scopes, Details: details}}, p)
+	}
+	first := of(plain, nil, "orders.read", "orders.write")
+	if of(plain, nil, "orders.write", "orders.read") != first {
+		t.Error("the same scopes have other grants")
+	}
+	for name, other := range map[string]*policy.Grants{
+		"other scopes":      of(plain, nil, "orders.read"),
+		"details":           of(plain, []verify.Detail{{Presets: []string{"session"}}}, "orders.read", "orders.write"),
+		"another policy":    of(parse(testPolicy+"deny: [{objects: ['x.*']}]\n"), nil, "orders.read", "orders.write"),
+		"after another one": of(plain, nil, "orders.read", "orders.write"),
+	} {
+		if other == first {
+			t.Errorf("%s: the grants are shared", name)
+		}
+	}
+	conditional := parse(conditionalPolicy)
+	if of(conditional, nil, "plain") == of(conditional, nil, "plain") {
+		t.Error("grants are shared under a policy that looks at claims")
 	}
 }

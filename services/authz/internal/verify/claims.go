@@ -28,10 +28,6 @@ type Principal struct {
 	Scopes []string
 	// Details are the grants that the token carries.
 	Details []Detail
-	// Claims are all claims as JSON values: string, bool, int64, float64, nil,
-	// []any and map[string]any. They are shared and not to be changed, and a copy
-	// of the principal holds the same ones.
-	Claims map[string]any
 	// IssuedAt is iat, zero when absent; ExpiresAt is exp. Wall clock, UTC.
 	IssuedAt, ExpiresAt time.Time
 	// Deadline is ExpiresAt, or a year from now when that is sooner, on the clock
@@ -41,6 +37,20 @@ type Principal struct {
 
 	// proof is what made the token good, for Holds.
 	proof proof
+	// payload is the JSON of the claims, for Claims: one text takes less memory than
+	// what is in it, and few policies ask.
+	payload string
+}
+
+// Claims are all claims of the token as JSON values: string, bool, int64, float64,
+// nil, []any and map[string]any. Each call reads them anew; the caller owns them.
+// Nil when the principal is not from a token.
+func (p *Principal) Claims() map[string]any {
+	c, err := parseObject([]byte(p.payload))
+	if err != nil {
+		return nil
+	}
+	return claimsOf(c)
 }
 
 // Actor is one link of an actor chain.
@@ -120,7 +130,6 @@ func judge(c value, is Issuer, now time.Time) (Principal, *Refusal) {
 	if p.Details, r = readDetails(c); r != nil {
 		return Principal{}, r
 	}
-	p.Claims = claimsOf(c)
 	return p, nil
 }
 

@@ -83,9 +83,9 @@ func TestClaimsAreWhatWasSigned(t *testing.T) {
 	if r != nil {
 		t.Fatal(r)
 	}
-	got := map[string]any{}
+	got, claims := map[string]any{}, p.Claims()
 	for _, k := range []string{"level", "ratio", "big", "groups", "at", "edge", "sub"} {
-		got[k] = p.Claims[k]
+		got[k] = claims[k]
 	}
 	want := map[string]any{
 		"level": int64(3), "ratio": 0.5, "big": 1e300, "groups": []any{"dba", nil, true}, "at": map[string]any{"org": "x"},
@@ -93,5 +93,8 @@ func TestClaimsAreWhatWasSigned(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	if (&Principal{}).Claims() != nil {
+		t.Error("there are claims without a token")
 	}
 }

@@ -18,6 +18,8 @@ type compact struct {
 	// hasKid tells an absent kid from an empty one.
 	hasKid bool
 	claims value
+	// payload is what the claims were read from.
+	payload []byte
 	// input is what the signature covers: header and payload as sent. It aliases
 	// the token.
 	input     []byte
@@ -56,7 +58,7 @@ func split(token []byte) (compact, *Refusal) {
 	if err != nil {
 		return compact{}, refuse(Malformed, "the claims: "+err.Error())
 	}
-	c := compact{claims: claims, input: token[:last]}
+	c := compact{claims: claims, payload: payload, input: token[:last]}
 	if r := c.header(header); r != nil {
 		return c, r
 	}

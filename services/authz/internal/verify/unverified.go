@@ -26,6 +26,7 @@ func ReadUnverified(token secret.Bytes, issuers []Issuer, now time.Time) (Princi
 		if r != nil {
 			return Principal{}, r
 		}
+		p.payload = string(c.payload)
 		return p, nil
 	}
 	return Principal{}, refuse(IssuerUnknown, "the issuer is not configured")

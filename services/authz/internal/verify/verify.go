@@ -222,7 +222,7 @@ func (v *Verifier) verify(ctx context.Context, token []byte) (Principal, compact
 	if r != nil {
 		return Principal{}, c, r
 	}
-	p.proof = proof{issuer: is, print: k.print}
+	p.proof, p.payload = proof{issuer: is, print: k.print}, string(c.payload)
 	return p, c, nil
 }
 
