@@ -50,6 +50,8 @@ var relationFields = []field{
 	{"PartitionKey", "CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END"},
 	{"Children", oids("SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid ORDER BY i.inhrelid")},
 	{"Parents", oids("SELECT i.inhparent FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid ORDER BY i.inhseqno")},
+	{"Keys", list(uniqueFields, "k.oid", `pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid
+		AND (k.contype OPERATOR(pg_catalog.=) 'p' OR k.contype OPERATOR(pg_catalog.=) 'u' OR k.contype OPERATOR(pg_catalog.=) 'x')`)},
 	{"ForeignKeys", list(keyFields, "k.oid", `pg_catalog.pg_constraint AS k
 		WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'f'`)},
 	{"ReferencedBy", list(keyFields, "k.oid", `pg_catalog.pg_constraint AS k
@@ -104,6 +106,11 @@ var policyFields = []field{
 		WHERE o.o OPERATOR(pg_catalog.<>) 0::pg_catalog.oid ORDER BY pg_catalog.pg_get_userbyid(o.o) COLLATE pg_catalog."C")`},
 	{"Using", "pg_catalog.pg_get_expr(p.polqual, p.polrelid)"},
 	{"Check", "pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)"},
+}
+
+var uniqueFields = []field{
+	{"Name", "k.conname"},
+	{"Columns", "k.conkey"},
 }
 
 var keyFields = []field{
