@@ -215,13 +215,31 @@ func (a *Authz) databases() []string {
 // analyzeUnit gives analysis the part of the session's context that changes what
 // a text means.
 func analyzeUnit(u rpc.Unit, snap *catalog.Snapshot) access.Analysis {
-	return analyze.Analyze(analyze.Input{
+	in := analyze.Input{
 		Text: u.Text, Parse: u.Parse, ParameterTypes: u.ParameterTypes,
 		Context: analyze.Context{
 			SearchPath: u.Context.GetSearchPath(), Role: u.Context.GetRole(),
 			ServerVersionNum: int(u.Context.GetServerVersionNum()), Settings: u.Context.GetSettings(),
+			PreparedStatements: texts(u.Context.GetPreparedStatements()), Cursors: texts(u.Context.GetCursors()),
+			Uncommitted: u.Context.GetUncommitted(),
 		},
-	}, snap)
+	}
+	if f := u.Function; f != nil {
+		in.Function = &analyze.FunctionCall{OID: catalog.OID(f.GetFunctionOid()), Arguments: int(f.GetArgumentCount())}
+	}
+	return analyze.Analyze(in, snap)
+}
+
+// texts are the texts behind names.
+func texts(from map[string][]byte) map[string]string {
+	if len(from) == 0 {
+		return nil
+	}
+	to := make(map[string]string, len(from))
+	for name, text := range from {
+		to[name] = string(text)
+	}
+	return to
 }
 
 // or is n, or def when n is zero.

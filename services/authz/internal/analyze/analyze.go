@@ -25,6 +25,8 @@ type Input struct {
 	// one to the server.
 	ParameterTypes []catalog.OID
 	Context        Context
+	// Function makes it a FunctionCall message; Text is empty then.
+	Function *FunctionCall
 	// Limits bound the work; zero fields take their defaults.
 	Limits Limits
 }
@@ -42,9 +44,9 @@ type Context struct {
 	// PreparedStatements and Cursors are the texts behind what SQL can name, as the
 	// effects that made them had them. The maps belong to the caller and are only read.
 	PreparedStatements, Cursors map[string]string
-	// AfterCommit and AfterRollback are what the end of the present transaction will
-	// make of the context; nil for no change.
-	AfterCommit, AfterRollback *Context
+	// Uncommitted says that the context was changed in the transaction that is open:
+	// what it goes back to at the end is not known.
+	Uncommitted bool
 }
 
 // Analyze binds a unit's statements against a snapshot. It does the same work
@@ -132,6 +134,12 @@ func (a *analyzer) run() error {
 	}
 	if a.version == 0 {
 		a.version = a.snap.ServerVersionNum
+	}
+	if a.in.Function != nil {
+		if err := a.prepare(); err != nil {
+			return err
+		}
+		return a.functionCall(*a.in.Function)
 	}
 	seen, err := precheck(a.in.Text, a.limits)
 	if err != nil {

@@ -15,9 +15,6 @@ import (
 type transaction struct {
 	commit, rollback Context
 	savepoints       []savepoint
-	// untouched says that no statement of the unit has run yet in it: whether it has
-	// failed before is not known.
-	untouched bool
 }
 
 type savepoint struct {
@@ -29,13 +26,7 @@ type savepoint struct {
 // begin takes the context that the unit starts in.
 func (a *analyzer) begin() {
 	c := a.in.Context
-	a.transaction = transaction{commit: c, rollback: c, untouched: true}
-	if c.AfterCommit != nil {
-		a.transaction.commit = *c.AfterCommit
-	}
-	if c.AfterRollback != nil {
-		a.transaction.rollback = *c.AfterRollback
-	}
+	a.transaction = transaction{commit: c, rollback: c}
 }
 
 // simulate applies a statement's effects to the context of those after it.
@@ -48,7 +39,6 @@ func (a *analyzer) simulate(statement access.Statement) error {
 		}
 		a.apply(statement.Kind, e)
 	}
-	a.transaction.untouched = false
 	if a.in.Context.SearchPath == path {
 		return nil
 	}
@@ -99,16 +89,13 @@ func (a *analyzer) apply(kind string, e access.Effect) {
 	}
 }
 
-// end leaves the transaction. A COMMIT of one that has failed is a ROLLBACK.
+// end leaves the transaction.
 func (a *analyzer) end(kind string, commit bool) {
 	t := a.transaction
-	if commit && t.untouched && (a.in.Context.AfterCommit != nil || a.in.Context.AfterRollback != nil) {
+	if a.in.Context.Uncommitted {
+		// The context goes back to one that is not known, all of it or SET LOCAL alone.
 		a.unsettled = kind
 		return
-	}
-	if a.unsettled != "" && !commit {
-		// What could not be followed is undone, unless it is the way back.
-		a.unsettled = kind
 	}
 	next := t.rollback
 	if commit {
@@ -122,7 +109,6 @@ func (a *analyzer) end(kind string, commit bool) {
 // transactional, and a cursor that is gone is the server's to miss.
 func (a *analyzer) leave(next Context) {
 	next.PreparedStatements, next.Cursors = a.in.Context.PreparedStatements, a.in.Context.Cursors
-	next.AfterCommit, next.AfterRollback = nil, nil
 	a.in.Context = next
 }
 
@@ -131,7 +117,7 @@ func (a *analyzer) rollbackTo(kind, name string) {
 	if i < 0 {
 		// It is older than the unit: what it goes back to is known only if nothing has
 		// changed since the transaction began.
-		if a.in.Context.AfterRollback != nil || a.in.Context.SearchPath != a.transaction.rollback.SearchPath || a.unsettled != "" {
+		if a.in.Context.Uncommitted || a.in.Context.SearchPath != a.transaction.rollback.SearchPath || a.unsettled != "" {
 			a.unsettled = kind
 		}
 		return

@@ -110,7 +110,13 @@ func readUnit(req *authzv1.AuthorizeRequest) (Unit, string) {
 			u.ParameterTypes = append(u.ParameterTypes, catalog.OID(oid))
 		}
 	case *authzv1.AuthorizeRequest_FunctionCall:
-		return Unit{}, "function calls of the protocol are not judged"
+		// Its digest is that of the message's body, arguments included, which authz is
+		// not shown.
+		u.Function = unit.FunctionCall
+		if u.Function.GetFunctionOid() == 0 {
+			return Unit{}, "a call of no function"
+		}
+		return u, ""
 	default:
 		return Unit{}, "there is no unit"
 	}

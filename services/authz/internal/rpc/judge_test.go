@@ -126,8 +126,8 @@ func TestSec_T40_MalformedRequests(t *testing.T) {
 		},
 		"no unit":     func(r *authzv1.AuthorizeRequest) { r.Unit = nil },
 		"empty parse": func(r *authzv1.AuthorizeRequest) { r.Unit = &authzv1.AuthorizeRequest_Parse{} },
-		"function call": func(r *authzv1.AuthorizeRequest) {
-			r.Unit = &authzv1.AuthorizeRequest_FunctionCall{FunctionCall: &authzv1.FunctionCallUnit{FunctionOid: 89}}
+		"call of nothing": func(r *authzv1.AuthorizeRequest) {
+			r.Unit = &authzv1.AuthorizeRequest_FunctionCall{FunctionCall: &authzv1.FunctionCallUnit{}}
 		},
 		"no context":    func(r *authzv1.AuthorizeRequest) { r.Context = nil },
 		"no database":   func(r *authzv1.AuthorizeRequest) { r.Context.Database = "" },

@@ -74,6 +74,8 @@ type Unit struct {
 	// Parse marks a Parse message; ParameterTypes are its OIDs.
 	Parse          bool
 	ParameterTypes []catalog.OID
+	// Function makes it a FunctionCall message, which has no text.
+	Function *authzv1.FunctionCallUnit
 	// Context is the session's, as the proxy knows it.
 	Context *authzv1.SessionContext
 }
