@@ -15,7 +15,10 @@
 //	code      functions, operators, casts and types that run something
 //	session   settings, other sessions, files, the server
 //	write     changes
+//	ddl       definitions, maintenance and administration
+//	encoding  ways to move the borders of literals
 //	twins     pairs of a hidden and a missing name, whose answers must be alike
+//	utility   settings, prepared statements, cursors and locks that are legitimate
 //	allow     legitimate statements
 //	cross     expressions times places; cross_write for a token that writes
 //

@@ -102,8 +102,8 @@ func answer(t *testing.T, conn *pgconn.PgConn, sql string, parse bool) string {
 		e.DataTypeName, e.ConstraintName, fmt.Sprint(e.Position), fmt.Sprint(e.InternalPosition)}, "|")
 }
 
-// TestHiddenLooksMissing: what is not granted cannot be told from what does not exist.
-func TestHiddenLooksMissing(t *testing.T) {
+// TestSec_T48_HiddenLooksMissing: what is not granted cannot be told from what does not exist.
+func TestSec_T48_HiddenLooksMissing(t *testing.T) {
 	conn := cluster.Connect(t, world(t), "mallory").PgConn()
 	// More names than the limit allows: a refusal, if binding came that far.
 	tooMany := ", (SELECT " + strings.Repeat("1 AS x, ", 1600) + "1 AS y ORDER BY " + strings.Repeat("1 + 1, ", 20_000) + "1) q"
