@@ -33,8 +33,7 @@ func (a *analyzer) begin() {
 func (a *analyzer) simulate(statement access.Statement) error {
 	path := a.in.Context.SearchPath
 	for _, e := range statement.Effects {
-		// Contexts are copied when they change.
-		if err := a.spend(len(a.in.Context.Settings) + len(a.in.Context.PreparedStatements) + len(a.in.Context.Cursors)); err != nil {
+		if err := a.spend(a.copyCost(e)); err != nil {
 			return err
 		}
 		a.apply(statement.Kind, e)
@@ -48,6 +47,23 @@ func (a *analyzer) simulate(statement access.Statement) error {
 	err := a.prepare()
 	a.work = work
 	return err
+}
+
+// copyCost is what a change costs: contexts share their maps, which are copied when they
+// change.
+func (a *analyzer) copyCost(e access.Effect) int {
+	const entry = 16
+	c := a.in.Context
+	switch e.Kind {
+	case access.EffectSet, access.EffectSetLocal:
+		return entry * len(c.Settings)
+	case access.EffectPrepare, access.EffectDeallocate:
+		return entry * len(c.PreparedStatements)
+	case access.EffectDeclare, access.EffectClose:
+		return entry * len(c.Cursors)
+	default:
+		return 0
+	}
 }
 
 func (a *analyzer) apply(kind string, e access.Effect) {
