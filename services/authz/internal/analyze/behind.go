@@ -116,7 +116,7 @@ func parseTypes(list string) ([]catalog.OID, bool) {
 func (a *analyzer) inText(text string, b *behind, path searchPath, types []catalog.OID, bind func(*analyzer) error) error {
 	inner := *a
 	inner.in.Parse, inner.in.ParameterTypes = true, types
-	inner.text, inner.path = text, path
+	inner.text, inner.path, inner.deduced = text, path, nil
 	err := bind(&inner)
 	a.work = inner.work
 	var v *verdict

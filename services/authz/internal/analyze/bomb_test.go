@@ -65,7 +65,7 @@ func explode(t *testing.T, size int) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			got := Analyze(Input{Text: []byte(text), Context: publicContext()}, fixture().index())
+			got := Analyze(Input{Text: []byte(text), Context: publicContext()}, fixture(t).index())
 			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("%d bytes took %v", len(text), took)
 			}

@@ -224,7 +224,7 @@ func (a *analyzer) bodyText(body string, in inside, outer *scope) error {
 func (a *analyzer) atomicBody(body *pg_query.Node, in inside, outer *scope) error {
 	inner := *a
 	inner.in = Input{Parse: true, ParameterTypes: in.types, Context: a.in.Context}
-	inner.path, inner.current = in.path, &recorder{}
+	inner.path, inner.current, inner.deduced = in.path, &recorder{}, nil
 	var err error
 	if body.GetReturnStmt() != nil {
 		err = inner.bodyStatement(outer, body)
