@@ -91,6 +91,10 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 		err = d.excuse(ctx, &c)
 	case Overdenied:
 		err = d.explain(ctx, &c, rules)
+	case WrongError:
+		if name := rules.findError(c.Verdict, c.Server); name != "" {
+			c.Class, c.Rule = Explained, name
+		}
 	}
 	return c, false, err
 }
@@ -162,6 +166,10 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 		c.Class, c.Rule = Explained, name
 		return nil
 	}
+	if d.baseType(c.Verdict.Missing) {
+		c.Class, c.Rule = Explained, "base type"
+		return nil
+	}
 	if c.Verdict.Missing == nil || c.Verdict.Missing.Resolved.Name == "" {
 		return nil
 	}
@@ -170,6 +178,16 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 		c.Class = PlannerDropped
 	}
 	return err
+}
+
+// baseType reports whether an access is about a base type of somebody's own, whose
+// input and output functions are code that PostgreSQL asks nobody for.
+func (d *Database) baseType(a *access.Access) bool {
+	if a == nil || a.Resolved.Kind != access.Type {
+		return false
+	}
+	typ := d.Snapshot.TypeByName(a.Resolved.Schema, a.Resolved.Name)
+	return typ != nil && typ.Kind == 'b' && typ.Element == 0
 }
 
 // dropped reports whether the plan of a statement does not mention an object that

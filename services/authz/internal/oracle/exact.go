@@ -52,7 +52,7 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 	object := access.Object{Kind: piece.Kind, Schema: piece.Schema, Name: piece.Name, Arguments: piece.Arguments}
 	missing := access.Access{Action: piece.Action, Named: object, Resolved: object, Columns: piece.Columns}
 	c.Verdict = Verdict{Reason: access.NotGranted, Missing: &missing,
-		Detail: string(piece.Action) + " on " + piece.object() + " (" + strings.Join(piece.Columns, ", ") + ")"}
+		Detail: string(piece.Action) + " on " + string(piece.Kind) + ":" + piece.object() + " (" + strings.Join(piece.Columns, ", ") + ")"}
 	return c, true, d.explain(ctx, &c, rules)
 }
 

@@ -21,8 +21,11 @@ type Rule struct {
 	// Detail matches the detail for audit, SQL the statement; regular expressions.
 	Detail string `yaml:"detail,omitempty"`
 	SQL    string `yaml:"sql,omitempty"`
+	// Answer matches the server's SQLSTATE and message, of an error that Scopewire gives in
+	// other words. A rule without it explains denials alone.
+	Answer string `yaml:"answer,omitempty"`
 
-	detail, sql *regexp.Regexp
+	detail, sql, answer *regexp.Regexp
 }
 
 // Rules is the list of explanations.
@@ -49,14 +52,28 @@ func LoadRules(file string) (Rules, error) {
 		if r.sql, err = regexp.Compile("(?is)" + r.SQL); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", file, r.Name, err)
 		}
+		if r.answer, err = regexp.Compile(r.Answer); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", file, r.Name, err)
+		}
 	}
 	return rules, nil
+}
+
+// findError returns the name of the first rule that explains why an error is worded
+// in another way than the server's, or "".
+func (rules Rules) findError(v Verdict, a Answer) string {
+	for _, r := range rules {
+		if r.Answer != "" && r.Reason == v.Reason && r.answer.MatchString(a.State+": "+a.Message) {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // find returns the name of the first rule that explains a denial, or "".
 func (rules Rules) find(v Verdict, sql string) string {
 	for _, r := range rules {
-		if r.Reason == v.Reason && r.detail.MatchString(v.Detail) && r.sql.MatchString(sql) {
+		if r.Answer == "" && r.Reason == v.Reason && r.detail.MatchString(v.Detail) && r.sql.MatchString(sql) {
 			return r.Name
 		}
 	}
