@@ -210,6 +210,29 @@ func stateError(a Answer) error {
 	return fmt.Errorf("the server answered %s: %s", a.State, a.Message)
 }
 
+// wrapped matches what stands before a query in a statement that holds one.
+var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+)`)
+
+// copied matches what stands behind the query of a COPY.
+var copied = regexp.MustCompile(`(?is)\)\s*TO\s+STDOUT.*$`)
+
+// planned matches what EXPLAIN takes.
+var planned = regexp.MustCompile(`(?is)^[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE)\b`)
+
+// queries are the queries of a text, without what they are wrapped in.
+func queries(sql string) []string {
+	var all []string
+	for _, statement := range Script(sql) {
+		if at := wrapped.FindStringIndex(statement); at != nil {
+			statement = copied.ReplaceAllString(statement[at[1]:], "")
+		}
+		if planned.MatchString(statement) {
+			all = append(all, statement)
+		}
+	}
+	return all
+}
+
 // plan is the plan of a statement with everything it computes, empty when the
 // server does not give one.
 func (s *session) plan(ctx context.Context, path string, u Unit) (string, error) {
@@ -221,15 +244,19 @@ func (s *session) plan(ctx context.Context, path string, u Unit) (string, error)
 	if answer, err := s.exec(ctx, "BEGIN; SELECT pg_catalog.set_config('search_path', '"+strings.ReplaceAll(path, "'", "''")+"', true)"); err != nil || !answer.Ran() {
 		return "", errors.Join(err, stateError(answer))
 	}
-	// Without arguments for parameters that are not there, a Parse is as good.
-	result := s.conn.ExecParams(ctx, "EXPLAIN (VERBOSE) "+u.SQL, u.arguments(), nil, nil, nil).Read()
-	if _, err := s.exec(ctx, "ROLLBACK"); err != nil || result.Err != nil {
-		return "", err
-	}
 	var b strings.Builder
-	for _, row := range result.Rows {
-		b.Write(row[0])
-		b.WriteByte('\n')
+	failed := false
+	for _, query := range queries(u.SQL) {
+		// Without arguments for parameters that are not there, a Parse is as good.
+		result := s.conn.ExecParams(ctx, "EXPLAIN (VERBOSE) "+query, u.arguments(), nil, nil, nil).Read()
+		failed = failed || result.Err != nil
+		for _, row := range result.Rows {
+			b.Write(row[0])
+			b.WriteByte('\n')
+		}
+	}
+	if _, err := s.exec(ctx, "ROLLBACK"); err != nil || failed {
+		return "", err
 	}
 	return b.String(), nil
 }

@@ -48,3 +48,22 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+func TestQueries(t *testing.T) {
+	sql := `BEGIN; EXPLAIN (ANALYZE, COSTS off) SELECT 1; COPY (SELECT 2, (3)) TO STDOUT (FORMAT csv);
+		declare c no scroll cursor with hold for values (4); PREPARE p AS (TABLE x); EXECUTE p; DELETE FROM y`
+	want := []string{"SELECT 1", "SELECT 2, (3)", "values (4)", "(TABLE x)", "DELETE FROM y"}
+	if diff := cmp.Diff(want, queries(sql)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScript(t *testing.T) {
+	text := "\\set x 1\nSELECT 1; -- a; b\nCREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;\n" +
+		"SELECT 2 \\gset\nCOPY t FROM stdin;\n1\t;\n\\.\nCREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2);\nSELECT '\\d;' \\;SELECT 3"
+	want := []string{"SELECT 1", "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END", "SELECT 2", "COPY t FROM stdin",
+		"CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)", `SELECT '\d;'`, "SELECT 3"}
+	if diff := cmp.Diff(want, Script(text)); diff != "" {
+		t.Error(diff)
+	}
+}
