@@ -85,11 +85,10 @@ type analyzer struct {
 	// while it runs; they differ for texts of the catalog.
 	path, session searchPath
 	reference
-	// readable and writable memoise the verdicts on relations, stored those on
-	// expressions of the catalog, domains those on domains.
-	readable, writable map[catalog.OID]error
-	stored             map[storedKey]error
-	domains            map[catalog.OID]error
+	// expressions memoise what expressions of the catalog read and run. securing are the
+	// relations whose row security is being judged.
+	expressions map[storedKey]*code
+	securing    map[catalog.OID]bool
 
 	// views and bodies memoise views and functions' bodies; texts counts how deep one
 	// led to another. reader is the role whose rights relations are checked against,
@@ -117,6 +116,8 @@ type analyzer struct {
 
 	// work is what is left of Limits.Work.
 	work int
+	// planning marks an expression that a plan is made with and that does not run.
+	planning bool
 	// catalogText marks the judgement of a text of the catalog: no subqueries.
 	catalogText bool
 	// sublinkNames are the names of scalar subqueries already bound.
@@ -185,9 +186,8 @@ func (a *analyzer) prepare() error {
 	}
 	a.text, a.path, a.session, a.work = string(a.in.Text), path, path, a.limits.Work
 	a.reference = tables()
-	a.readable, a.writable = map[catalog.OID]error{}, map[catalog.OID]error{}
 	a.views, a.bodies = map[viewKey]*view{}, map[bodyKey]*body{}
-	a.stored, a.domains = map[storedKey]error{}, map[catalog.OID]error{}
+	a.expressions, a.securing = map[storedKey]*code{}, map[catalog.OID]bool{}
 	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {
 		return deny(access.Protocol, "parameter types of a text that has no parameters")
 	}
@@ -213,6 +213,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	var found access.Statement
 	if err == nil {
 		found, err = a.dispatch(raw.Stmt)
+	}
+	if err == nil {
+		err = a.closedColumns()
 	}
 	if err != nil {
 		a.failing(raw)

@@ -36,6 +36,9 @@ type body struct {
 //
 // Functions that builtin.Lookup knows are for the caller to judge by their class.
 func (a *analyzer) executeFunction(f *catalog.Function, named access.Object, types ...catalog.OID) error {
+	if a.planning && (f.Language != "sql" || f.SecurityDefiner || f.Kind != 'f') {
+		return nil
+	}
 	resolved := a.functionObject(f)
 	named.Kind = resolved.Kind
 	a.current.object(access.Execute, named, resolved)
@@ -44,12 +47,13 @@ func (a *analyzer) executeFunction(f *catalog.Function, named access.Object, typ
 
 // functionObject is the object that grants on a function name.
 func (a *analyzer) functionObject(f *catalog.Function) access.Object {
-	object := access.Object{Kind: access.Function, Schema: f.Schema, Name: f.Name}
+	object := access.Object{Kind: access.Function, Schema: f.Schema, Name: f.Name, Arguments: []string{}}
 	if f.Kind == 'p' {
 		object.Kind = access.Procedure
 	}
+	plain := a.plainNames()
 	for _, oid := range f.Arguments {
-		object.Arguments = append(object.Arguments, a.typeLabel(oid))
+		object.Arguments = append(object.Arguments, plain.Name(oid))
 	}
 	return object
 }
@@ -169,7 +173,10 @@ func (a *analyzer) bodyContext(f *catalog.Function, types []catalog.OID) (inside
 	if len(types) != len(f.Arguments) {
 		types = f.Arguments
 	}
-	for _, oid := range types {
+	for i, oid := range f.Arguments {
+		if a.polymorphic(oid) {
+			oid = types[i]
+		}
 		if a.polymorphic(oid) {
 			return in, deny(access.OpaqueCode, "a parameter of any type")
 		}
@@ -241,13 +248,23 @@ func (a *analyzer) bindBody(f *catalog.Function, in inside) (*recorder, error) {
 		return nil, deny(access.OpaqueCode, "a body that is not known")
 	}
 	return a.catalogued(text, in, func(inner *analyzer, tree *pg_query.ParseResult) error {
-		for _, raw := range tree.Stmts {
+		for i, raw := range tree.Stmts {
 			switch raw.Stmt.GetNode().(type) {
-			case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt:
+			case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt,
+				*pg_query.Node_MergeStmt:
 			default:
 				return deny(access.OpaqueCode, "a "+nodeWords(raw.Stmt)+" in a function")
 			}
-			if _, _, err := inner.subquery(parameterScope(f, in.types), raw.Stmt, nil); err != nil {
+			_, columns, err := inner.openQuery(parameterScope(f, in.types), raw.Stmt, nil)
+			if err != nil {
+				return err
+			}
+			if i == len(tree.Stmts)-1 {
+				err = inner.bodyResult(f, columns)
+			} else {
+				err = inner.settle(columns)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -268,8 +285,42 @@ func standardBody(printed string) string {
 	return ""
 }
 
-// typeLabel is format_type under an empty search_path, which is how grants spell a
-// function's arguments.
-func (a *analyzer) typeLabel(oid catalog.OID) string {
-	return resolve.New(a.snap, []string{schemaCatalog}, a.version).Name(oid)
+// bodyResult judges how the last query's columns become the function's result, as in
+// an assignment (check_sql_fn_retval): casts run, domains check.
+func (a *analyzer) bodyResult(f *catalog.Function, columns []output) error {
+	if f.Result == resolve.Void || f.Kind == 'p' && len(columns) == 0 {
+		return a.settle(columns)
+	}
+	wanted := outputTypes(f)
+	if fields, _, ok := a.rowType(f.Result); ok && (len(columns) != 1 || a.names().Base(columns[0].typ) != a.names().Base(f.Result)) {
+		for _, field := range fields {
+			wanted = append(wanted, field.typ)
+		}
+	} else if len(wanted) == 0 {
+		wanted = []catalog.OID{f.Result}
+	}
+	for i, c := range columns {
+		if i >= len(wanted) || a.polymorphic(wanted[i]) {
+			// A record, or a type of the arguments: the column is taken as it is.
+			if err := a.settle(columns[i : i+1]); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := a.assign(c.value(), output{name: c.name, typ: wanted[i]}); err != nil {
+			return err
+		}
+	}
+	return a.checkDomains(f.Result)
+}
+
+// outputTypes are the types of a function's OUT and TABLE parameters.
+func outputTypes(f *catalog.Function) []catalog.OID {
+	var types []catalog.OID
+	for i, mode := range f.ArgumentModes {
+		if (mode == 'o' || mode == 'b' || mode == 't') && i < len(f.AllArguments) {
+			types = append(types, f.AllArguments[i])
+		}
+	}
+	return types
 }

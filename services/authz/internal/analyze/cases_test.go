@@ -32,6 +32,8 @@ type testCase struct {
 
 	// Since is the first major version that reads the text so.
 	Since int `yaml:"since,omitempty"`
+	// Apart says that the server is not asked: what it runs there fails.
+	Apart bool `yaml:"apart,omitempty"`
 	// Surplus says that PostgreSQL does not ask for all that analysis asks for.
 	Surplus bool `yaml:"surplus,omitempty"`
 
@@ -65,7 +67,7 @@ func (c *testCase) input() Input {
 
 // observed is the case with the expectations replaced by what analysis says.
 func (c *testCase) observed(got access.Analysis) testCase {
-	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server, Since: c.Since, Surplus: c.Surplus,
+	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server, Since: c.Since, Surplus: c.Surplus, Apart: c.Apart,
 		Prepared: c.Prepared, Cursors: c.Cursors,
 		Outcome: outcomeName(got.Outcome), State: got.Error.SQLState, Message: got.Error.Message, Position: got.Error.Position}
 	for _, a := range got.Requires {

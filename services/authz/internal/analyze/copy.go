@@ -70,6 +70,10 @@ func (a *analyzer) copyFrom(c *pg_query.CopyStmt) error {
 	if err := a.judgeWrite(rel, access.Insert); err != nil {
 		return err
 	}
+	// Where row security binds the login, the server refuses COPY FROM.
+	if err := a.rowSecurity(rel, access.Insert); err != nil {
+		return err
+	}
 	if c.WhereClause != nil {
 		if err := a.optional(&scope{namespace: []*item{it}, ranges: []*rangeEntry{it.entry}}, c.WhereClause); err != nil {
 			return err
@@ -81,7 +85,7 @@ func (a *analyzer) copyFrom(c *pg_query.CopyStmt) error {
 	}
 	for i := range rel.Columns {
 		if !listed[rel.Columns[i].Name] {
-			if err := a.judgeDefault(rel, &rel.Columns[i]); err != nil {
+			if err := a.judgeDefault(rel, &rel.Columns[i], place{access.Insert, rel}); err != nil {
 				return err
 			}
 		}

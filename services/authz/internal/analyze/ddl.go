@@ -180,6 +180,7 @@ func (a *analyzer) altersFamily(rel *catalog.Relation) error {
 	return nil
 }
 
+// relationObject is a relation's full name.
 func relationObject(rel *catalog.Relation) access.Object {
 	kind := access.Table
 	if rel.Kind == catalog.KindSequence {

@@ -9,21 +9,30 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// target opens the relation that a statement writes (setTargetTable). Its item is
-// not in view yet.
-func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, action access.Action) (*item, error) {
+// target opens the relation that a statement writes (setTargetTable), which asks for
+// the actions on it. Its item is not in view yet.
+func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, actions ...access.Action) (*item, error) {
 	if rv == nil {
 		return nil, deny(access.Construct, "a statement without a target")
 	}
-	rel, err := a.openRelation(rv, action, rv.Location)
+	rel, err := a.openRelation(rv, actions[0], rv.Location)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.judgeWrite(rel, action); err != nil {
-		return nil, err
-	}
 	named := namedObject(rv)
-	a.current.need(action, named, rel)
+	for _, action := range actions {
+		if !fits(rel.Kind, action) {
+			return nil, deny(access.RelationKind, "relation "+rel.Schema+"."+rel.Name+" is of no kind for "+string(action))
+		}
+		a.current.need(action, named, rel)
+		if rel.Kind == catalog.KindView {
+			// What it becomes depends on the columns; finishWrite judges that.
+			continue
+		}
+		if err := a.judgeWrite(rel, action); err != nil {
+			return nil, err
+		}
+	}
 	it, err := a.relationItem(rel, named, rv.Alias)
 	if err != nil {
 		return nil, err
@@ -60,14 +69,17 @@ func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error
 	if err := a.fromClause(s, u.FromClause); err != nil {
 		return nil, err
 	}
-	if err := a.condition(s, u.WhereClause, "WHERE"); err != nil {
+	if err := a.writeCondition(s, it, u.WhereClause); err != nil {
 		return nil, err
 	}
 	columns, err := a.returning(s, u.ReturningList)
 	if err != nil {
 		return nil, err
 	}
-	return columns, a.assignments(s, it, u.TargetList)
+	if err := a.assignments(s, it, u.TargetList); err != nil {
+		return nil, err
+	}
+	return columns, a.finishWrite(it, access.Update)
 }
 
 // deleteStmt binds DELETE.
@@ -84,10 +96,28 @@ func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error
 	if err := a.fromClause(s, d.UsingClause); err != nil {
 		return nil, err
 	}
-	if err := a.condition(s, d.WhereClause, "WHERE"); err != nil {
+	if err := a.writeCondition(s, it, d.WhereClause); err != nil {
 		return nil, err
 	}
-	return a.returning(s, d.ReturningList)
+	columns, err := a.returning(s, d.ReturningList)
+	if err != nil {
+		return nil, err
+	}
+	return columns, a.finishWrite(it, access.Delete)
+}
+
+// writeCondition binds WHERE of an UPDATE or DELETE. WHERE CURRENT OF finds the row
+// that a cursor stands on: its query was judged when it was declared, and no column is
+// read here (transformCurrentOfExpr).
+func (a *analyzer) writeCondition(s *scope, it *item, node *pg_query.Node) error {
+	cursor := node.GetCurrentOfExpr()
+	if cursor == nil {
+		return a.condition(s, node, "WHERE")
+	}
+	if cursor.CursorName == "" || cursor.CursorParam != 0 || it.entry.relation.Kind == catalog.KindView {
+		return deny(access.Construct, "WHERE CURRENT OF")
+	}
+	return nil
 }
 
 // assignments binds a SET list: all sources first, then the columns
@@ -133,8 +163,12 @@ func (a *analyzer) assignments(s *scope, it *item, nodes []*pg_query.Node) error
 			return err
 		}
 		a.current.column(access.Update, it.entry.named, it.entry.relation, c.Name)
-		if target.Val.GetSetToDefault() != nil || target.Val.GetMultiAssignRef() != nil {
-			if err := a.judgeDefault(it.entry.relation, c); err != nil && holdsDefault(target.Val) {
+		if it.set == nil {
+			it.set = map[string]bool{}
+		}
+		it.set[c.Name] = it.set[c.Name] || sources[i].kind != byDefault
+		if sources[i].kind == byDefault {
+			if err := a.judgeDefault(it.entry.relation, c, place{access.Update, it.entry.relation}); err != nil {
 				return err
 			}
 		}
@@ -193,20 +227,6 @@ func (a *analyzer) assignTo(s *scope, v value, c *catalog.Column, steps []*pg_qu
 	}
 	// The whole column is made anew, and a domain over it checked.
 	return a.checkDomains(c.Type)
-}
-
-// holdsDefault reports whether an assigned value is DEFAULT, or a row with one in
-// it.
-func holdsDefault(val *pg_query.Node) bool {
-	if val.GetSetToDefault() != nil {
-		return true
-	}
-	for _, arg := range val.GetMultiAssignRef().GetSource().GetRowExpr().GetArgs() {
-		if arg.GetSetToDefault() != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // targetColumn finds a column to be written.

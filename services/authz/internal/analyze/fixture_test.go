@@ -73,6 +73,7 @@ func fixture(t testing.TB) *builder {
 	}
 	const r, p = catalog.KindTable, catalog.KindPartitionedTable
 	b.table("public", "customers", r, "id", 23, "name", 25, "email", 25).IndexExpressions = []string{"lower(email)"}
+	b.find("public", "customers").Keys = []catalog.Key{{Name: "customers_pkey", Columns: []int16{1}}}
 	orders := b.table("public", "orders", r, "id", 23, "customer_id", 23, "total", 1700, "note", 25, "tags", 1009, "doc", 3802, "created_at", 1184, "status", oidMood)
 	orders.Columns[6].Default = "now()"
 	b.table("public", "order_items", r, "order_id", 23, "line", 23, "qty", 23).Checks = []string{"(qty > 0)"}
@@ -97,9 +98,12 @@ func fixture(t testing.TB) *builder {
 	b.table("public", "order_view", catalog.KindView, "id", 23).Definition = "SELECT id FROM public.orders"
 	b.table("public", "order_matview", catalog.KindMaterializedView, "id", 23)
 	b.table("public", "counter", catalog.KindSequence, "last_value", 20)
+	b.table("public", "serials_id_seq", catalog.KindSequence, "last_value", 20)
 	b.table("public", "secured", r, "a", 23).RowSecurity = true
-	b.table("public", "triggered", r, "a", 23, "b", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O'}}
-	b.table("public", "ruled", r, "a", 23).Rules = []catalog.Rule{{Name: "r", Enabled: 'O'}}
+	b.table("public", "triggered", r, "a", 23, "b", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O', Function: 18003,
+		Type: triggerRow | triggerBefore | triggerInsert | triggerUpdate | triggerDelete}}
+	b.table("public", "ruled", r, "a", 23).Rules = []catalog.Rule{{Name: "r", Enabled: 'O', Event: ruleInsert,
+		Definition: "CREATE RULE r AS ON INSERT TO public.ruled DO SELECT 1"}}
 	b.table("public", "own_default", r, "a", 23, "b", 16).Columns[1].Default = "public.own(1)"
 	b.table("public", "own_check", r, "a", 23).Checks = []string{"public.own(a)"}
 	b.table("public", "own_index", r, "a", 23).IndexExpressions = []string{"public.own(a)"}
@@ -108,7 +112,7 @@ func fixture(t testing.TB) *builder {
 	generated.Columns[1].Generated, generated.Columns[1].Default = 's', "public.own(a)"
 	b.table("public", "own_type", r, "a", 23, "other", oidPair)
 	b.table("public", "loud_parent", r, "id", 23)
-	b.table("public", "loud_child", r, "id", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O'}}
+	b.table("public", "loud_child", r, "id", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O', Function: 18003, Type: triggerRow | triggerDelete}}
 	b.key("orders", "customers", 'a', 'a')
 	b.key("order_items", "orders", 'c', 'a')
 	b.key("loud_child", "loud_parent", 'c', 'n')
@@ -149,7 +153,8 @@ func (b *builder) types() {
 
 func (b *builder) code() {
 	b.snap.Functions = append(b.snap.Functions,
-		catalog.Function{OID: 18000, Schema: "public", Name: "own", Kind: 'f', Arguments: []catalog.OID{23}, Result: 16, Language: "sql"},
+		catalog.Function{OID: 18000, Schema: "public", Name: "own", Kind: 'f', Arguments: []catalog.OID{23}, Result: 16, Language: "sql", Body: "SELECT $1 > 0"},
+		catalog.Function{OID: 18003, Schema: "public", Name: "own_trigger", Kind: 'f', Result: 2279, Language: "plpgsql"},
 		catalog.Function{OID: 18001, Schema: "app", Name: "upper", Kind: 'f', Arguments: []catalog.OID{25}, Result: 25, Language: "sql"},
 		catalog.Function{OID: 18002, Schema: "app", Name: "same", Kind: 'f', Arguments: []catalog.OID{23, 23}, Result: 16, Language: "sql"})
 	b.snap.Operators = append(b.snap.Operators,

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -28,17 +29,13 @@ func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]output, err
 		return nil, err
 	}
 	if len(ins.Cols) == 0 {
-		width := 0
-		if len(rows) > 0 {
-			width = len(rows[0])
-		}
-		columns = columns[:min(width, len(columns))]
+		columns = firstColumns(columns, rows)
 	}
-	defaulted, err := a.assignRows(s, ins, columns, rows)
+	defaulted, err := a.assignRows(s, ins.Cols, columns, rows)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.inserted(it, ins, columns, defaulted); err != nil {
+	if err := a.inserted(it, ins.Override, columns, defaulted); err != nil {
 		return nil, err
 	}
 	// From here on the target can be named.
@@ -49,7 +46,22 @@ func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]output, err
 		}
 		s.namespace = []*item{it}
 	}
-	return a.returning(s, ins.ReturningList)
+	returned, err := a.returning(s, ins.ReturningList)
+	if err != nil {
+		return nil, err
+	}
+	if ins.OnConflictClause.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
+		return returned, a.finishWrite(it, access.Insert, access.Update)
+	}
+	return returned, a.finishWrite(it, access.Insert)
+}
+
+// firstColumns are the columns that rows without a column list are for.
+func firstColumns(columns []*catalog.Column, rows [][]value) []*catalog.Column {
+	if len(rows) == 0 {
+		return nil
+	}
+	return columns[:min(len(rows[0]), len(columns))]
 }
 
 // insertColumns resolves the column list, or takes all columns (checkInsertTargets).
@@ -112,23 +124,23 @@ func (a *analyzer) insertSource(s *scope, ins *pg_query.InsertStmt) ([][]value, 
 
 // assignRows coerces each row to the columns (transformInsertRow). It returns which
 // columns hold DEFAULT in some row.
-func (a *analyzer) assignRows(s *scope, ins *pg_query.InsertStmt, columns []*catalog.Column, rows [][]value) (map[int]bool, error) {
+func (a *analyzer) assignRows(s *scope, cols []*pg_query.Node, columns []*catalog.Column, rows [][]value) (map[int]bool, error) {
 	defaulted := map[int]bool{}
 	for _, row := range rows {
 		if len(row) > len(columns) {
 			return nil, hideColumn(stateSyntax, "INSERT has more expressions than target columns", errorPosition(a.text, row[len(columns)].location))
 		}
-		if len(ins.Cols) > 0 && len(row) < len(columns) {
+		if len(cols) > 0 && len(row) < len(columns) {
 			return nil, hideColumn(stateSyntax, "INSERT has more target columns than expressions",
-				errorPosition(a.text, ins.Cols[len(row)].GetResTarget().GetLocation()))
+				errorPosition(a.text, cols[len(row)].GetResTarget().GetLocation()))
 		}
 		for i, v := range row {
 			if v.kind == byDefault {
 				defaulted[i] = true
 			}
 			var steps []*pg_query.Node
-			if len(ins.Cols) > 0 {
-				steps = ins.Cols[i].GetResTarget().GetIndirection()
+			if len(cols) > 0 {
+				steps = cols[i].GetResTarget().GetIndirection()
 			}
 			if err := a.assignTo(s, v, columns[i], steps); err != nil {
 				return nil, err
@@ -140,9 +152,10 @@ func (a *analyzer) assignRows(s *scope, ins *pg_query.InsertStmt, columns []*cat
 
 // inserted records the columns and judges the defaults that will be computed: those
 // of columns that are not given, and of those given as DEFAULT.
-func (a *analyzer) inserted(it *item, ins *pg_query.InsertStmt, columns []*catalog.Column, defaulted map[int]bool) error {
+func (a *analyzer) inserted(it *item, override pg_query.OverridingKind, columns []*catalog.Column, defaulted map[int]bool) error {
 	rel := it.entry.relation
 	given := map[string]bool{}
+	it.given = given
 	for i, c := range columns {
 		a.current.column(access.Insert, it.entry.named, rel, c.Name)
 		if !defaulted[i] {
@@ -152,10 +165,10 @@ func (a *analyzer) inserted(it *item, ins *pg_query.InsertStmt, columns []*catal
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
 		// OVERRIDING USER VALUE computes identity columns that are given.
-		if given[c.Name] && (c.Identity == 0 || ins.Override != pg_query.OverridingKind_OVERRIDING_USER_VALUE) {
+		if given[c.Name] && (c.Identity == 0 || override != pg_query.OverridingKind_OVERRIDING_USER_VALUE) {
 			continue
 		}
-		if err := a.judgeDefault(rel, c); err != nil {
+		if err := a.judgeDefault(rel, c, place{access.Insert, rel}); err != nil {
 			return err
 		}
 	}
@@ -169,8 +182,7 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 	rel, named := it.entry.relation, it.entry.named
 	if infer := clause.Infer; infer != nil {
 		if infer.Conname != "" {
-			// The constraint's columns are not in the snapshot.
-			a.current.whole(access.Select, named, rel)
+			a.arbiterConstraint(it, infer.Conname)
 		}
 		if err := a.arbiter(s, infer); err != nil {
 			return err
@@ -183,10 +195,12 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 	default:
 		return deny(access.Construct, "ON CONFLICT")
 	}
-	if err := a.judgeWrite(rel, access.Update); err != nil {
-		return err
-	}
 	a.current.need(access.Update, named, rel)
+	if rel.Kind != catalog.KindView {
+		if err := a.judgeWrite(rel, access.Update); err != nil {
+			return err
+		}
+	}
 	excluded, err := a.relationItem(rel, named, &pg_query.Alias{Aliasname: "excluded"})
 	if err != nil {
 		return err
@@ -198,6 +212,24 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 		return err
 	}
 	return a.condition(s, clause.WhereClause, "WHERE")
+}
+
+// arbiterConstraint reads the columns of a constraint that ON CONFLICT names
+// (transformOnConflictArbiter). Of one that is not known it reads all.
+func (a *analyzer) arbiterConstraint(it *item, name string) {
+	rel, named := it.entry.relation, it.entry.named
+	for _, key := range rel.Keys {
+		if key.Name != name {
+			continue
+		}
+		for _, c := range rel.Columns {
+			if slices.Contains(key.Columns, c.Number) {
+				a.current.column(access.Select, named, rel, c.Name)
+			}
+		}
+		return
+	}
+	a.current.whole(access.Select, named, rel)
 }
 
 // arbiter binds the columns and expressions by which a unique index is inferred.

@@ -26,10 +26,13 @@ type inside struct {
 	reader string
 	// stored says that the text's names were resolved when it was stored.
 	stored bool
+	// part says that only a part of the text is bound, whose shape is then checked
+	// there.
+	part bool
 }
 
-// catalogued parses a text of the catalog and binds it with an analyzer of its own, which
-// collects accesses apart. Its errors are nobody's but for the limit on work: what
+// catalogued parses a text of the catalog and has it bound by an analyzer of its own,
+// which collects accesses apart. Its errors are nobody's but for the limit on work: what
 // cannot be bound is for the caller to judge.
 func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_query.ParseResult) error) (*recorder, error) {
 	if a.texts >= maxTexts {
@@ -50,7 +53,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 		return nil, err
 	}
 	inner := *a
-	inner.in = Input{Parse: true, ParameterTypes: in.types, Context: a.in.Context}
+	inner.in = Input{Parse: len(in.types) > 0, ParameterTypes: in.types, Context: a.in.Context}
 	inner.text, inner.path, inner.reader = text, in.path, in.reader
 	if len(in.session) > 0 {
 		inner.session = in.session
@@ -58,8 +61,10 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	inner.texts++
 	inner.current = &recorder{within: in.reader != "", stored: in.stored}
 	inner.statements, inner.partial, inner.sublinkNames, inner.deduced = nil, nil, nil, nil
-	inner.catalogText = false
-	err = inner.shapes(tree)
+	inner.catalogText, inner.planning = false, false
+	if !in.part {
+		err = inner.shapes(tree)
+	}
 	if err == nil {
 		err = bind(&inner, tree)
 	}

@@ -20,7 +20,7 @@ type recorder struct {
 	// than the session's role: the owner of the view that is being bound.
 	within bool
 	// stored says that the text's names were resolved when it was stored: nobody asks
-	// for usage of their schemas again.
+	// for the right to name them again.
 	stored bool
 	// opaque says that code runs which may change the session.
 	opaque bool
@@ -48,6 +48,9 @@ type entry struct {
 
 // need notes that an action is needed on a relation, on columns not yet said.
 func (r *recorder) need(action access.Action, named access.Object, rel *catalog.Relation) {
+	if r.stored && action == access.Any {
+		return
+	}
 	r.entry(action, named, rel).needs++
 }
 
@@ -81,6 +84,23 @@ func (r *recorder) schema(name string) {
 	}
 	object := access.Object{Kind: access.Schema, Name: name}
 	r.object(access.Usage, object, object)
+}
+
+// asks reports whether an action on a relation has been asked for.
+func (r *recorder) asks(action access.Action, rel *catalog.Relation) bool {
+	return r.index[r.tableKey(action, rel)] != nil
+}
+
+// columnsOf are the columns of a relation that an action has been asked for on.
+func (r *recorder) columnsOf(action access.Action, rel *catalog.Relation) map[string]bool {
+	if e := r.index[r.tableKey(action, rel)]; e != nil {
+		return e.columns
+	}
+	return nil
+}
+
+func (r *recorder) tableKey(action access.Action, rel *catalog.Relation) entryKey {
+	return entryKey{action: action, kind: access.Table, schema: rel.Schema, name: rel.Name, within: r.within}
 }
 
 // showColumns notes that the names of all columns of every relation are shown.
@@ -118,8 +138,54 @@ func (r *recorder) find(key entryKey, named, resolved access.Object, rel *catalo
 
 // absorb adds what another recorder collected. within marks all of it as checked
 // against somebody else, whose code may also do what it likes.
-func (r *recorder) absorb(inner *recorder, within bool) {
+func (r *recorder) absorb(inner *recorder, within bool) { r.merge(inner, within, nil) }
+
+// absorbCode adds what code of a relation collected. Trust in it is for the grant on
+// the relation, but where another relation of the session's role asks for it.
+func (r *recorder) absorbCode(inner *recorder, at place) {
+	r.merge(inner, false, func(from *entry) *entry {
+		if from.relation != nil && !from.access.Within {
+			return nil
+		}
+		return r.entry(at.action, relationObject(at.rel), at.rel)
+	})
+}
+
+// absorbView adds what a view's query collected. What the relations of its owner run
+// must be trusted by the grant on the view.
+func (r *recorder) absorbView(inner *recorder, at place) {
+	r.merge(inner, false, func(from *entry) *entry {
+		if from.relation == nil || !from.access.Within {
+			return nil
+		}
+		return r.entry(at.action, relationObject(at.rel), at.rel)
+	})
+}
+
+// mergeBut adds the entries of another recorder but for some.
+func (r *recorder) mergeBut(inner *recorder, skip func(*entry) bool) {
+	rest := &recorder{opaque: inner.opaque}
+	for _, e := range inner.entries {
+		if !skip(e) {
+			rest.entries = append(rest.entries, e)
+		}
+	}
+	r.merge(rest, false, nil)
+}
+
+// merge adds the entries of another recorder. trusting says whose grant must trust
+// what an entry runs, when it is not the entry's own.
+func (r *recorder) merge(inner *recorder, within bool, trusting func(*entry) *entry) {
 	for _, from := range inner.entries {
+		if trusting != nil && from.relation != nil && len(from.access.Trust) > 0 && from.needs == 0 && len(from.columns) == 0 && !from.access.AllColumns {
+			// It was made to hold the trust.
+			if other := trusting(from); other != nil {
+				for _, code := range from.access.Trust {
+					addTrust(&other.access, code)
+				}
+				continue
+			}
+		}
 		key := entryKey{action: from.access.Action, kind: from.access.Resolved.Kind, schema: from.access.Resolved.Schema,
 			name: from.access.Resolved.Name, arguments: strings.Join(from.access.Resolved.Arguments, "\x00"),
 			within: from.access.Within || within}
@@ -131,6 +197,11 @@ func (r *recorder) absorb(inner *recorder, within bool) {
 		e.access.AllColumns = e.access.AllColumns || from.access.AllColumns
 		if within {
 			continue
+		}
+		if trusting != nil && len(from.access.Trust) > 0 {
+			if other := trusting(from); other != nil {
+				e = other
+			}
 		}
 		for _, code := range from.access.Trust {
 			addTrust(&e.access, code)

@@ -52,6 +52,9 @@ type item struct {
 	entry  *rangeEntry
 	// nameVisible and columnsVisible are p_rel_visible and p_cols_visible.
 	nameVisible, columnsVisible bool
+	// given and set are the columns of a target that an INSERT, or an UPDATE, has values
+	// for that are not their defaults.
+	given, set map[string]bool
 	// lateralOnly and lateralOK are p_lateral_only and p_lateral_ok.
 	lateralOnly, lateralOK bool
 	// rowType is the type of a whole-row reference, 0 for record. scalar marks a

@@ -32,6 +32,8 @@ func (a *analyzer) openQuery(parent *scope, node *pg_query.Node, owner *cte) (*s
 		columns, err = a.updateStmt(s, n.UpdateStmt)
 	case *pg_query.Node_DeleteStmt:
 		columns, err = a.deleteStmt(s, n.DeleteStmt)
+	case *pg_query.Node_MergeStmt:
+		columns, err = a.mergeStmt(s, n.MergeStmt)
 	default:
 		err = deny(access.StatementKind, nodeWords(node))
 	}
@@ -271,6 +273,9 @@ func (a *analyzer) lock(entry *rangeEntry) error {
 			return deny(access.RelationKind, "FOR UPDATE of a catalog")
 		}
 		a.current.need(access.Update, entry.named, entry.relation)
+		if err := a.lockSecurity(entry.relation); err != nil {
+			return err
+		}
 		if entry.relation.Kind == catalog.KindView {
 			return a.lockView(entry.relation)
 		}

@@ -25,6 +25,9 @@ func accountedFields() map[string]string {
 		"InsertStmt":       "relation cols select_stmt on_conflict_clause returning_list with_clause override",
 		"UpdateStmt":       "relation target_list where_clause from_clause returning_list with_clause",
 		"DeleteStmt":       "relation using_clause where_clause returning_list with_clause",
+		"MergeStmt":        "relation source_relation join_condition merge_when_clauses returning_list with_clause",
+		"MergeWhenClause":  "match_kind command_type override condition target_list values",
+		"CurrentOfExpr":    "cursor_name",
 		"TruncateStmt":     "relations restart_seqs behavior",
 		"TransactionStmt":  "kind options savepoint_name chain gid", // gid: two-phase commit is denied by kind
 		"VariableShowStmt": "name",

@@ -23,6 +23,7 @@ func parserMessages() map[string]protoreflect.MessageDescriptor {
 // parse trees never set them, or the walker does not handle them.
 func deniedFields() map[string]string {
 	return map[string]string{
+		"CurrentOfExpr":        "xpr cvarno cursor_param",
 		"CommonTableExpr":      "search_clause cycle_clause cterecursive cterefcount ctecolnames ctecoltypes ctecoltypmods ctecolcollations",
 		"ColumnDef":            "inhcount is_not_null is_from_type storage cooked_default identity identity_sequence generated coll_oid",
 		"JoinExpr":             "rtindex",

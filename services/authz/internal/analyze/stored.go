@@ -4,107 +4,148 @@ import (
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// storedKey is an expression and the relation whose columns it names.
+// storedKey is an expression of the catalog, the relation or domain whose names it
+// uses, and the path in force while it runs.
 type storedKey struct {
-	relation catalog.OID
-	// base is what a domain is over, 0 for the expressions of a relation.
-	base catalog.OID
-	text string
+	relation, base catalog.OID
+	session, text  string
+	// planning says that it is folded, not run.
+	planning bool
 }
 
-// judgeStored judges an expression of the catalog, as pg_get_expr prints it under an
-// empty search_path: built-in functions, operators and types over constants and the
-// relation's columns, nothing else. rel is nil for an expression without names.
-func (a *analyzer) judgeStored(text string, rel *catalog.Relation) error {
-	key := storedKey{text: text}
+// stored binds an expression of a relation, as pg_get_expr prints it under an empty
+// search_path; rel is nil for one without columns.
+func (a *analyzer) stored(text string, rel *catalog.Relation) *code {
+	return a.storedOf(storedKey{text: text}, rel)
+}
+
+// planned binds an expression that a plan is made with: calls whose arguments are
+// columns do not run, unless a body is put in their place.
+func (a *analyzer) planned(text string, rel *catalog.Relation) *code {
+	return a.storedOf(storedKey{text: text, planning: true}, rel)
+}
+
+func (a *analyzer) storedOf(key storedKey, rel *catalog.Relation) *code {
 	var columns []column
 	if rel != nil {
-		key.relation = rel.OID
-		for _, c := range rel.Columns {
-			columns = append(columns, column{name: c.Name, typ: c.Type})
-		}
+		key.relation, columns = rel.OID, storedColumns(rel)
 	}
-	return a.judgeStoredOnce(key, columns)
+	return a.storedText(key, columns)
 }
 
-// judgeCheck judges a check of a domain, whose only name is VALUE.
+// judgeCheck judges a check of a domain, whose only name is VALUE. What it asks for
+// is asked for where the value is made.
 func (a *analyzer) judgeCheck(text string, base catalog.OID) error {
-	return a.judgeStoredOnce(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
+	c := a.storedText(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
+	if c.err == nil {
+		a.current.absorb(c.accesses, false)
+	}
+	return c.err
 }
 
-func (a *analyzer) judgeStoredOnce(key storedKey, columns []column) error {
-	if err, ok := a.stored[key]; ok {
+// storedColumns are a relation's columns as an expression of its own names them:
+// reading them there asks for nothing.
+func storedColumns(rel *catalog.Relation) []column {
+	columns := make([]column, 0, len(rel.Columns))
+	for _, c := range rel.Columns {
+		columns = append(columns, column{name: c.Name, typ: c.Type})
+	}
+	return columns
+}
+
+// storedText binds an expression once in a unit.
+func (a *analyzer) storedText(key storedKey, columns []column) *code {
+	key.session = strings.Join(a.session, "\x00")
+	if known := a.expressions[key]; known != nil {
+		return known
+	}
+	// An expression that runs itself cannot be, but a snapshot is data.
+	a.expressions[key] = &code{err: deny(access.OpaqueCode, "an expression of the catalog that runs itself")}
+	c := &code{}
+	c.accesses, c.err = a.catalogued("SELECT ("+key.text+")", inside{path: searchPath{schemaCatalog}, stored: true},
+		func(inner *analyzer, tree *pg_query.ParseResult) error {
+			node := onlyExpression(tree)
+			if node == nil {
+				return deny(access.OpaqueCode, "an expression of the catalog")
+			}
+			return inner.expression(columns, node, key.planning)
+		})
+	a.expressions[key] = c
+	return c
+}
+
+// expression binds a parsed expression of the catalog over columns.
+func (a *analyzer) expression(columns []column, node *pg_query.Node, planning bool) error {
+	if err := a.checkShape(node.ProtoReflect()); err != nil {
 		return err
 	}
-	err := a.storedExpression(key.text, columns)
-	a.stored[key] = err
-	return err
+	a.catalogText = true
+	a.planning = planning && !constantCall(node.ProtoReflect())
+	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}, columns: columns}
+	return a.only(&scope{namespace: []*item{it}}, node)
 }
 
-func (a *analyzer) storedExpression(text string, columns []column) error {
-	opaque := deny(access.OpaqueCode, "an expression of the catalog")
-	seen, err := precheck([]byte("SELECT ("+text+")"), a.limits)
-	if err != nil {
-		return opaque
-	}
-	tree, err := parse(seen.parseText, seen.parseText, a.version/10000)
-	if err != nil || len(tree.Stmts) != 1 {
-		return opaque
+// onlyExpression is the expression of SELECT (…), nil if there is more.
+func onlyExpression(tree *pg_query.ParseResult) *pg_query.Node {
+	if len(tree.Stmts) != 1 {
+		return nil
 	}
 	query := tree.Stmts[0].Stmt.GetSelectStmt()
 	if query == nil || len(query.TargetList) != 1 || len(query.FromClause) > 0 || query.WhereClause != nil ||
 		query.WithClause != nil || query.Op != pg_query.SetOperation_SETOP_NONE || query.IntoClause != nil {
-		return opaque
+		return nil
 	}
-	if a.storedNode(query.TargetList[0].GetResTarget().GetVal(), columns) != nil {
-		return opaque
-	}
-	return nil
+	return query.TargetList[0].GetResTarget().GetVal()
 }
 
-// storedNode judges a parsed expression of the catalog: it may run nothing that asks
-// for a right.
-func (a *analyzer) storedNode(node *pg_query.Node, columns []column) error {
-	inner := a.storedAnalyzer()
-	if err := inner.checkShape(node.ProtoReflect()); err != nil {
-		return err
+// constantCall reports whether a call, operator or cast in an expression has no
+// column among its operands, so that planning computes it.
+func constantCall(message protoreflect.Message) bool {
+	found := false
+	var visit func(protoreflect.Message) bool
+	visit = func(m protoreflect.Message) (columns bool) {
+		name := m.Descriptor().Name()
+		columns = name == "ColumnRef"
+		m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			switch {
+			case field.Message() == nil:
+			case field.IsList():
+				for i := range v.List().Len() {
+					columns = visit(v.List().Get(i).Message()) || columns
+				}
+			default:
+				columns = visit(v.Message()) || columns
+			}
+			return true
+		})
+		if !columns && (name == "FuncCall" || name == "A_Expr" || name == "TypeCast") {
+			found = true
+		}
+		return columns
 	}
-	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}, columns: columns}
-	if err := inner.only(&scope{namespace: []*item{it}}, node); err != nil {
-		return err
-	}
-	if len(inner.current.entries) > 0 {
-		return deny(access.OpaqueCode, "an expression of the catalog that needs a right")
-	}
-	return nil
+	visit(message)
+	return found
 }
 
-// storedAnalyzer is an analyzer for the catalog's own texts: pg_catalog alone on
-// the path, no parameters, and accesses that go nowhere.
-func (a *analyzer) storedAnalyzer() *analyzer {
-	inner := *a
-	inner.in = Input{}
-	inner.catalogText = true
-	inner.path = searchPath{schemaCatalog}
-	inner.current = &recorder{stored: true}
-	inner.sublinkNames, inner.deduced = nil, nil
-	return &inner
-}
-
-// judgeIndexExpression judges a text that may be an exclusion operator instead of an
-// expression: "&&", or as regoperator prints it, "&&(tsrange,tsrange)", where an
-// operator without a schema is one of pg_catalog.
-func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) error {
+// isOperatorName recognises an exclusion operator among index expressions: "&&", or
+// as regoperator prints it, "&&(tsrange,tsrange)". One with a schema is taken for an
+// expression, which it is not: its code must be trusted.
+func isOperatorName(text string) bool {
 	name, operands, _ := strings.Cut(text, "(")
-	isOperator := name != "" && strings.Trim(name, "~!@#^&|`?+-*/%<>=") == ""
-	if !isOperator || operands != "" && strings.IndexByte(operands, ')') != len(operands)-1 {
-		return a.judgeStored(text, rel)
-	}
+	return name != "" && strings.Trim(name, "~!@#^&|`?+-*/%<>=") == "" &&
+		(operands == "" || strings.IndexByte(operands, ')') == len(operands)-1)
+}
+
+// exclusionOperator judges an exclusion operator without a schema, which is one of
+// pg_catalog. An index calls it without asking for a right.
+func (a *analyzer) exclusionOperator(text string) error {
+	name, _, _ := strings.Cut(text, "(")
 	candidates := a.snap.OperatorsNamed(name)
 	if err := a.spend(len(candidates)); err != nil {
 		return err
@@ -114,7 +155,7 @@ func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) erro
 		if o.Schema != schemaCatalog {
 			continue
 		}
-		if o.OID >= catalog.FirstNormalOID {
+		if o.OID >= catalog.FirstNormalOID && !a.runsUnasked(o.Function) {
 			return deny(access.OpaqueCode, "operator "+name)
 		}
 		found = true
@@ -125,41 +166,36 @@ func (a *analyzer) judgeIndexExpression(text string, rel *catalog.Relation) erro
 	return nil
 }
 
-// judgePartitionKey judges pg_get_partkeydef's text: columns and expressions with
-// built-in operator classes and collations.
-func (a *analyzer) judgePartitionKey(text string, rel *catalog.Relation) error {
-	opaque := deny(access.OpaqueCode, "a partition key")
-	seen, err := precheck([]byte("CREATE TABLE t (c int) PARTITION BY "+text), a.limits)
-	if err != nil {
-		return opaque
+// storedKeyOf binds the expressions of pg_get_partkeydef's text. Its operator classes
+// are among the relation's foreign ones.
+func (a *analyzer) storedKeyOf(rel *catalog.Relation, planning bool) []*code {
+	if rel.PartitionKey == "" {
+		return nil
 	}
-	tree, err := parse(seen.parseText, seen.parseText, a.version/10000)
-	if err != nil || len(tree.Stmts) != 1 {
-		return opaque
+	key := storedKey{relation: rel.OID, session: strings.Join(a.session, "\x00"), text: "PARTITION BY " + rel.PartitionKey, planning: planning}
+	if known := a.expressions[key]; known != nil {
+		return []*code{known}
 	}
-	spec := tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec()
-	if spec == nil {
-		return opaque
-	}
-	columns := make([]column, 0, len(rel.Columns))
-	for _, c := range rel.Columns {
-		columns = append(columns, column{name: c.Name, typ: c.Type})
-	}
-	for _, node := range spec.PartParams {
-		element := node.GetPartitionElem()
-		if element == nil {
-			return opaque
-		}
-		// An operator class with a schema is none of pg_catalog's.
-		if len(element.Opclass) > 1 {
-			return opaque
-		}
-		if element.Expr == nil {
-			continue
-		}
-		if err := a.storedNode(element.Expr, columns); err != nil {
-			return opaque
-		}
-	}
-	return nil
+	c := &code{}
+	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
+		func(inner *analyzer, tree *pg_query.ParseResult) error {
+			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec() == nil {
+				return deny(access.OpaqueCode, "a partition key")
+			}
+			for _, node := range tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec().PartParams {
+				element := node.GetPartitionElem()
+				if element == nil {
+					return deny(access.OpaqueCode, "a partition key")
+				}
+				if element.Expr == nil {
+					continue
+				}
+				if err := inner.expression(storedColumns(rel), element.Expr, planning); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	a.expressions[key] = c
+	return []*code{c}
 }

@@ -7,6 +7,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/builtin"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
@@ -68,7 +69,7 @@ func (a *analyzer) judgeSystem(rel *catalog.Relation, action access.Action) erro
 	if action != access.Select || rel.OID >= catalog.FirstNormalOID {
 		return err
 	}
-	if readableCatalog(rel.Name) && rel.Schema == schemaCatalog || a.reader != "" && rel.Kind == catalog.KindTable {
+	if builtin.ClassOf(rel.Schema, rel.Name) != builtin.Closed || a.reader != "" && rel.Kind == catalog.KindTable {
 		return nil
 	}
 	return err
@@ -82,7 +83,7 @@ func fits(kind catalog.RelationKind, action access.Action) bool {
 	case catalog.KindForeignTable:
 		return true
 	case catalog.KindView:
-		return action == access.Select
+		return action != access.Truncate
 	case catalog.KindMaterializedView, catalog.KindSequence:
 		return action == access.Select
 	default:
@@ -112,9 +113,22 @@ func (a *analyzer) shadowed(name string, found *catalog.Relation) bool {
 	return false
 }
 
-// readableCatalog names the catalogs that drivers read at connect.
-func readableCatalog(name string) bool {
-	return name == "pg_type" || name == "pg_range" || name == "pg_enum"
+// closedColumns denies reading columns of system relations that hold secrets inside
+// of what is otherwise a definition. A view's owner may read those of a table; what a
+// view shows depends on the session's role.
+func (a *analyzer) closedColumns() error {
+	for _, e := range a.current.entries {
+		rel := e.relation
+		if rel == nil || !isSystem(rel) || e.access.Within && rel.Kind == catalog.KindTable {
+			continue
+		}
+		for _, c := range rel.Columns {
+			if e.columns[c.Name] && builtin.ColumnClosed(rel.Schema, rel.Name, c.Name) {
+				return deny(access.RelationKind, "column "+c.Name+" of catalog "+rel.Schema+"."+rel.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // holdsRows reports whether a relation stores rows, or stands for something that
@@ -187,8 +201,8 @@ func (a *analyzer) ancestors(rel *catalog.Relation) []*catalog.Relation {
 	return all
 }
 
-// judgeRead allows reading a relation, and its descendants unless ONLY, if that
-// runs no code but built-in code.
+// judgeRead judges what reading a relation, and its descendants unless ONLY, runs by
+// itself.
 func (a *analyzer) judgeRead(rel *catalog.Relation, descend bool) error {
 	if isSystem(rel) {
 		return nil
@@ -196,65 +210,20 @@ func (a *analyzer) judgeRead(rel *catalog.Relation, descend bool) error {
 	if rel.Kind == catalog.KindView {
 		return a.readView(rel)
 	}
-	all := []*catalog.Relation{rel}
+	at := place{access.Select, rel}
+	if err := a.readCode(rel, at); err != nil {
+		return err
+	}
 	if descend {
 		children, err := a.descendants(rel)
 		if err != nil {
 			return err
 		}
-		all = append(all, children...)
-	}
-	for _, r := range all {
-		if err := a.judgeReadOne(r); err != nil {
-			return err
+		for _, child := range children {
+			if err := a.readCode(child, at); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
-}
-
-func (a *analyzer) judgeReadOne(rel *catalog.Relation) error {
-	if err, ok := a.readable[rel.OID]; ok {
-		return err
-	}
-	err := a.whyUnreadable(rel)
-	a.readable[rel.OID] = err
-	return err
-}
-
-// whyUnreadable looks for code that planning or running a query over a relation can
-// run. That includes check constraints and index expressions: the planner folds
-// their constant parts (get_relation_constraints, RelationGetIndexExpressions).
-func (a *analyzer) whyUnreadable(rel *catalog.Relation) error {
-	name := rel.Schema + "." + rel.Name
-	if rel.Kind == catalog.KindSequence {
-		return nil
-	}
-	if !holdsRows(rel) {
-		return deny(access.RelationKind, "relation "+name+" is no table")
-	}
-	if rel.RowSecurity {
-		return deny(access.OpaqueCode, "row security of "+name)
-	}
-	for _, c := range rel.Columns {
-		if err := a.judgeType(c.Type); err != nil {
-			return deny(access.OpaqueCode, "type of column "+c.Name+" of "+name)
-		}
-		if c.Generated != 0 && c.Generated != 's' && a.judgeStored(c.Default, rel) != nil {
-			return deny(access.OpaqueCode, "generated column "+c.Name+" of "+name)
-		}
-	}
-	for _, check := range rel.Checks {
-		if a.judgeStored(check, rel) != nil {
-			return deny(access.OpaqueCode, "a check of "+name)
-		}
-	}
-	for _, expression := range rel.IndexExpressions {
-		if a.judgeIndexExpression(expression, rel) != nil {
-			return deny(access.OpaqueCode, "an index of "+name)
-		}
-	}
-	if rel.PartitionKey != "" && a.judgePartitionKey(rel.PartitionKey, rel) != nil {
-		return deny(access.OpaqueCode, "the partition key of "+name)
-	}
-	return nil
+	return a.rowSecurity(rel, access.Select)
 }

@@ -11,15 +11,19 @@ import (
 // relation that refers to one of those truncated (ExecuteTruncate,
 // heap_truncate_find_FKs). Children go by their parent's right.
 func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
-	if t.RestartSeqs {
-		return deny(access.Construct, "RESTART IDENTITY")
-	}
 	gone := map[catalog.OID]bool{}
 	var queue []*catalog.Relation
 	add := func(rel *catalog.Relation) {
-		if !gone[rel.OID] {
-			gone[rel.OID] = true
-			queue = append(queue, rel)
+		if gone[rel.OID] {
+			return
+		}
+		gone[rel.OID] = true
+		queue = append(queue, rel)
+		if t.RestartSeqs {
+			// PostgreSQL asks for the sequences' owner. They stand in the table's schema
+			// (process_owned_by).
+			schema := access.Object{Kind: access.Schema, Name: rel.Schema}
+			a.current.object(access.DDL, schema, schema)
 		}
 	}
 	for _, node := range t.Relations {

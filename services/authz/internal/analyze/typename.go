@@ -123,20 +123,14 @@ func (a *analyzer) checkDomain(oid catalog.OID) error {
 	if t == nil {
 		return deny(access.OpaqueCode, "a domain that is not in the catalog")
 	}
-	if err, ok := a.domains[oid]; ok {
-		return err
-	}
-	// A domain in its own checks cannot be: the catalog has no cycles, but a
-	// snapshot is data.
-	a.domains[oid] = deny(access.OpaqueCode, "type "+t.Name)
-	var err error
 	for _, check := range t.Checks {
-		if err == nil && a.judgeCheck(check, t.Base) != nil {
-			err = deny(access.OpaqueCode, "domain "+t.Name)
+		if err := a.judgeCheck(check, t.Base); limited(err) {
+			return err
+		} else if err != nil {
+			return deny(access.OpaqueCode, "domain "+t.Name)
 		}
 	}
-	a.domains[oid] = err
-	return err
+	return nil
 }
 
 // collation judges a collation named in a statement. Using one runs no code and needs

@@ -13,6 +13,8 @@ import (
 type view struct {
 	// accesses are those of its query.
 	accesses *recorder
+	// tree is its query, as parsed.
+	tree *pg_query.SelectStmt
 	// query is the level its query was bound at, for FOR UPDATE.
 	query *scope
 	// err says why it cannot be judged.
@@ -37,7 +39,7 @@ func (a *analyzer) readView(rel *catalog.Relation) error {
 	if err != nil {
 		return err
 	}
-	a.current.absorb(v.accesses, false)
+	a.current.absorbView(v.accesses, place{access.Select, rel})
 	return nil
 }
 
@@ -88,6 +90,7 @@ func (a *analyzer) boundView(rel *catalog.Relation) (*view, error) {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {
 				return deny(access.Construct, "a view's query")
 			}
+			v.tree = tree.Stmts[0].Stmt.GetSelectStmt()
 			var err error
 			v.query, _, err = inner.subquery(nil, tree.Stmts[0].Stmt, nil)
 			return err

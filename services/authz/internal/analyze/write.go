@@ -5,14 +5,22 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// judgeWrite allows an insert, update, delete or truncate of a relation if neither
-// it nor what foreign keys reach runs any code but built-in code.
+// judgeWrite judges the code that an insert, update, delete or truncate of a table
+// runs: rules, triggers, what storing a row computes, and what foreign keys reach.
+// The grant of the action must trust what cannot be looked into.
 func (a *analyzer) judgeWrite(rel *catalog.Relation, action access.Action) error {
-	if err := a.judgeWriteTree(rel); err != nil {
+	return a.judgeWriteAt(rel, action, place{action, rel})
+}
+
+// judgeWriteAt is judgeWrite where the grant on a view stands for that on the table.
+func (a *analyzer) judgeWriteAt(rel *catalog.Relation, action access.Action, at place) error {
+	if err := a.rules(rel, action, at); err != nil {
 		return err
 	}
-	seen := map[reached]bool{}
-	return a.judgeCascade(rel, action, seen)
+	if err := a.judgeWriteTree(rel, action, at, false); err != nil {
+		return err
+	}
+	return a.judgeCascade(rel, action, at, map[reached]bool{})
 }
 
 // reached is a relation and what a foreign key does to it.
@@ -22,45 +30,30 @@ type reached struct {
 }
 
 // judgeWriteTree judges a relation and all its descendants, ONLY or not: a write
-// may be routed or recurse to them.
-func (a *analyzer) judgeWriteTree(rel *catalog.Relation) error {
-	children, err := a.descendants(rel)
+// may be routed or recurse to them. An update may move a row between partitions.
+func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, at place, cascaded bool) error {
+	family, err := a.descendants(rel)
 	if err != nil {
 		return err
 	}
-	for _, r := range append([]*catalog.Relation{rel}, children...) {
-		if err := a.judgeWriteOne(r); err != nil {
-			return err
+	fired := events(action)
+	if action == access.Update && rel.Kind == catalog.KindPartitionedTable {
+		fired |= triggerInsert | triggerDelete
+	}
+	for _, r := range append([]*catalog.Relation{rel}, family...) {
+		// Under a cascade all but AFTER triggers runs with the rights of the owner.
+		if !cascaded {
+			if err := a.readCode(r, at); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
-}
-
-func (a *analyzer) judgeWriteOne(rel *catalog.Relation) error {
-	if err, ok := a.writable[rel.OID]; ok {
-		return err
-	}
-	err := a.whyUnwritable(rel)
-	a.writable[rel.OID] = err
-	return err
-}
-
-func (a *analyzer) whyUnwritable(rel *catalog.Relation) error {
-	if err := a.judgeReadOne(rel); err != nil {
-		return err
-	}
-	name := rel.Schema + "." + rel.Name
-	switch {
-	case len(rel.Triggers) > 0:
-		return deny(access.OpaqueCode, "triggers of "+name)
-	case len(rel.Rules) > 0:
-		return deny(access.OpaqueCode, "rules of "+name)
-	case len(rel.ForeignOperatorClasses) > 0:
-		return deny(access.OpaqueCode, "operator classes of indexes of "+name)
-	}
-	for _, c := range rel.Columns {
-		if c.Generated != 0 && a.judgeStored(c.Default, rel) != nil {
-			return deny(access.OpaqueCode, "generated column "+c.Name+" of "+name)
+		if !cascaded && (action == access.Insert || action == access.Update) {
+			if err := a.writeCode(r, at); err != nil {
+				return err
+			}
+		}
+		if err := a.fires(r, fired, at, cascaded); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -69,7 +62,7 @@ func (a *analyzer) whyUnwritable(rel *catalog.Relation) error {
 // judgeCascade follows foreign keys that write to the relations that point at rel.
 // A key of a partitioned table works for its partitions too, whether or not the
 // snapshot repeats it there.
-func (a *analyzer) judgeCascade(rel *catalog.Relation, action access.Action, seen map[reached]bool) error {
+func (a *analyzer) judgeCascade(rel *catalog.Relation, action access.Action, at place, seen map[reached]bool) error {
 	if action != access.Update && action != access.Delete || seen[reached{rel.OID, action}] {
 		return nil
 	}
@@ -81,7 +74,7 @@ func (a *analyzer) judgeCascade(rel *catalog.Relation, action access.Action, see
 	family = append(append(family, rel), a.ancestors(rel)...)
 	for _, member := range family {
 		for _, key := range member.ReferencedBy {
-			if err := a.judgeKey(key, action, seen); err != nil {
+			if err := a.judgeKey(key, action, at, seen); err != nil {
 				return err
 			}
 		}
@@ -91,8 +84,8 @@ func (a *analyzer) judgeCascade(rel *catalog.Relation, action access.Action, see
 
 // judgeKey judges what an update or delete of the referenced relation does to the
 // referencing one. Checks (no action, restrict) only read it, with its owner's
-// rights and built-in operators.
-func (a *analyzer) judgeKey(key catalog.ForeignKey, action access.Action, seen map[reached]bool) error {
+// rights; so do the other actions write it (ri_PerformCheck).
+func (a *analyzer) judgeKey(key catalog.ForeignKey, action access.Action, at place, seen map[reached]bool) error {
 	rule := key.OnDelete
 	if action == access.Update {
 		rule = key.OnUpdate
@@ -111,45 +104,29 @@ func (a *analyzer) judgeKey(key catalog.ForeignKey, action access.Action, seen m
 	if from == nil {
 		return deny(access.OpaqueCode, "foreign key "+key.Name)
 	}
-	if err := a.judgeWriteTree(from); err != nil {
+	if err := a.judgeWriteTree(from, next, at, true); err != nil {
 		return err
 	}
-	if rule == 'd' {
-		// Which columns are set is not always all of the key's: judge every default.
-		for i := range from.Columns {
-			if err := a.judgeDefault(from, &from.Columns[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return a.judgeCascade(from, next, seen)
+	return a.judgeCascade(from, next, at, seen)
 }
 
-// judgeDefault allows a column's default to be computed: a built-in expression.
-// Sequences are not: nextval asks for a right of its own, and an identity column
-// is a sequence.
-func (a *analyzer) judgeDefault(rel *catalog.Relation, c *catalog.Column) error {
-	name := c.Name + " of " + rel.Schema + "." + rel.Name
-	if c.Identity != 0 {
-		return deny(access.OpaqueCode, "identity column "+name)
-	}
-	if c.Generated != 0 {
+// judgeDefault judges the default that an insert or update computes for a column.
+// An identity column takes its sequence's next value without asking for a right
+// (ExecEvalNextValueExpr); what else a default calls asks for it. Without a default
+// a domain checks NULL.
+func (a *analyzer) judgeDefault(rel *catalog.Relation, c *catalog.Column, at place) error {
+	if c.Identity != 0 || c.Generated != 0 {
 		return nil
 	}
-	if c.Default != "" {
-		if a.judgeStored(c.Default, rel) != nil {
-			return deny(access.OpaqueCode, "default of column "+name)
-		}
-		return nil
+	name := "the default of column " + c.Name + " of " + rel.Schema + "." + rel.Name
+	expression := c.Default
+	for t := a.snap.TypeByOID(c.Type); t != nil && t.Kind == 'd' && expression == ""; t = a.snap.TypeByOID(t.Base) {
+		expression = t.Default
 	}
-	for t := a.snap.TypeByOID(c.Type); t != nil && t.Kind == 'd'; t = a.snap.TypeByOID(t.Base) {
-		if t.Default == "" {
-			continue
+	if expression != "" {
+		if err := a.runs(a.stored(expression, nil), at, name); err != nil {
+			return err
 		}
-		if a.judgeStored(t.Default, nil) != nil {
-			return deny(access.OpaqueCode, "default of column "+name)
-		}
-		return nil
 	}
-	return nil
+	return a.checkDomains(c.Type)
 }

@@ -23,6 +23,7 @@ type index struct {
 	defaultClasses  map[methodType]*OperatorClass
 	collations      map[name]*Collation
 	roles           map[string]*Role
+	rolesByOID      map[OID]*Role
 	extensions      map[string]*Extension
 	settings        map[string]*Setting
 	multiranges     map[OID]OID
@@ -54,6 +55,7 @@ func (s *Snapshot) Index() {
 		defaultClasses:  make(map[methodType]*OperatorClass),
 		collations:      make(map[name]*Collation, len(s.Collations)),
 		roles:           make(map[string]*Role, len(s.Roles)),
+		rolesByOID:      make(map[OID]*Role, len(s.Roles)),
 		extensions:      make(map[string]*Extension, len(s.Extensions)),
 		settings:        make(map[string]*Setting, len(s.Settings)),
 		multiranges:     make(map[OID]OID),
@@ -96,6 +98,7 @@ func (s *Snapshot) Index() {
 	}
 	for i := range s.Roles {
 		x.roles[s.Roles[i].Name] = &s.Roles[i]
+		x.rolesByOID[s.Roles[i].OID] = &s.Roles[i]
 	}
 	for i := range s.Extensions {
 		x.extensions[s.Extensions[i].Name] = &s.Extensions[i]

@@ -133,6 +133,9 @@ func (s *Snapshot) CollationByName(schema, collation string) *Collation {
 // RoleByName finds a role, or returns nil.
 func (s *Snapshot) RoleByName(role string) *Role { return s.index.roles[role] }
 
+// RoleByOID finds a role, or returns nil.
+func (s *Snapshot) RoleByOID(oid OID) *Role { return s.index.rolesByOID[oid] }
+
 // ExtensionByName finds an extension that is installed, or returns nil.
 func (s *Snapshot) ExtensionByName(extension string) *Extension { return s.index.extensions[extension] }
 

@@ -1,0 +1,159 @@
+package analyze
+
+import (
+	"slices"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// place is the access that code running by itself is judged with: a grant on the
+// relation may trust it.
+type place struct {
+	action access.Action
+	rel    *catalog.Relation
+}
+
+// code is what an expression of the catalog reads and runs.
+type code struct {
+	accesses *recorder
+	err      error
+}
+
+// mustTrust asks for trust in code that belongs to a relation.
+func (a *analyzer) mustTrust(at place, what string) {
+	a.current.trust(at.action, relationObject(at.rel), at.rel, access.Trust{Code: what})
+}
+
+// runs adds what an expression of the catalog asks for where it runs: execute on the
+// functions in it, which PostgreSQL checks against the session's role; trust in what
+// they do is for the grant on the relation. What cannot be bound must be trusted as
+// well.
+func (a *analyzer) runs(c *code, at place, what string) error {
+	if limited(c.err) {
+		return c.err
+	}
+	if c.err != nil {
+		a.mustTrust(at, what)
+		return nil
+	}
+	a.current.absorbCode(c.accesses, at)
+	return nil
+}
+
+// folds adds what an expression of the catalog can run when a query is planned
+// (eval_const_expressions over checks, index expressions and partition keys): calls
+// of constants, and bodies that are put in the place of calls (inline_function).
+// Nobody is asked for execute, since without it nothing is put anywhere.
+func (a *analyzer) folds(c *code, at place, what string) error {
+	if limited(c.err) {
+		return c.err
+	}
+	if c.err != nil {
+		a.mustTrust(at, what)
+		return nil
+	}
+	for _, e := range c.accesses.entries {
+		for _, t := range e.access.Trust {
+			a.current.trust(at.action, relationObject(at.rel), at.rel, t)
+		}
+		if e.relation != nil {
+			a.mustTrust(at, what)
+		}
+	}
+	return nil
+}
+
+// readCode judges what planning or running a query over a relation can run.
+func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
+	name := rel.Schema + "." + rel.Name
+	if rel.Kind == catalog.KindSequence {
+		return nil
+	}
+	if !holdsRows(rel) {
+		return deny(access.RelationKind, "relation "+name+" is no table")
+	}
+	for _, c := range rel.Columns {
+		if c.Generated == 'v' {
+			if err := a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, check := range rel.Checks {
+		if err := a.folds(a.planned(check, rel), at, "a check of "+name); err != nil {
+			return err
+		}
+	}
+	for _, expression := range append(slices.Clip(rel.IndexExpressions), rel.StatisticsExpressions...) {
+		if isOperatorName(expression) {
+			continue
+		}
+		if err := a.folds(a.planned(expression, rel), at, "an index of "+name); err != nil {
+			return err
+		}
+	}
+	for _, key := range a.storedKeyOf(rel, true) {
+		if err := a.folds(key, at, "the partition key of "+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeCode judges what storing a row in a relation runs besides triggers and the
+// defaults of single columns.
+func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
+	name := rel.Schema + "." + rel.Name
+	for _, c := range rel.Columns {
+		if c.Generated == 's' {
+			if err := a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+name); err != nil {
+				return err
+			}
+		}
+		if err := a.holds(c.Type); err != nil {
+			return err
+		}
+	}
+	for _, check := range rel.Checks {
+		if err := a.runs(a.stored(check, rel), at, "a check of "+name); err != nil {
+			return err
+		}
+	}
+	for _, expression := range rel.IndexExpressions {
+		c := &code{accesses: &recorder{}}
+		if isOperatorName(expression) {
+			c.err = a.exclusionOperator(expression)
+		} else {
+			c = a.stored(expression, rel)
+		}
+		if err := a.runs(c, at, "an index of "+name); err != nil {
+			return err
+		}
+	}
+	for _, key := range a.storedKeyOf(rel, false) {
+		if err := a.runs(key, at, "the partition key of "+name); err != nil {
+			return err
+		}
+	}
+	for _, oid := range rel.ForeignOperatorClasses {
+		if a.classRuns(oid) {
+			a.mustTrust(at, "an operator class of "+name)
+		}
+	}
+	return nil
+}
+
+// classRuns reports whether an operator class has functions that are not known.
+// Indexes call them without asking for a right.
+func (a *analyzer) classRuns(oid catalog.OID) bool {
+	class := a.snap.ClassByOID(oid)
+	if class == nil {
+		return true
+	}
+	unknown := func(oid catalog.OID) bool { return !a.runsUnasked(oid) }
+	return slices.ContainsFunc(class.Functions, unknown) || slices.ContainsFunc(class.Operators, func(oid catalog.OID) bool {
+		operator := a.snap.OperatorByOID(oid)
+		return operator == nil || unknown(operator.Function)
+	})
+}

@@ -1,0 +1,69 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// The values of Rule.Event (CmdType of nodes.h).
+const (
+	ruleUpdate = 2
+	ruleInsert = 3
+	ruleDelete = 4
+)
+
+// ruleEvent is the event that an action is to rules, 0 for none.
+func ruleEvent(action access.Action) byte {
+	switch action {
+	case access.Update:
+		return ruleUpdate
+	case access.Insert:
+		return ruleInsert
+	case access.Delete:
+		return ruleDelete
+	default:
+		return 0
+	}
+}
+
+// rules judges the rules that an action on a relation sets off. Their queries read
+// and write with the rights of the relation's owner (setRuleCheckAsUser), but what
+// the statement itself computes is put into them, and their functions run with the
+// rights of the session's role: the grant must trust them, except those that do
+// nothing instead.
+func (a *analyzer) rules(rel *catalog.Relation, action access.Action, at place) error {
+	for i := range rel.Rules {
+		r := &rel.Rules[i]
+		if !enabled(r.Enabled) || r.Event != ruleEvent(action) {
+			continue
+		}
+		nothing, err := a.doesNothing(r)
+		if err != nil {
+			return err
+		}
+		if !nothing {
+			a.mustTrust(at, "rule "+r.Name+" of "+rel.Schema+"."+rel.Name)
+		}
+	}
+	return nil
+}
+
+// doesNothing reports whether a rule, as pg_get_ruledef prints it, has no action and
+// no condition.
+func (a *analyzer) doesNothing(r *catalog.Rule) (bool, error) {
+	nothing := false
+	_, err := a.catalogued(r.Definition, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
+		func(_ *analyzer, tree *pg_query.ParseResult) error {
+			if len(tree.Stmts) == 1 && tree.Stmts[0].Stmt.GetRuleStmt() != nil {
+				rule := tree.Stmts[0].Stmt.GetRuleStmt()
+				nothing = rule.WhereClause == nil && len(rule.Actions) == 0
+			}
+			return nil
+		})
+	if limited(err) {
+		return false, err
+	}
+	return nothing && err == nil, nil
+}
