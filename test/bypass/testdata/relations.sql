@@ -1,0 +1,72 @@
+-- What reads, writes and runs by itself, beside the sample data. rita's token and the
+-- role rita hold the same rights; relations_test.go says which.
+CREATE TABLE pay (id int PRIMARY KEY, name text, salary numeric DEFAULT 1);
+INSERT INTO pay VALUES (1, 'ann', 100), (2, 'bob', 200);
+CREATE TABLE news (id int, person int, body text);
+INSERT INTO news VALUES (1, 1, 'x');
+
+CREATE VIEW pay_names AS SELECT id, name FROM pay;
+CREATE VIEW pay_all AS SELECT * FROM pay;
+CREATE VIEW pay_mine WITH (security_invoker) AS SELECT id, name FROM pay;
+CREATE VIEW pay_over_mine AS SELECT id FROM pay_mine;
+CREATE VIEW pay_of_names WITH (security_invoker) AS SELECT name FROM pay_names;
+CREATE VIEW news_mine WITH (security_invoker) AS SELECT id, body FROM news WHERE person > 0;
+CREATE MATERIALIZED VIEW pay_total AS SELECT sum(salary) AS total FROM pay;
+
+CREATE FUNCTION plus(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE FUNCTION hidden_plus(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE FUNCTION salary_sql(int) RETURNS numeric LANGUAGE sql AS 'SELECT salary FROM public.pay WHERE id = $1';
+CREATE FUNCTION salary_nested(int) RETURNS numeric LANGUAGE sql AS 'SELECT public.salary_sql($1)';
+CREATE FUNCTION salary_atomic(p int) RETURNS numeric RETURN (SELECT salary FROM pay WHERE id = p);
+CREATE FUNCTION salary_path(int) RETURNS numeric LANGUAGE sql AS 'SELECT salary FROM pay WHERE id = $1';
+CREATE FUNCTION salary_opaque(int) RETURNS numeric LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT salary FROM public.pay WHERE id = $1); END';
+CREATE FUNCTION salary_definer(int) RETURNS numeric LANGUAGE sql SECURITY DEFINER AS 'SELECT salary FROM public.pay WHERE id = $1';
+CREATE FUNCTION raise_pay(int) RETURNS void LANGUAGE sql AS 'UPDATE public.pay SET salary = salary * 2 WHERE id = $1';
+CREATE FUNCTION news_count() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.news';
+CREATE FUNCTION salary_state(numeric, int) RETURNS numeric LANGUAGE sql AS 'SELECT $1 + salary FROM public.pay WHERE id = $2';
+CREATE AGGREGATE salaries(int) (SFUNC = salary_state, STYPE = numeric, INITCOND = '0');
+CREATE OPERATOR |#| (RIGHTARG = int, FUNCTION = salary_sql);
+CREATE DOMAIN paid AS int CHECK (salary_sql(VALUE) > 0);
+CREATE TYPE badge AS (id int);
+CREATE FUNCTION badge_salary(int) RETURNS badge LANGUAGE sql AS 'SELECT ROW(salary::int)::public.badge FROM public.pay WHERE id = $1';
+CREATE CAST (int AS badge) WITH FUNCTION badge_salary(int);
+CREATE VIEW with_function AS SELECT id, salary_sql(id) AS salary FROM news;
+CREATE VIEW with_plus AS SELECT id, plus(id) AS next FROM news;
+CREATE VIEW with_hidden AS SELECT id, hidden_plus(id) AS next FROM news;
+
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO news VALUES (0, 0, (SELECT max(salary) FROM pay)); RETURN NEW; END';
+CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NEW; END';
+CREATE TABLE spied (a int, b int);
+CREATE TRIGGER t AFTER INSERT ON spied FOR EACH ROW EXECUTE FUNCTION spy();
+CREATE VIEW over_spied AS SELECT a, b FROM spied;
+CREATE TABLE ruled (a int);
+CREATE RULE r AS ON INSERT TO ruled DO ALSO INSERT INTO news SELECT 0, 0, max(salary)::text FROM pay;
+CREATE TABLE defaulted (a int, b numeric DEFAULT salary_sql(1));
+CREATE TABLE checked (a int CHECK (salary_sql(a) > 0));
+CREATE TABLE indexed (a int);
+CREATE FUNCTION frozen(int) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT salary FROM public.pay WHERE id = $1';
+CREATE INDEX ON indexed (frozen(a));
+CREATE TABLE numbered (id serial, x int);
+CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY, x int);
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE child (id int REFERENCES parent ON DELETE CASCADE);
+CREATE TRIGGER t AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION spy();
+CREATE TABLE quiet_parent (id int PRIMARY KEY);
+CREATE TABLE quiet_child (id int REFERENCES quiet_parent ON DELETE CASCADE);
+CREATE TABLE parted (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE parted_one PARTITION OF parted FOR VALUES IN (1);
+CREATE TRIGGER t AFTER INSERT ON parted_one FOR EACH ROW EXECUTE FUNCTION spy();
+
+CREATE TABLE rows_of (id int, owner text);
+INSERT INTO rows_of VALUES (1, 'shop_app'), (2, 'rita'), (3, 'eve');
+ALTER TABLE rows_of ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON rows_of USING (owner = 'rita');
+CREATE TABLE rows_by_pay (id int);
+ALTER TABLE rows_by_pay ENABLE ROW LEVEL SECURITY;
+CREATE POLICY paid ON rows_by_pay USING (id IN (SELECT pay.id FROM pay WHERE pay.salary > 150));
+CREATE VIEW over_rows AS SELECT id FROM rows_by_pay;
+
+GRANT ALL ON ALL TABLES IN SCHEMA public TO shop_app;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO shop_app;
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO shop_app;
