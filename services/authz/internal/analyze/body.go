@@ -36,13 +36,39 @@ type body struct {
 //
 // Functions that builtin.Lookup knows are for the caller to judge by their class.
 func (a *analyzer) executeFunction(f *catalog.Function, named access.Object, types ...catalog.OID) error {
-	if a.planning && (f.Language != "sql" || f.SecurityDefiner || f.Kind != 'f') {
-		return nil
+	if a.planning {
+		if runs, err := a.inlined(f); !runs {
+			return err
+		}
 	}
 	resolved := a.functionObject(f)
 	named.Kind = resolved.Kind
 	a.current.object(access.Execute, named, resolved)
 	return a.runFunction(f, resolved, types)
+}
+
+// inlined reports whether planning can put a function's body in the place of a call
+// (inline_function): that of an SQL function that is one SELECT of an expression.
+func (a *analyzer) inlined(f *catalog.Function) (bool, error) {
+	if f.Language != "sql" || f.SecurityDefiner || f.Kind != 'f' || f.ReturnSet || len(f.Settings) > 0 {
+		return false, nil
+	}
+	if f.StandardBody != "" {
+		return true, nil
+	}
+	expression := false
+	_, err := a.catalogued(f.Body, inside{path: a.session, part: true}, func(_ *analyzer, tree *pg_query.ParseResult) error {
+		if len(tree.Stmts) == 1 {
+			query := tree.Stmts[0].Stmt.GetSelectStmt()
+			expression = query != nil && len(query.FromClause) == 0 && query.WithClause == nil && len(query.ValuesLists) == 0 &&
+				query.Op == pg_query.SetOperation_SETOP_NONE
+		}
+		return nil
+	})
+	if limited(err) {
+		return false, err
+	}
+	return expression, nil
 }
 
 // functionObject is the object that grants on a function name.

@@ -104,14 +104,13 @@ func onlyExpression(tree *pg_query.ParseResult) *pg_query.Node {
 	return query.TargetList[0].GetResTarget().GetVal()
 }
 
-// constantCall reports whether a call, operator or cast in an expression has no
-// column among its operands, so that planning computes it.
+// constantCall reports whether a call, operator or cast of users' making has no column
+// among its operands, so that planning computes it.
 func constantCall(message protoreflect.Message) bool {
 	found := false
 	var visit func(protoreflect.Message) bool
 	visit = func(m protoreflect.Message) (columns bool) {
-		name := m.Descriptor().Name()
-		columns = name == "ColumnRef"
+		columns = m.Descriptor().Name() == "ColumnRef"
 		m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 			switch {
 			case field.Message() == nil:
@@ -124,13 +123,26 @@ func constantCall(message protoreflect.Message) bool {
 			}
 			return true
 		})
-		if !columns && (name == "FuncCall" || name == "A_Expr" || name == "TypeCast") {
-			found = true
-		}
+		found = found || !columns && ofUsers(m)
 		return columns
 	}
 	visit(message)
 	return found
+}
+
+// ofUsers reports whether a node calls a function or operator, or makes a value of a
+// type, that the catalog's texts print with a schema: those that are not built in.
+func ofUsers(m protoreflect.Message) bool {
+	var names []*pg_query.Node
+	switch n := m.Interface().(type) {
+	case *pg_query.FuncCall:
+		names = n.Funcname
+	case *pg_query.A_Expr:
+		names = n.Name
+	case *pg_query.TypeCast:
+		names = n.TypeName.GetNames()
+	}
+	return len(names) > 1 && names[0].GetString_().GetSval() != schemaCatalog
 }
 
 // isOperatorName recognises an exclusion operator among index expressions: "&&", or
