@@ -1,11 +1,9 @@
 // Package bypass holds attacks on Scopewire, as cases that are never removed, and
 // beside them legitimate statements that a naive product would refuse.
 //
-// The attacker's token reads orders, order_items, and of customers id and name. It
-// is also granted a table with row security that the login would bypass, which must
-// be denied all the same. A case runs as a Query and,
-// where it is one statement, as a Parse; it passes when it is denied and the server
-// has seen nothing of it.
+// The attacker's token reads orders, order_items, and of customers id and name. A case
+// runs as a Query and, where it is one statement, as a Parse; it passes when it is
+// denied and the server has seen nothing of it.
 //
 // The files of testdata, one a class:
 //
@@ -20,6 +18,8 @@
 //	twins     pairs of a hidden and a missing name, whose answers must be alike
 //	utility   settings, prepared statements, cursors and locks that are legitimate
 //	allow     legitimate statements
+//	view, body, itself, merge   what relations and functions read, write and run by
+//	          themselves, with statements that are allowed; relations.sql is their schema
 //	cross     expressions times places; cross_write for a token that writes
 //
 // PostgreSQL judges too: read, allow and cross are run by a role that holds exactly

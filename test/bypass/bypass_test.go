@@ -88,7 +88,7 @@ func world(t *testing.T) *demo.World {
 		SQL: traps,
 		Scopes: `  attacker:
     - actions: [select]
-      objects: [public.orders, public.order_items, public.guarded]
+      objects: [public.orders, public.order_items]
     - actions: [select]
       objects: [public.customers]
       columns: [id, name]

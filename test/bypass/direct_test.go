@@ -16,7 +16,7 @@ import (
 // hold in the policy.
 const sameGrants = `
 CREATE ROLE mallory LOGIN;
-GRANT SELECT ON orders, order_items, guarded TO mallory;
+GRANT SELECT ON orders, order_items TO mallory;
 GRANT SELECT (id, name) ON customers TO mallory;
 CREATE ROLE wanda LOGIN;
 GRANT SELECT (id, status), UPDATE (status), INSERT (id, customer_id, total) ON orders TO wanda;
