@@ -242,6 +242,8 @@ func (r *report) readScalar(path string, n ast.Node, v reflect.Value) {
 		}
 		fail("a whole number is wanted here")
 		return
+	default:
+		// Everything else is written as a text.
 	}
 	var content text
 	switch n := n.(type) {

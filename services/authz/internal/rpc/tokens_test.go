@@ -295,7 +295,8 @@ func TestGrantsAreShared(t *testing.T) {
 		}
 	}
 	conditional := parse(conditionalPolicy)
-	if of(conditional, nil, "plain") == of(conditional, nil, "plain") {
+	one, two := of(conditional, nil, "plain"), of(conditional, nil, "plain")
+	if one == two {
 		t.Error("grants are shared under a policy that looks at claims")
 	}
 }
