@@ -27,7 +27,7 @@ func TestNoFactsNoAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w.setPolicy(t, testPolicy, 7)
-			w.setCatalog(3, "orders")
+			w.setCatalog(t, 3, "orders")
 			w.mu.Lock()
 			tt.spoil(w.sources)
 			w.mu.Unlock()
@@ -41,7 +41,7 @@ func TestNoFactsNoAnswer(t *testing.T) {
 		})
 	}
 	w.setPolicy(t, testPolicy, 7)
-	w.setCatalog(3, "orders")
+	w.setCatalog(t, 3, "orders")
 	if got := stream.ask(request(token, "SELECT id FROM orders")); got.GetVerdict() != allow {
 		t.Errorf("afterwards: %v", got)
 	}
@@ -79,7 +79,7 @@ func TestLeastEpoch(t *testing.T) {
 		{"a newer policy, found", least(8, 0, 3), 0, func(w *world, _ string) error { w.setPolicy(t, testPolicy, 8); return nil }, allow, []string{"policy"}},
 		{"a newer policy, not found", least(8, 0, 3), 0, nil, refuse, []string{"policy"}},
 		{"a newer policy, refresh in vain", least(9, 0, 3), 0, func(w *world, _ string) error { w.setPolicy(t, testPolicy, 8); return nil }, refuse, []string{"policy"}},
-		{"a newer catalog, found", least(7, 0, 4), 0, func(w *world, _ string) error { w.setCatalog(4, "orders"); return nil }, allow, []string{"catalog of app"}},
+		{"a newer catalog, found", least(7, 0, 4), 0, func(w *world, _ string) error { w.setCatalog(t, 4, "orders"); return nil }, allow, []string{"catalog of app"}},
 		{"a newer catalog, not found", least(7, 0, 4), 0, nil, refuse, []string{"catalog of app"}},
 		{"a newer catalog, failing", least(7, 0, 4), 0, func(*world, string) error { return errors.New("away") }, refuse, []string{"catalog of app"}},
 		{"a newer revocation", least(7, 1, 3), 0, nil, refuse, nil},
@@ -147,7 +147,7 @@ func TestMissingNameIsLookedUpAgain(t *testing.T) {
 	w := newWorld(t, nil)
 	stream := w.open(t)
 	w.mu.Lock()
-	w.refresh = func(string) error { w.setCatalog(4, "orders", "fresh"); return nil }
+	w.refresh = func(string) error { w.setCatalog(t, 4, "orders", "fresh"); return nil }
 	w.mu.Unlock()
 	if got := stream.ask(request(w.token(t, "orders.read"), "SELECT id FROM fresh")); got.GetVerdict() != deny {
 		t.Errorf("%v", got)

@@ -25,6 +25,7 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/analyze"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog/catalogtest"
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
 	"github.com/scopewire/scopewire/services/authz/internal/verify"
 )
@@ -136,15 +137,10 @@ func (s *sources) setPolicy(t testing.TB, text string, revision uint64) {
 	s.earlier[revision] = p
 }
 
-func (s *sources) setCatalog(version uint64, tables ...string) {
-	snap := &catalog.Snapshot{
-		Database: "app", ServerVersionNum: 150018, ServerEncoding: "UTF8", Version: version,
-		Schemas: []catalog.Schema{{OID: 11, Name: "pg_catalog"}, {OID: 2200, Name: "public"}},
-		Types: []catalog.Type{
-			{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Category: 'N'},
-			{OID: 25, Schema: "pg_catalog", Name: "text", Kind: 'b', Category: 'S', Preferred: true},
-		},
-	}
+func (s *sources) setCatalog(t testing.TB, version uint64, tables ...string) {
+	t.Helper()
+	snap := catalogtest.Empty(t, 15)
+	snap.Database, snap.Version = "app", version
 	for i, name := range tables {
 		snap.Relations = append(snap.Relations, catalog.Relation{
 			OID: catalog.OID(20000 + i), Schema: "public", Name: name, Kind: catalog.KindTable, Owner: "owner",
@@ -186,7 +182,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	machine.Clock = w.clock
 	w.sources = &sources{clock: w.clock, earlier: map[uint64]*policy.Policy{}}
 	w.setPolicy(t, testPolicy, 7)
-	w.setCatalog(3, "orders", "secrets")
+	w.setCatalog(t, 3, "orders", "secrets")
 
 	var err error
 	w.issuer, err = devissuer.New(devissuer.Config{Issuer: testIssuer, Algorithms: []string{"ES256"}},

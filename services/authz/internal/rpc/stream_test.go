@@ -216,7 +216,7 @@ func TestWatch(t *testing.T) {
 	if got := next(t, stream, func(r *authzv1.WatchResponse) bool { return r.GetEpoch().GetPolicy() == 8 }); got.GetAnswers() != 0 {
 		t.Errorf("%v", got)
 	}
-	w.setCatalog(4, "orders")
+	w.setCatalog(t, 4, "orders")
 	w.server.Changed()
 	next(t, stream, func(r *authzv1.WatchResponse) bool { return r.GetEpoch().GetCatalog()["app"] == 4 })
 

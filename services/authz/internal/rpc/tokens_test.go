@@ -121,7 +121,7 @@ func TestFault_F15_ExpiryIsMonotonic(t *testing.T) {
 	}
 	w.clock.advance(31 * time.Second)
 	w.setPolicy(t, testPolicy, 7)
-	w.setCatalog(3, "orders")
+	w.setCatalog(t, 3, "orders")
 	got = stream.ask(byHash(token, "SELECT id FROM orders"))
 	if got.GetVerdict() != refuse || got.GetReason() != authzv1.Reason_REASON_TOKEN_EXPIRED {
 		t.Errorf("%v", got)
