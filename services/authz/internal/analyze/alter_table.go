@@ -130,7 +130,9 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if d, err = a.definitionOf(rel); err != nil {
 			return found, err
 		}
+		d.columns = slices.Clone(rel.Columns)
 	}
+	followed := rel != nil && len(rel.Children) == 0
 	for _, sub := range t.Cmds {
 		c := sub.GetAlterTableCmd()
 		k, ok := a.alterations[c.GetSubtype()]
@@ -143,8 +145,41 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if err := k.judge(a, d, c); err != nil {
 			return found, err
 		}
+		followed = followed && c.Behavior != pg_query.DropBehavior_DROP_CASCADE && d.apply(c)
+	}
+	if followed && !d.unsure {
+		changed := *rel
+		changed.Columns, changed.Checks = d.columns, append(slices.Clone(rel.Checks), d.checks...)
+		a.showAltered(changed)
 	}
 	return found, nil
+}
+
+// apply does to the definition what a subcommand does to the table. It reports false
+// for those that do more than change columns; adding a column has done it already.
+func (d *definition) apply(c *pg_query.AlterTableCmd) bool {
+	i := slices.IndexFunc(d.columns, func(have catalog.Column) bool { return have.Name == c.Name })
+	switch c.Subtype {
+	case pg_query.AlterTableType_AT_AddColumn:
+		return !c.MissingOk
+	case pg_query.AlterTableType_AT_DropColumn:
+		if i >= 0 {
+			d.columns = slices.Delete(d.columns, i, i+1)
+		}
+		return i >= 0 && len(d.relation.Checks) == 0 && len(d.checks) == 0
+	case pg_query.AlterTableType_AT_ColumnDefault:
+		text, err := storedText(c.Def)
+		if err != nil || i < 0 {
+			return false
+		}
+		d.columns[i].Default = text
+		return true
+	case pg_query.AlterTableType_AT_SetNotNull, pg_query.AlterTableType_AT_DropNotNull, pg_query.AlterTableType_AT_SetStatistics,
+		pg_query.AlterTableType_AT_AddConstraint, pg_query.AlterTableType_AT_ValidateConstraint, pg_query.AlterTableType_AT_ClusterOn:
+		return true
+	default:
+		return false
+	}
 }
 
 func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
@@ -155,6 +190,11 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 	if err := a.defineColumn(d, def); err != nil {
 		return err
 	}
+	number := int16(0)
+	for i := range d.columns {
+		number = max(number, d.columns[i].Number)
+	}
+	d.columns[len(d.columns)-1].Number = number + 1
 	return a.columnConstraints(d, def)
 }
 

@@ -107,6 +107,11 @@ type analyzer struct {
 	unsettled   string
 	alone       bool
 	ownText     string
+	// change is what the statement at hand does to the catalog; lastOID and overlays count
+	// what statements before it have made.
+	change   changes
+	lastOID  catalog.OID
+	overlays int
 
 	// resolver resolves names over resolverPath, plain over pg_catalog alone.
 	resolver, plain *resolve.Resolver
@@ -201,7 +206,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	if !ok {
 		return deny(access.Construct, "a statement without a place in the text")
 	}
-	a.ownText = own
+	a.ownText, a.change = own, changes{}
 	if f := raw.Stmt.GetCreateFunctionStmt(); f != nil && f.ReturnType != nil {
 		// RETURNS SETOF names nothing more than RETURNS does.
 		f.ReturnType.Setof = false

@@ -45,9 +45,20 @@ func constraintKinds() []constraintKind {
 // constraint judges a constraint of a table that is being defined.
 func (a *analyzer) constraint(d *definition, c *pg_query.Constraint) error {
 	for _, k := range constraintKinds() {
-		if c != nil && k.kind == c.Contype {
-			return k.judge(a, d, c)
+		if c == nil || k.kind != c.Contype {
+			continue
 		}
+		switch c.Contype {
+		case pg_query.ConstrType_CONSTR_CHECK:
+			text, err := storedText(c.RawExpr)
+			if err != nil {
+				return err
+			}
+			d.checks = append(d.checks, text)
+		case pg_query.ConstrType_CONSTR_EXCLUSION:
+			d.unsure = true
+		}
+		return k.judge(a, d, c)
 	}
 	return deny(access.Construct, "a constraint")
 }

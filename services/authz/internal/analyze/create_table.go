@@ -15,6 +15,11 @@ type definition struct {
 	object   access.Object
 	relation *catalog.Relation
 	item     *item
+	// columns and checks are those that the statement adds, as the catalog would hold
+	// them; unsure says that there is more to the table than these.
+	columns []catalog.Column
+	checks  []string
+	unsure  bool
 }
 
 // newDefinition is that of a table that is being made.
@@ -72,7 +77,22 @@ func (a *analyzer) createTable(c *pg_query.CreateStmt) (access.Object, error) {
 	if err := a.bound(c.Partbound); err != nil {
 		return object, err
 	}
-	return object, a.partitionKey(d, c.Partspec)
+	if err := a.partitionKey(d, c.Partspec); err != nil {
+		return object, err
+	}
+	d.unsure = d.unsure || len(c.InhRelations) > 0 || c.OfTypename != nil || c.Partspec != nil
+	a.created(d, c.IfNotExists)
+	return object, nil
+}
+
+// created shows a new table to the statements after it, where all of it is known.
+func (a *analyzer) created(d *definition, ifNotExists bool) {
+	switch there := a.snap.RelationByName(d.object.Schema, d.object.Name); {
+	case there != nil && ifNotExists:
+		a.changesNothing()
+	case there == nil && !d.unsure && d.object.Schema != schemaTemp:
+		a.showTable(d, catalog.KindTable, d.columns)
+	}
 }
 
 // parent judges a table's parent: it must be the owner's (MergeAttributes). Its
@@ -155,6 +175,7 @@ func (a *analyzer) like(d *definition, l *pg_query.TableLikeClause) error {
 		return deny(access.RelationKind, "a table like one of the system")
 	}
 	a.current.whole(access.Select, namedObject(l.Relation), rel)
+	d.unsure = true
 	return a.addColumns(d, rel)
 }
 
@@ -174,6 +195,9 @@ func (a *analyzer) defineColumn(d *definition, c *pg_query.ColumnDef) error {
 		}
 	}
 	d.item.columns = append(d.item.columns, column{name: c.Colname, typ: typ})
+	d.columns = append(d.columns, catalog.Column{Name: c.Colname, Type: typ, Modifier: -1})
+	// A sequence is made with it, and a default that calls it.
+	d.unsure = d.unsure || typ == 0 || serial(c.TypeName) != 0
 	return a.spend(1)
 }
 
@@ -210,6 +234,34 @@ func (a *analyzer) columnConstraints(d *definition, c *pg_query.ColumnDef) error
 	for _, node := range c.Constraints {
 		if err := a.constraint(d, node.GetConstraint()); err != nil {
 			return err
+		}
+		if err := d.keep(c.Colname, node.GetConstraint()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep notes what a constraint of a column makes the catalog hold.
+func (d *definition) keep(name string, c *pg_query.Constraint) error {
+	text, err := storedText(c.RawExpr)
+	if err != nil {
+		return err
+	}
+	for i := range d.columns {
+		if d.columns[i].Name != name {
+			continue
+		}
+		switch c.Contype {
+		case pg_query.ConstrType_CONSTR_DEFAULT:
+			d.columns[i].Default = text
+		case pg_query.ConstrType_CONSTR_GENERATED:
+			d.columns[i].Default, d.columns[i].Generated = text, 's'
+		case pg_query.ConstrType_CONSTR_IDENTITY:
+			// A sequence is made with it.
+			d.unsure = true
+		case pg_query.ConstrType_CONSTR_NOTNULL, pg_query.ConstrType_CONSTR_PRIMARY:
+			d.columns[i].NotNull = true
 		}
 	}
 	return nil

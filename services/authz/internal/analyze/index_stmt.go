@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -30,7 +32,15 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 			return err
 		}
 	}
-	return a.optional(d.scope(), i.WhereClause)
+	if err := a.optional(d.scope(), i.WhereClause); err != nil {
+		return err
+	}
+	if i.WhereClause == nil && !slices.ContainsFunc(i.IndexParams, func(node *pg_query.Node) bool {
+		return node.GetIndexElem().GetExpr() != nil || len(node.GetIndexElem().GetOpclass()) > 0
+	}) {
+		a.changesNothing()
+	}
+	return nil
 }
 
 // createStats judges CREATE STATISTICS, whose expressions ANALYZE computes.

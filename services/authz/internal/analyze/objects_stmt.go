@@ -9,10 +9,14 @@ import (
 
 // dropStmt judges DROP. Partitions go with their table unasked.
 func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
+	var gone []*catalog.Relation
 	for _, object := range d.Objects {
 		s, err := a.changes(d.RemoveType, object, nil, d.MissingOk)
 		if err != nil {
 			return err
+		}
+		if s.kind.form == relationForm {
+			gone = append(gone, s.relation)
 		}
 		if s.relation != nil && s.kind.form == relationForm {
 			if err := a.altersFamily(s.relation); err != nil {
@@ -20,12 +24,41 @@ func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
 			}
 		}
 	}
+	a.dropped(d, gone)
 	return a.behaviour(d.Behavior)
+}
+
+// dropped hides what was dropped from the statements after it, where that is all that
+// goes.
+func (a *analyzer) dropped(d *pg_query.DropStmt, gone []*catalog.Relation) {
+	if len(gone) != len(d.Objects) || d.Behavior == pg_query.DropBehavior_DROP_CASCADE {
+		return
+	}
+	for _, rel := range gone {
+		if rel == nil {
+			// It was not there.
+			continue
+		}
+		if len(rel.Children) > 0 || len(rel.Parents) > 0 || len(rel.ReferencedBy) > 0 || len(rel.ForeignKeys) > 0 {
+			return
+		}
+	}
+	a.changesNothing()
+	for _, rel := range gone {
+		if rel == nil {
+			continue
+		}
+		a.change.additions.Dropped.Relations = append(a.change.additions.Dropped.Relations, rel.OID)
+		if t := a.snap.TypeByOID(rel.RowType); t != nil {
+			a.change.additions.Dropped.Types = append(a.change.additions.Dropped.Types, t.OID, t.Array)
+		}
+	}
 }
 
 // commentStmt judges COMMENT, which only the owner may.
 func (a *analyzer) commentStmt(c *pg_query.CommentStmt) error {
 	_, err := a.changes(c.Objtype, c.Object, nil, false)
+	a.changesNothing()
 	return err
 }
 
@@ -125,5 +158,9 @@ func (a *analyzer) createSchema(c *pg_query.CreateSchemaStmt) error {
 			return deny(access.Construct, "a schema without a name")
 		}
 	}
+	if !a.snap.SchemaExists(name) {
+		a.change.additions.Schemas = []catalog.Schema{{OID: a.newOID(), Name: name}}
+	}
+	a.change.known = !a.snap.SchemaExists(name) || c.IfNotExists
 	return a.ddlIn(name)
 }

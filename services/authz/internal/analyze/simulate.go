@@ -2,8 +2,10 @@ package analyze
 
 import (
 	"maps"
+	"math"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // A Query message can hold many statements, each of which runs in the context that
@@ -15,30 +17,35 @@ import (
 type transaction struct {
 	commit, rollback Context
 	savepoints       []savepoint
+	// snap and unsettled are those that its beginning saw.
+	snap      *catalog.Snapshot
+	unsettled string
 }
 
 type savepoint struct {
 	name         string
 	now, commit  Context
+	snap         *catalog.Snapshot
 	unsettledNow string
 }
 
 // begin takes the context that the unit starts in.
 func (a *analyzer) begin() {
 	c := a.in.Context
-	a.transaction = transaction{commit: c, rollback: c}
+	a.transaction = transaction{commit: c, rollback: c, snap: a.snap}
+	a.lastOID = math.MaxUint32
 }
 
 // simulate applies a statement's effects to the context of those after it.
 func (a *analyzer) simulate(statement access.Statement) error {
-	path := a.in.Context.SearchPath
+	path, snap := a.in.Context.SearchPath, a.snap
 	for _, e := range statement.Effects {
 		if err := a.spend(a.copyCost(e)); err != nil {
 			return err
 		}
 		a.apply(statement.Kind, e)
 	}
-	if a.in.Context.SearchPath == path {
+	if a.in.Context.SearchPath == path && a.snap == snap {
 		return nil
 	}
 	// What is known of relations and code depends on the path in force; the work done
@@ -91,15 +98,17 @@ func (a *analyzer) apply(kind string, e access.Effect) {
 		a.end(kind, e.Kind == access.EffectCommit)
 	case access.EffectSavepoint:
 		a.transaction.savepoints = append(a.transaction.savepoints,
-			savepoint{name: e.Name, now: a.in.Context, commit: a.transaction.commit, unsettledNow: a.unsettled})
+			savepoint{name: e.Name, now: a.in.Context, commit: a.transaction.commit, snap: a.snap, unsettledNow: a.unsettled})
 	case access.EffectRollbackTo:
 		a.rollbackTo(kind, e.Name)
 	case access.EffectRelease:
 		if i := a.savepoint(e.Name); i >= 0 {
 			a.transaction.savepoints = a.transaction.savepoints[:i]
 		}
-	case access.EffectTemp, access.EffectDDL, access.EffectRefresh, access.EffectOpaque:
-		a.unsettled = kind
+	case access.EffectDDL:
+		if !a.follow() {
+			a.unsettled = kind
+		}
 	default:
 		a.unsettled = kind
 	}
@@ -113,12 +122,12 @@ func (a *analyzer) end(kind string, commit bool) {
 		a.unsettled = kind
 		return
 	}
-	next := t.rollback
-	if commit {
-		next = t.commit
+	next := t.commit
+	if !commit {
+		next, a.snap, a.unsettled = t.rollback, t.snap, t.unsettled
 	}
 	a.leave(next)
-	a.transaction = transaction{commit: a.in.Context, rollback: a.in.Context}
+	a.transaction = transaction{commit: a.in.Context, rollback: a.in.Context, snap: a.snap, unsettled: a.unsettled}
 }
 
 // leave takes a context for the present one. Prepared statements are not
@@ -133,7 +142,8 @@ func (a *analyzer) rollbackTo(kind, name string) {
 	if i < 0 {
 		// It is older than the unit: what it goes back to is known only if nothing has
 		// changed since the transaction began.
-		if a.in.Context.Uncommitted || a.in.Context.SearchPath != a.transaction.rollback.SearchPath || a.unsettled != "" {
+		if a.in.Context.Uncommitted || a.in.Context.SearchPath != a.transaction.rollback.SearchPath ||
+			a.snap != a.transaction.snap || a.unsettled != "" {
 			a.unsettled = kind
 		}
 		return
@@ -141,7 +151,7 @@ func (a *analyzer) rollbackTo(kind, name string) {
 	s := a.transaction.savepoints[i]
 	a.transaction.savepoints = a.transaction.savepoints[:i+1]
 	a.leave(s.now)
-	a.transaction.commit, a.unsettled = s.commit, s.unsettledNow
+	a.transaction.commit, a.snap, a.unsettled = s.commit, s.snap, s.unsettledNow
 }
 
 // savepoint finds the innermost savepoint of a name, or returns -1.

@@ -29,7 +29,10 @@ func (a *analyzer) createComposite(c *pg_query.CompositeTypeStmt) error {
 }
 
 func (a *analyzer) createEnum(e *pg_query.CreateEnumStmt) error {
-	_, err := a.newType(e.TypeName)
+	object, err := a.newType(e.TypeName)
+	if err == nil && a.snap.TypeByName(object.Schema, object.Name) == nil {
+		a.showEnum(object)
+	}
 	return err
 }
 
