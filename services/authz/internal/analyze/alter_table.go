@@ -145,7 +145,7 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if err := k.judge(a, d, c); err != nil {
 			return found, err
 		}
-		followed = followed && c.Behavior != pg_query.DropBehavior_DROP_CASCADE && d.apply(c)
+		followed = followed && c.Behavior != pg_query.DropBehavior_DROP_CASCADE && a.applied(d, c)
 	}
 	if followed && !d.unsure {
 		changed := *rel
@@ -155,9 +155,9 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 	return found, nil
 }
 
-// apply does to the definition what a subcommand does to the table. It reports false
+// applied does to the definition what a subcommand does to the table. It reports false
 // for those that do more than change columns; adding a column has done it already.
-func (d *definition) apply(c *pg_query.AlterTableCmd) bool {
+func (a *analyzer) applied(d *definition, c *pg_query.AlterTableCmd) bool {
 	i := slices.IndexFunc(d.columns, func(have catalog.Column) bool { return have.Name == c.Name })
 	switch c.Subtype {
 	case pg_query.AlterTableType_AT_AddColumn:
@@ -168,8 +168,8 @@ func (d *definition) apply(c *pg_query.AlterTableCmd) bool {
 		}
 		return i >= 0 && len(d.relation.Checks) == 0 && len(d.checks) == 0
 	case pg_query.AlterTableType_AT_ColumnDefault:
-		text, err := storedText(c.Def)
-		if err != nil || i < 0 {
+		text, ok := a.storedText(c.Def)
+		if !ok || i < 0 {
 			return false
 		}
 		d.columns[i].Default = text

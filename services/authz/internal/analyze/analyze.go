@@ -112,6 +112,8 @@ type analyzer struct {
 	change   changes
 	lastOID  catalog.OID
 	overlays int
+	// grammar is the version that the parser gives its trees.
+	grammar int32
 
 	// resolver resolves names over resolverPath, plain over pg_catalog alone.
 	resolver, plain *resolve.Resolver
@@ -167,7 +169,7 @@ func (a *analyzer) run() error {
 	if a.in.Parse && len(tree.Stmts) > 1 {
 		return fail(access.Syntax, stateSyntax, "cannot insert multiple commands into a prepared statement", 0)
 	}
-	a.alone = len(tree.Stmts) == 1
+	a.alone, a.grammar = len(tree.Stmts) == 1, tree.Version
 	a.begin()
 	for _, raw := range tree.Stmts {
 		if err := a.statement(raw); err != nil {

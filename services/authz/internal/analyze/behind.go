@@ -113,7 +113,7 @@ func parseTypes(list string) ([]catalog.OID, bool) {
 
 // inText binds within a text that was kept. An error's position would be one in that
 // text, which the client did not send.
-func (a *analyzer) inText(text string, b *behind, path searchPath, types []catalog.OID, bind func(*analyzer) error) error {
+func (a *analyzer) inText(text string, path searchPath, types []catalog.OID, bind func(*analyzer) error) error {
 	inner := *a
 	inner.in.Parse, inner.in.ParameterTypes = true, types
 	inner.text, inner.path, inner.deduced = text, path, nil

@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -64,23 +66,23 @@ func (a *analyzer) showTable(d *definition, kind catalog.RelationKind, columns [
 	a.change.additions.Relations = append(a.change.additions.Relations, rel)
 	a.change.additions.Types = append(a.change.additions.Types,
 		catalog.Type{OID: rel.RowType, Schema: rel.Schema, Name: rel.Name, Kind: 'c', Category: 'C', Relation: rel.OID, Array: array, Owner: rel.Owner,
-			Input: recordIn, Output: recordOut},
+			Input: procRecordIn, Output: procRecordOut},
 		arrayOf(rel.RowType, array, rel.Schema, rel.Name, rel.Owner))
 }
 
 // The I/O functions of composite types, enums and arrays (pg_proc.dat).
 const (
-	recordIn  catalog.OID = 2290
-	recordOut catalog.OID = 2291
-	enumIn    catalog.OID = 3506
-	enumOut   catalog.OID = 3507
-	arrayIn   catalog.OID = 750
-	arrayOut  catalog.OID = 751
+	procRecordIn  catalog.OID = 2290
+	procRecordOut catalog.OID = 2291
+	procEnumIn    catalog.OID = 3506
+	procEnumOut   catalog.OID = 3507
+	procArrayIn   catalog.OID = 750
+	procArrayOut  catalog.OID = 751
 )
 
 func arrayOf(element, array catalog.OID, schema, name, owner string) catalog.Type {
 	return catalog.Type{OID: array, Schema: schema, Name: truncateName("_" + name), Kind: 'b', Category: 'A', Element: element, Owner: owner,
-		Input: arrayIn, Output: arrayOut}
+		Input: procArrayIn, Output: procArrayOut}
 }
 
 // showEnum adds an enum that was made, with its array type.
@@ -88,7 +90,7 @@ func (a *analyzer) showEnum(object access.Object) {
 	oid, array, owner := a.newOID(), a.newOID(), a.in.Context.Role
 	a.change.known = true
 	a.change.additions.Types = append(a.change.additions.Types,
-		catalog.Type{OID: oid, Schema: object.Schema, Name: object.Name, Kind: 'e', Category: 'E', Array: array, Owner: owner, Input: enumIn, Output: enumOut},
+		catalog.Type{OID: oid, Schema: object.Schema, Name: object.Name, Kind: 'e', Category: 'E', Array: array, Owner: owner, Input: procEnumIn, Output: procEnumOut},
 		arrayOf(oid, array, object.Schema, object.Name, owner))
 }
 
@@ -101,16 +103,15 @@ func (a *analyzer) showAltered(rel catalog.Relation) {
 // storedText is an expression as the catalog would hold it, for what is judged again when
 // the object is used within the unit. Names in it are looked up in pg_catalog alone
 // then, so that one that means something else there is denied.
-func storedText(node *pg_query.Node) (string, error) {
+//
+// It reports false when it cannot be written.
+func (a *analyzer) storedText(node *pg_query.Node) (string, bool) {
 	if node == nil {
-		return "", nil
+		return "", true
 	}
 	query := &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: &pg_query.SelectStmt{
 		TargetList:  []*pg_query.Node{{Node: &pg_query.Node_ResTarget{ResTarget: &pg_query.ResTarget{Val: node}}}},
 		LimitOption: pg_query.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg_query.SetOperation_SETOP_NONE}}}
-	text, err := pg_query.Deparse(&pg_query.ParseResult{Stmts: []*pg_query.RawStmt{{Stmt: query}}})
-	if err != nil || len(text) < len("SELECT ") {
-		return "", deny(access.Construct, "an expression that cannot be written")
-	}
-	return text[len("SELECT "):], nil
+	text, err := pg_query.Deparse(&pg_query.ParseResult{Version: a.grammar, Stmts: []*pg_query.RawStmt{{Stmt: query}}})
+	return strings.TrimPrefix(text, "SELECT "), err == nil && strings.HasPrefix(text, "SELECT ")
 }

@@ -50,11 +50,8 @@ func (a *analyzer) constraint(d *definition, c *pg_query.Constraint) error {
 		}
 		switch c.Contype {
 		case pg_query.ConstrType_CONSTR_CHECK:
-			text, err := storedText(c.RawExpr)
-			if err != nil {
-				return err
-			}
-			d.checks = append(d.checks, text)
+			text, ok := a.storedText(c.RawExpr)
+			d.checks, d.unsure = append(d.checks, text), d.unsure || !ok
 		case pg_query.ConstrType_CONSTR_EXCLUSION:
 			d.unsure = true
 		}

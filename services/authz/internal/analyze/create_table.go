@@ -235,19 +235,15 @@ func (a *analyzer) columnConstraints(d *definition, c *pg_query.ColumnDef) error
 		if err := a.constraint(d, node.GetConstraint()); err != nil {
 			return err
 		}
-		if err := d.keep(c.Colname, node.GetConstraint()); err != nil {
-			return err
-		}
+		a.keep(d, c.Colname, node.GetConstraint())
 	}
 	return nil
 }
 
 // keep notes what a constraint of a column makes the catalog hold.
-func (d *definition) keep(name string, c *pg_query.Constraint) error {
-	text, err := storedText(c.RawExpr)
-	if err != nil {
-		return err
-	}
+func (a *analyzer) keep(d *definition, name string, c *pg_query.Constraint) {
+	text, ok := a.storedText(c.RawExpr)
+	d.unsure = d.unsure || !ok
 	for i := range d.columns {
 		if d.columns[i].Name != name {
 			continue
@@ -264,7 +260,6 @@ func (d *definition) keep(name string, c *pg_query.Constraint) error {
 			d.columns[i].NotNull = true
 		}
 	}
-	return nil
 }
 
 // bound judges a partition's bounds, which are evaluated at once

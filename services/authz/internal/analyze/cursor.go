@@ -14,9 +14,10 @@ const cursorHold = 0x0020
 // declareStmt judges DECLARE by its query.
 func declareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	d := node.GetDeclareCursorStmt()
-	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(a.in.ParameterTypes),
+	err := a.declare(d)
+	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(a.deduction().types),
 		Hold: d.Options&cursorHold != 0}
-	return access.Statement{Kind: "declare", Effects: []access.Effect{effect}}, a.declare(d)
+	return access.Statement{Kind: "declare", Effects: []access.Effect{effect}}, err
 }
 
 func (a *analyzer) declare(d *pg_query.DeclareCursorStmt) error {
@@ -54,7 +55,7 @@ func (a *analyzer) cursor(name string) error {
 	if !b.pathKnown {
 		return deny(access.Context, "a cursor of an unknown path")
 	}
-	return a.inText(text, b, b.path, b.types, func(inner *analyzer) error { return inner.declare(d) })
+	return a.inText(text, b.path, b.types, func(inner *analyzer) error { return inner.declare(d) })
 }
 
 func closeStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {

@@ -69,10 +69,11 @@ func (a *analyzer) explained(query *pg_query.Node, o explaining) ([]access.Effec
 			return nil, err
 		}
 		// Parameters without values may stand in it, also in a Query message.
-		return nil, a.parameterised(a.in.ParameterTypes, func(inner *analyzer) error {
+		_, err := a.parameterised(a.in.ParameterTypes, func(inner *analyzer) error {
 			_, _, err := inner.subquery(nil, query, nil)
 			return err
 		})
+		return nil, err
 	case *pg_query.Node_DeclareCursorStmt:
 		// Its cursor is not opened.
 		return nil, a.declare(n.DeclareCursorStmt)

@@ -21,11 +21,12 @@ func prepareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	if err != nil {
 		return access.Statement{}, err
 	}
-	err = a.parameterised(types, func(inner *analyzer) error {
+	types, err = a.parameterised(types, func(inner *analyzer) error {
 		_, _, err := inner.subquery(nil, p.Query, nil)
 		return err
 	})
-	effect := access.Effect{Kind: access.EffectPrepare, Name: p.Name, Value: a.remembered(nil)}
+	// The types stay what they were found to be here (RevalidateCachedQuery).
+	effect := access.Effect{Kind: access.EffectPrepare, Name: p.Name, Value: a.remembered(types)}
 	return access.Statement{Kind: "prepare", Effects: []access.Effect{effect}}, err
 }
 
@@ -56,13 +57,13 @@ func (a *analyzer) parameterTypes(p *pg_query.PrepareStmt) ([]catalog.OID, error
 }
 
 // parameterised binds something that may have parameters of its own, whatever those of
-// the message are.
-func (a *analyzer) parameterised(types []catalog.OID, bind func(*analyzer) error) error {
+// the message are, and returns their types.
+func (a *analyzer) parameterised(types []catalog.OID, bind func(*analyzer) error) ([]catalog.OID, error) {
 	inner := *a
-	inner.in.Parse, inner.in.ParameterTypes = true, types
+	inner.in.Parse, inner.in.ParameterTypes, inner.deduced = true, types, nil
 	err := bind(&inner)
 	a.work = inner.work
-	return err
+	return inner.deduction().types, err
 }
 
 func executeStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
@@ -81,18 +82,17 @@ func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) error {
 	if err != nil {
 		return err
 	}
+	if len(e.Params) != len(types) {
+		return deny(access.Construct, "another number of parameters of EXECUTE")
+	}
 	for i, node := range e.Params {
-		if i >= len(types) && len(types) > 0 {
-			return deny(access.Construct, "parameters of EXECUTE")
-		}
 		v, err := a.bind(&scope{parent: s}, node)
 		if err != nil {
 			return err
 		}
-		if i < len(types) && types[i] != 0 && types[i] != typeUnknown {
-			if _, err := a.coerce(v, types[i], resolve.Assignment, nil); err != nil {
-				return err
-			}
+		// EvaluateParams coerces by assignment.
+		if _, err := a.coerce(v, types[i], resolve.Assignment, nil); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -108,24 +108,28 @@ func (a *analyzer) bindBehind(text, name string) ([]catalog.OID, error) {
 	if p == nil || p.Name != name {
 		return nil, deny(access.Context, "a prepared statement whose text is another's")
 	}
-	if len(p.Argtypes) > 0 && !b.pathKnown {
-		return nil, deny(access.Context, "a prepared statement whose types depend on an unknown path")
+	types := b.types
+	if types == nil && len(p.Argtypes) > 0 {
+		if !b.pathKnown {
+			return nil, deny(access.Context, "a prepared statement whose types depend on an unknown path")
+		}
+		err = a.inText(text, b.path, nil, func(inner *analyzer) error {
+			types, err = inner.parameterTypes(p)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	var types []catalog.OID
-	err = a.inText(text, b, b.path, nil, func(inner *analyzer) error {
-		types, err = inner.parameterTypes(p)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return types, a.inText(text, b, a.path, types, func(inner *analyzer) error {
+	err = a.inText(text, a.path, types, func(inner *analyzer) error {
 		if err := preparable(p.Query); err != nil {
 			return err
 		}
 		_, _, err := inner.subquery(nil, p.Query, nil)
+		types = inner.deduction().types
 		return err
 	})
+	return types, err
 }
 
 func deallocateStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {

@@ -111,7 +111,7 @@ func TestShapeIsExercised(t *testing.T) {
 			return true
 		})
 	}
-	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "session.yaml", "tables.yaml", "code.yaml", "objects.yaml", "admin.yaml"} {
+	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "session.yaml", "tables.yaml", "code.yaml", "objects.yaml", "admin.yaml", "migration.yaml"} {
 		for _, c := range readCases(t, file) {
 			tree, err := pg_query.Parse(c.SQL)
 			if err != nil {
