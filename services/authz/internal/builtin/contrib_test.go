@@ -20,8 +20,9 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/state"
 )
 
-// contrib reads the catalog of a database with extensions as authz does.
-func contrib(t *testing.T, sql string) *catalog.Snapshot {
+// Contrib makes a database, reads its catalog as authz does and returns it with the
+// database's URL.
+func Contrib(t *testing.T, sql string) (*catalog.Snapshot, string) {
 	t.Helper()
 	srv, machine := pgtest.Start(t), sys.OS()
 	name := pgtest.NewDatabaseOn(t, srv, sql)
@@ -50,7 +51,7 @@ func contrib(t *testing.T, sql string) *catalog.Snapshot {
 		t.Fatal(err)
 	}
 	snap, _, _ := s.Current(name)
-	return snap
+	return snap, srv.ConnString(name)
 }
 
 const contribSQL = `
@@ -74,7 +75,7 @@ CREATE OR REPLACE FUNCTION moddatetime() RETURNS trigger LANGUAGE plpgsql AS 'BE
 `
 
 func TestContribIsRecognisedInARealCatalog(t *testing.T) {
-	s := contrib(t, contribSQL)
+	s, _ := Contrib(t, contribSQL)
 	for i := range s.Functions {
 		f := &s.Functions[i]
 		class := Lookup(s, f).Class
@@ -110,7 +111,7 @@ func TestContribIsRecognisedInARealCatalog(t *testing.T) {
 }
 
 func TestTypesOfUsersAndExtensions(t *testing.T) {
-	s := contrib(t, contribSQL)
+	s, _ := Contrib(t, contribSQL)
 	support := strings.Fields("gbtreekey2 gbtreekey4 gbtreekey8 gbtreekey16 gbtreekey32 gbtreekey_var gtrgm ghstore ltree_gist intbig_gkey")
 	for i := range s.Types {
 		typ := &s.Types[i]
@@ -153,7 +154,7 @@ func TestTypesOfUsersAndExtensions(t *testing.T) {
 }
 
 func TestLinkedGoesByTheSymbol(t *testing.T) {
-	s := contrib(t, contribSQL)
+	s, _ := Contrib(t, contribSQL)
 	for name, want := range map[string]Function{
 		"mine": {Class: Harmless}, "files": {Class: Server}, "forged": {}, "span": {Class: Harmless, Runs: RunsCompare},
 	} {
