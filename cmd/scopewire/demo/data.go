@@ -72,7 +72,7 @@ const sampleScopes = `  orders.read:
 `
 
 // policyFile is the demo's policy.
-func policyFile(issuer, scopes string) string {
+func policyFile(issuer, scopes, rest string) string {
 	return fmt.Sprintf(`# What each OAuth scope allows. Saved changes are in force within a second.
 version: 1
 issuers:
@@ -81,5 +81,5 @@ issuers:
 scopes:
 %slogins:
   %s: {default: app}
-`, issuer, Audience, scopes, Database)
+%s`, issuer, Audience, scopes, Database, rest)
 }

@@ -56,6 +56,8 @@ type Config struct {
 	SQL string
 	// Scopes are scopes of the policy file: YAML, indented by two.
 	Scopes string
+	// Policy are further lines of the policy file: YAML, not indented.
+	Policy string
 	// Users are users of the issuer.
 	Users []User
 	// PostgresSettings are further settings of the server.
@@ -168,7 +170,7 @@ func (w *World) Certificate(name string, opts devca.Options) (devca.Files, error
 }
 
 // Policy is the text of the demo's policy file.
-func (w *World) Policy() string { return policyFile(w.Issuer.Issuer(), w.cfg.Scopes) }
+func (w *World) Policy() string { return policyFile(w.Issuer.Issuer(), w.cfg.Scopes, w.cfg.Policy) }
 
 // Roles are the server's roles for sessions and for authz.
 func (w *World) Roles() (app, catalog string) { return appRole, catalogRole }

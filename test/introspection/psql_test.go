@@ -1,0 +1,93 @@
+// Package introspection_test shows that tools find their way about a database
+// through Scopewire: psql's backslash commands under the preset introspection.
+package introspection_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/scopewire/scopewire/cmd/scopewire/demo"
+	"github.com/scopewire/scopewire/internal/pgtest"
+	"github.com/scopewire/scopewire/test/cluster"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// lines reads a file of testdata without comments and empty lines.
+func lines(t *testing.T, name string) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+func start(t *testing.T) *demo.World {
+	t.Helper()
+	schema, err := os.ReadFile("testdata/schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cluster.Start(t, demo.Config{
+		Schema: string(schema),
+		Scopes: "  nothing:\n    - {actions: [connect], objects: [\"database:nowhere\"]}\n",
+		Policy: "presets: [session]\n",
+		Users:  []demo.User{{Name: "carol", Scopes: []string{"nothing"}}},
+	})
+}
+
+// psql runs a backslash command and returns all that it prints.
+func psql(t *testing.T, dsn, password, command string) string {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), "psql", "-X", "-q", "--pset", "pager=off", "-d", dsn, "-f", "-")
+	run.Stdin = strings.NewReader(command + "\n")
+	run.Env = append(os.Environ(), "PGPASSWORD="+password, "LC_ALL=C.UTF-8")
+	var out bytes.Buffer
+	run.Stdout, run.Stderr = &out, &out
+	_ = run.Run() // What went wrong is in the output, which is compared.
+	return out.String()
+}
+
+// TestPsqlBackslashCommands compares each command with what it prints for the login
+// itself, straight at the server.
+func TestPsqlBackslashCommands(t *testing.T) {
+	w := start(t)
+	token, err := w.Token("carol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, _ := w.Roles()
+	direct := w.Postgres.ConnString(demo.Database) + " user=" + app
+	secret, err := os.ReadFile(filepath.Join(w.Dir, "app.password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password := strings.TrimSpace(string(secret))
+	for _, command := range lines(t, "psql.txt") {
+		t.Run(command, func(t *testing.T) {
+			want := psql(t, direct, password, command)
+			got := psql(t, w.ConnString("carol"), token, command)
+			if command == `\conninfo` {
+				// It tells where one is connected to.
+				want, got = "connected", strings.TrimSpace(strings.Split(got, " as ")[0])
+				if strings.Contains(got, "connected") {
+					got = "connected"
+				}
+			}
+			if got != want {
+				t.Errorf("through Scopewire:\n%s\ndirect:\n%s", got, want)
+			}
+		})
+	}
+}
