@@ -67,16 +67,10 @@ func TestPsqlBackslashCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, _ := w.Roles()
-	direct := w.Postgres.ConnString(demo.Database) + " user=" + app
-	secret, err := os.ReadFile(filepath.Join(w.Dir, "app.password"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	password := strings.TrimSpace(string(secret))
+	server, password := direct(t, w)
 	for _, command := range lines(t, "psql.txt") {
 		t.Run(command, func(t *testing.T) {
-			want := psql(t, direct, password, command)
+			want := psql(t, server, password, command)
 			got := psql(t, w.ConnString("carol"), token, command)
 			if command == `\conninfo` {
 				// It tells where one is connected to.
