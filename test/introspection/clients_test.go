@@ -49,7 +49,7 @@ func TestClients(t *testing.T) {
 			want := run(direct(t, w))
 			got := run(w.ConnString("carol"), token)
 			if got != want {
-				t.Errorf("through Scopewire:\n%s\ndirect:\n%s", got, want)
+				t.Errorf("%sthrough Scopewire:\n%s\ndirect:\n%s", why(t, w, got), got, want)
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func start(t *testing.T) *demo.World {
 	return cluster.Start(t, demo.Config{
 		Schema: string(schema),
 		Scopes: "  nothing:\n    - {actions: [connect], objects: [\"database:nowhere\"]}\n",
-		Policy: "presets: [session]\n",
+		Policy: "presets: [session, introspection]\n",
 		Users:  []demo.User{{Name: "carol", Scopes: []string{"nothing"}}},
 	})
 }
@@ -80,8 +80,22 @@ func TestPsqlBackslashCommands(t *testing.T) {
 				}
 			}
 			if got != want {
-				t.Errorf("through Scopewire:\n%s\ndirect:\n%s", got, want)
+				t.Errorf("%sthrough Scopewire:\n%s\ndirect:\n%s", why(t, w, got), got, want)
 			}
 		})
 	}
+}
+
+// why looks up what denied a command.
+func why(t *testing.T, w *demo.World, output string) string {
+	_, reference, ok := strings.Cut(output, "Reference: ")
+	if !ok {
+		return ""
+	}
+	reference, _, _ = strings.Cut(reference, "\n")
+	event, err := w.Event(t.Context(), strings.TrimSpace(reference))
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	return event.GetEvent().GetReason().String() + ": " + event.GetEvent().GetReasonDetail() + "\n"
 }
