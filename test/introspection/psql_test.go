@@ -42,6 +42,8 @@ func start(t *testing.T) *demo.World {
 	return cluster.Start(t, demo.Config{
 		Schema: string(schema),
 		Scopes: "  nothing:\n    - {actions: [connect], objects: [\"database:nowhere\"]}\n",
+		SQL: "GRANT USAGE ON SCHEMA sales TO shop_app; GRANT ALL ON ALL TABLES IN SCHEMA sales TO shop_app; " +
+			"GRANT ALL ON ALL SEQUENCES IN SCHEMA sales TO shop_app; ALTER ROLE shop_app SET search_path = sales, public",
 		Policy: "presets: [session, introspection]\n",
 		Users:  []demo.User{{Name: "carol", Scopes: []string{"nothing"}}},
 	})

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -84,23 +85,23 @@ func (a *analyzer) readName(v value, kind builtin.NameKind) error {
 
 // readCatalogOf asks for the catalog that names of a kind are in.
 func (a *analyzer) readCatalogOf(kind builtin.NameKind) error {
-	name := ""
+	name, column := "", ""
 	switch kind {
 	case builtin.Relation, builtin.Sequence, builtin.TypeName:
 		// Types are readable by all, but a relation's row type tells of the relation.
-		name = "pg_class"
+		name, column = "pg_class", "relname"
 	case builtin.Routine:
-		name = "pg_proc"
+		name, column = "pg_proc", "proname"
 	case builtin.Schema:
-		name = "pg_namespace"
+		name, column = "pg_namespace", "nspname"
 	case builtin.Role:
-		name = "pg_roles"
+		name, column = "pg_roles", "rolname"
 	case builtin.OperatorName:
-		name = "pg_operator"
+		name, column = "pg_operator", "oprname"
 	case builtin.CollationName:
-		name = "pg_collation"
+		name, column = "pg_collation", "collname"
 	case builtin.ConfigurationName:
-		name = "pg_ts_config"
+		name, column = "pg_ts_config", "cfgname"
 	}
 	rel := a.snap.RelationByName(schemaCatalog, name)
 	if rel == nil {
@@ -108,13 +109,27 @@ func (a *analyzer) readCatalogOf(kind builtin.NameKind) error {
 	}
 	named := access.Object{Kind: access.Table, Schema: schemaCatalog, Name: name}
 	a.current.need(access.Select, named, rel)
-	a.current.whole(access.Select, named, rel)
+	a.current.column(access.Select, named, rel, "oid")
+	a.current.column(access.Select, named, rel, column)
 	return nil
 }
 
-// nameLiteral judges a literal that names an object, as the input functions of regproc.c
-// read it. What does not exist and what is not granted are denied alike.
+// nameLiteral judges a literal that names an object. Who may read the catalog that
+// lists such objects may name what there is not, or what is not granted, and hear the
+// server's own answer.
 func (a *analyzer) nameLiteral(text string, name builtin.Name) error {
+	err := a.nameLiteralFound(text, name)
+	var v *verdict
+	if name.Action == "" && errors.As(err, &v) && v.outcome == access.Denied &&
+		(v.reason == access.UnknownObject || v.reason == access.RelationKind) && len(text) <= maxNameLiteral {
+		return a.readCatalogOf(name.Kind)
+	}
+	return err
+}
+
+// nameLiteralFound judges a literal that names an object, as the input functions of
+// regproc.c read it. What does not exist and what is not granted are denied alike.
+func (a *analyzer) nameLiteralFound(text string, name builtin.Name) error {
 	unknown := deny(access.UnknownObject, "a literal that names an object")
 	if len(text) > maxNameLiteral {
 		return unknown
