@@ -94,6 +94,11 @@ oracle: ## N statements held against PostgreSQL; SEED=n for others, KEEP=1 to ke
 	go test -count=1 -v -timeout 12h -run 'TestRandom|TestRegress|TestFound' ./services/authz/internal/oracle \
 		-args -n $(or $(N),5000) -regress $$(($(or $(N),5000) / 5)) -seed $(or $(SEED),1) $(if $(KEEP),-keep)
 
+.PHONY: introspection
+introspection: ## psql, SQLAlchemy, Django, ActiveRecord and JDBC find their way about through Scopewire
+	@scripts/introspection
+	go test -count=1 -v ./test/introspection
+
 .PHONY: sqlsmith
 sqlsmith: ## the same with the statements of sqlsmith
 	@scripts/oracle-tools sqlsmith

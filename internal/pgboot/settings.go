@@ -21,6 +21,8 @@ func writeSettings(data, socketDir string, port int, c Config) error {
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
 		"ssl":                     "off",
+		// A join that a test did not mean must not fill the machine's disk.
+		"temp_file_limit": "1GB",
 	}
 	if c.TCP {
 		set["listen_addresses"] = "127.0.0.1"

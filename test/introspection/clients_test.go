@@ -44,7 +44,7 @@ func TestClients(t *testing.T) {
 				if err := c.Run(); err != nil {
 					t.Errorf("%v\n%s", err, out.String())
 				}
-				return out.String()
+				return withoutErrors(out.String())
 			}
 			want := run(direct(t, w))
 			got := run(w.ConnString("carol"), token)
@@ -53,6 +53,18 @@ func TestClients(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withoutErrors leaves out what the server's errors say: their texts are closed through
+// Scopewire. Django prints one for the foreign table, which has no handler.
+func withoutErrors(output string) string {
+	var kept []string
+	for line := range strings.Lines(output) {
+		if line = strings.TrimRight(line, " \n"); line != "" && !strings.HasPrefix(line, "# The error was:") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
 }
 
 // direct is where the login itself connects, with its password, over TCP and TLS as

@@ -1,5 +1,6 @@
 // Package introspection_test shows that tools find their way about a database
-// through Scopewire: psql's backslash commands under the preset introspection.
+// through Scopewire under the preset introspection: psql's backslash commands, and
+// what ORMs and JDBC ask.
 package introspection_test
 
 import (
@@ -41,11 +42,12 @@ func start(t *testing.T) *demo.World {
 	}
 	return cluster.Start(t, demo.Config{
 		Schema: string(schema),
-		Scopes: "  nothing:\n    - {actions: [connect], objects: [\"database:nowhere\"]}\n",
+		// Django reads a row of each relation.
+		Scopes: "  sales:\n    - {actions: [select], objects: [\"sales.*\"]}\n",
 		SQL: "GRANT USAGE ON SCHEMA sales TO shop_app; GRANT ALL ON ALL TABLES IN SCHEMA sales TO shop_app; " +
 			"GRANT ALL ON ALL SEQUENCES IN SCHEMA sales TO shop_app; ALTER ROLE shop_app SET search_path = sales, public",
 		Policy: "presets: [session, introspection]\n",
-		Users:  []demo.User{{Name: "carol", Scopes: []string{"nothing"}}},
+		Users:  []demo.User{{Name: "carol", Scopes: []string{"sales"}}},
 	})
 }
 

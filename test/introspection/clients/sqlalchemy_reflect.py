@@ -2,7 +2,7 @@
 import sys
 from sqlalchemy import MetaData, create_engine, inspect
 
-engine = create_engine("postgresql+psycopg2://", connect_args={"dsn": sys.argv[1]})
+engine = create_engine("postgresql+psycopg2://", connect_args=dict(p.split("=", 1) for p in sys.argv[1].split()))
 found = inspect(engine)
 print("default schema", found.default_schema_name)
 for schema in sorted(found.get_schema_names()):

@@ -78,8 +78,15 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 		return nil, err
 	}
 	named := namedObject(rv)
-	a.current.need(access.Select, named, rel)
-	return a.relationItem(rel, named, rv.Alias)
+	if s.exempt == nil || rel != s.exempt {
+		a.current.need(access.Select, named, rel)
+		return a.relationItem(rel, named, rv.Alias)
+	}
+	it, err := a.relationItem(rel, named, rv.Alias)
+	if err == nil {
+		it.free()
+	}
+	return it, err
 }
 
 func (a *analyzer) rangeSubselect(s *scope, sub *pg_query.RangeSubselect) (*item, error) {

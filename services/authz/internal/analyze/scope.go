@@ -21,6 +21,8 @@ type scope struct {
 	references int
 	// windows are the window definitions in OVER clauses, bound after everything else.
 	windows []*pg_query.WindowDef
+	// exempt is a relation of FROM that may be read without a grant (settingRow).
+	exempt *catalog.Relation
 }
 
 // rangeEntry is a range table entry.

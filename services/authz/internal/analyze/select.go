@@ -53,6 +53,7 @@ func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]o
 	if err := a.with(s, q.WithClause); err != nil {
 		return nil, err
 	}
+	s.exempt = a.settingRow(q)
 	if err := a.fromClause(s, q.FromClause); err != nil {
 		return nil, err
 	}

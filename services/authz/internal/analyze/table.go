@@ -62,17 +62,15 @@ func isSystem(rel *catalog.Relation) bool {
 	return strings.HasPrefix(rel.Schema, "pg_") || rel.Schema == schemaInformation || rel.OID < catalog.FirstNormalOID
 }
 
-// judgeSystem allows reading what builtin's list knows of. A view's owner may read
-// catalogs that are closed, but a closed view shows what the session's role may see.
+// judgeSystem allows reading the server's own catalogs and views. Which of them a
+// preset covers is builtin's list; the others need a grant that names them in full,
+// also inside of a view: a view of theirs shows what the session's role may see.
 func (a *analyzer) judgeSystem(rel *catalog.Relation, action access.Action) error {
-	err := deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
-	if action != access.Select || rel.OID >= catalog.FirstNormalOID {
-		return err
+	if action != access.Select || rel.OID >= catalog.FirstNormalOID ||
+		a.reader != "" && rel.Kind != catalog.KindTable && builtin.ClassOf(rel.Schema, rel.Name) == builtin.Closed {
+		return deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
 	}
-	if builtin.ClassOf(rel.Schema, rel.Name) != builtin.Closed || a.reader != "" && rel.Kind == catalog.KindTable {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // fits reports whether an action can mean a relation of a kind.
