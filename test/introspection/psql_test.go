@@ -1,6 +1,3 @@
-// Package introspection_test shows that tools find their way about a database
-// through Scopewire under the preset introspection: psql's backslash commands, and
-// what ORMs and JDBC ask.
 package introspection_test
 
 import (
