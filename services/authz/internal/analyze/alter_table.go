@@ -168,7 +168,7 @@ func (a *analyzer) applied(d *definition, c *pg_query.AlterTableCmd) bool {
 		}
 		return i >= 0 && len(d.relation.Checks) == 0 && len(d.checks) == 0
 	case pg_query.AlterTableType_AT_ColumnDefault:
-		text, ok := a.storedText(c.Def)
+		text, ok := a.deparsed(c.Def)
 		if !ok || i < 0 {
 			return false
 		}

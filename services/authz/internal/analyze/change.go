@@ -100,12 +100,12 @@ func (a *analyzer) showAltered(rel catalog.Relation) {
 	a.change.additions.Relations = append(a.change.additions.Relations, rel)
 }
 
-// storedText is an expression as the catalog would hold it, for what is judged again when
+// deparsed is an expression as the catalog would hold it, for what is judged again when
 // the object is used within the unit. Names in it are looked up in pg_catalog alone
 // then, so that one that means something else there is denied.
 //
 // It reports false when it cannot be written.
-func (a *analyzer) storedText(node *pg_query.Node) (string, bool) {
+func (a *analyzer) deparsed(node *pg_query.Node) (string, bool) {
 	if node == nil {
 		return "", true
 	}

@@ -242,7 +242,7 @@ func (a *analyzer) columnConstraints(d *definition, c *pg_query.ColumnDef) error
 
 // keep notes what a constraint of a column makes the catalog hold.
 func (a *analyzer) keep(d *definition, name string, c *pg_query.Constraint) {
-	text, ok := a.storedText(c.RawExpr)
+	text, ok := a.deparsed(c.RawExpr)
 	d.unsure = d.unsure || !ok
 	for i := range d.columns {
 		if d.columns[i].Name != name {
