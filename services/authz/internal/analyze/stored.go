@@ -36,13 +36,13 @@ func (a *analyzer) storedOf(key storedKey, rel *catalog.Relation) *code {
 	if rel != nil {
 		key.relation, columns = rel.OID, storedColumns(rel)
 	}
-	return a.storedText(key, columns)
+	return a.boundText(key, columns)
 }
 
 // judgeCheck judges a check of a domain, whose only name is VALUE. What it asks for
 // is asked for where the value is made.
 func (a *analyzer) judgeCheck(text string, base catalog.OID) error {
-	c := a.storedText(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
+	c := a.boundText(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
 	if c.err == nil {
 		a.current.absorb(c.accesses, false)
 	}
@@ -59,8 +59,8 @@ func storedColumns(rel *catalog.Relation) []column {
 	return columns
 }
 
-// storedText binds an expression once in a unit.
-func (a *analyzer) storedText(key storedKey, columns []column) *code {
+// boundText binds an expression once in a unit.
+func (a *analyzer) boundText(key storedKey, columns []column) *code {
 	key.session = strings.Join(a.session, "\x00")
 	if known := a.expressions[key]; known != nil {
 		return known
