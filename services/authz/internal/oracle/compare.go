@@ -86,6 +86,11 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 		return c, lost, err
 	}
 	c.Class = classify(c.Server, c.Verdict)
+	missing := c.Server.State == "42P01" || c.Server.State == "42703"
+	if c.Class == Agree && missing && wild(r.Grants) && c.Verdict.Error == nil {
+		// Who is granted everything is told that a name means nothing.
+		c.Class = Overdenied
+	}
 	switch c.Class {
 	case Leak:
 		err = d.excuse(ctx, &c)
@@ -204,18 +209,40 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 		// A condition is false whatever the rows are: what hung on it is gone.
 		return true, nil
 	}
-	names := []string{o.Name}
-	if rel := d.Snapshot.RelationByName(o.Schema, o.Name); rel != nil && o.Kind == access.Table {
-		names = d.descendants(rel, nil)
-	}
 	words := planWords(plan)
-	for i, word := range words {
-		called := i+1 < len(words) && words[i+1] == "("
-		if slices.Contains(names, word) && (called || o.Kind == access.Table) {
+	if o.Kind == access.Function {
+		for i, word := range words {
+			if word == o.Name && i+1 < len(words) && words[i+1] == "(" {
+				return false, nil
+			}
+		}
+		return true, nil
+	}
+	if slices.Contains(words, o.Name) {
+		return false, nil
+	}
+	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
+	if rel == nil {
+		return false, nil
+	}
+	// The text may name a child as well, for itself.
+	own := planWords(u.SQL)
+	for _, name := range d.descendants(rel, nil)[1:] {
+		if count(words, name) > count(own, name) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+func count(words []string, word string) int {
+	n := 0
+	for _, w := range words {
+		if w == word {
+			n++
+		}
+	}
+	return n
 }
 
 // planWords are the names of a plan, quotes removed.

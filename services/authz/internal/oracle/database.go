@@ -156,25 +156,47 @@ func (d *Database) grantSQL(role string, grants []Grant) []string {
 		if text := g.SQL(role); text != "" {
 			all = append(all, text)
 		}
+		if g.Kind == access.Table && g.Name == every {
+			types = append(types, d.typesOf(role, g.Schema)...)
+		}
 		rel := d.Snapshot.RelationByName(g.Schema, g.Name)
 		if g.Kind != access.Table || rel == nil {
 			continue
 		}
-		for _, c := range rel.Columns {
-			if len(g.Columns) > 0 && !slices.Contains(g.Columns, c.Name) {
-				continue
-			}
-			typ := d.Snapshot.TypeByOID(c.Type)
-			if typ != nil && typ.Element != 0 {
-				typ = d.Snapshot.TypeByOID(typ.Element)
-			}
-			if typ != nil && typ.OID >= catalog.FirstNormalOID && typ.Schema != "information_schema" {
-				types = append(types, fmt.Sprintf("GRANT USAGE ON TYPE %s.%s TO %s", quote(typ.Schema), quote(typ.Name), quote(role)))
-			}
-		}
+		types = append(types, d.columnTypes(role, rel, g.Columns)...)
 	}
 	slices.Sort(types)
 	return append(all, slices.Compact(types)...)
+}
+
+// columnTypes are grants of usage of the types of a relation's columns; of all
+// columns when none are named.
+func (d *Database) columnTypes(role string, rel *catalog.Relation, columns []string) []string {
+	var all []string
+	for _, c := range rel.Columns {
+		if len(columns) > 0 && !slices.Contains(columns, c.Name) {
+			continue
+		}
+		typ := d.Snapshot.TypeByOID(c.Type)
+		if typ != nil && typ.Element != 0 {
+			typ = d.Snapshot.TypeByOID(typ.Element)
+		}
+		if typ != nil && typ.OID >= catalog.FirstNormalOID && typ.Schema != "information_schema" {
+			all = append(all, fmt.Sprintf("GRANT USAGE ON TYPE %s.%s TO %s", quote(typ.Schema), quote(typ.Name), quote(role)))
+		}
+	}
+	return all
+}
+
+// typesOf is the same for all relations of a schema.
+func (d *Database) typesOf(role, schema string) []string {
+	var all []string
+	for i := range d.Snapshot.Relations {
+		if rel := &d.Snapshot.Relations[i]; rel.Schema == schema {
+			all = append(all, d.columnTypes(role, rel, nil)...)
+		}
+	}
+	return all
 }
 
 // oneVersion gives every snapshot the same number.

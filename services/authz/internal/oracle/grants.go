@@ -17,7 +17,7 @@ type Grant struct {
 	Name   string        `yaml:"name"`
 	// Arguments are a routine's argument types, as format_type prints them.
 	Arguments []string `yaml:"arguments,omitempty"`
-	// Columns is empty for the whole object.
+	// Columns is empty for the whole object; Name is * for all of the schema.
 	Columns []string `yaml:"columns,omitempty"`
 	// Trusted lets code run that analysis cannot look into. PostgreSQL has no such
 	// word: a role that may call a function may have it do anything.
@@ -41,10 +41,13 @@ func quoteAll(names []string) string {
 // object is the qualified name, with argument types for a routine.
 func (g Grant) object() string {
 	name := quote(g.Name)
+	if g.Name == every {
+		name = every
+	}
 	if g.Schema != "" {
 		name = quote(g.Schema) + "." + name
 	}
-	if g.Kind == access.Function || g.Kind == access.Procedure {
+	if g.Name != every && (g.Kind == access.Function || g.Kind == access.Procedure) {
 		name += "(" + strings.Join(g.Arguments, ", ") + ")"
 	}
 	return name
@@ -59,6 +62,9 @@ func (g Grant) SQL(role string) string {
 		what = strings.ToUpper(string(g.Kind))
 	default:
 		return ""
+	}
+	if g.Name == every {
+		return fmt.Sprintf("GRANT %s ON ALL %sS IN SCHEMA %s TO %s; GRANT USAGE ON SCHEMA %s TO %s", g.Action, what, quote(g.Schema), quote(role), quote(g.Schema), quote(role))
 	}
 	columns := ""
 	if len(g.Columns) > 0 {
@@ -88,6 +94,30 @@ func (g Grant) yaml() string {
 	}
 	return text + "}\n"
 }
+
+// every stands for all objects of a schema.
+const every = "*"
+
+// DealAll grants everything in every schema by wildcards: who holds it may know
+// what does not exist.
+func DealAll(m *Model) []Grant {
+	var all []Grant
+	add := func(schema string, kind access.Kind, actions ...access.Action) {
+		for _, a := range actions {
+			all = append(all, Grant{Action: a, Kind: kind, Schema: schema, Name: every})
+		}
+	}
+	for _, schema := range m.Schemas {
+		add(schema, access.Table, access.Select, access.Insert, access.Update, access.Delete, access.Truncate, access.References, access.Trigger)
+		add(schema, access.Sequence, access.Usage, access.Select, access.Update)
+		add(schema, access.Function, access.Execute)
+		add(schema, access.Procedure, access.Execute)
+	}
+	return all
+}
+
+// wild reports whether a role was dealt everything by wildcards.
+func wild(grants []Grant) bool { return len(grants) > 0 && grants[0].Name == every }
 
 // scope is the scope under which a policy file of this package holds its grants.
 const scope = "oracle"

@@ -276,6 +276,9 @@ func dealRoles(ctx context.Context, d *Database, random *rand.Rand) ([]*Role, er
 	var roles []*Role
 	for i := range rolesPerWorld {
 		grants := Deal(random, d.Model, generosities[i%len(generosities)])
+		if i == rolesPerWorld-1 {
+			grants = DealAll(d.Model)
+		}
 		r, err := d.AddRole(ctx, pathOf(random, grants), grants)
 		if err != nil {
 			return nil, fmt.Errorf("role %d: %w", i, err)

@@ -211,7 +211,8 @@ func stateError(a Answer) error {
 }
 
 // wrapped matches what stands before a query in a statement that holds one.
-var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+)`)
+var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+|` +
+	`CREATE\s+(?:TEMP\s+)?(?:TABLE|VIEW|MATERIALIZED\s+VIEW)\s+\S+\s+AS\s+)`)
 
 // copied matches what stands behind the query of a COPY.
 var copied = regexp.MustCompile(`(?is)\)\s*TO\s+STDOUT.*$`)
