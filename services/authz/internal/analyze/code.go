@@ -105,11 +105,10 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 // defaults of single columns.
 func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 	name := rel.Schema + "." + rel.Name
-	for _, c := range rel.Columns {
-		if c.Generated == 's' {
-			if err := a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+name); err != nil {
-				return err
-			}
+	for i := range rel.Columns {
+		c := &rel.Columns[i]
+		if err := a.generates(rel, c, at); err != nil {
+			return err
 		}
 		if err := a.holds(c.Type); err != nil {
 			return err
@@ -139,6 +138,31 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 	for _, oid := range rel.ForeignOperatorClasses {
 		if a.classRuns(oid) {
 			a.mustTrust(at, "an operator class of "+name)
+		}
+	}
+	return nil
+}
+
+// generates judges what computes a stored generated column.
+func (a *analyzer) generates(rel *catalog.Relation, c *catalog.Column, at place) error {
+	if c.Generated != 's' {
+		return nil
+	}
+	return a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+rel.Schema+"."+rel.Name)
+}
+
+// generatedCode judges the generated columns of a relation and its descendants. A
+// MERGE prepares them whatever its branches do (ExecInitModifyTable).
+func (a *analyzer) generatedCode(rel *catalog.Relation, at place) error {
+	family, err := a.descendants(rel)
+	if err != nil {
+		return err
+	}
+	for _, r := range append([]*catalog.Relation{rel}, family...) {
+		for i := range r.Columns {
+			if err := a.generates(r, &r.Columns[i], at); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -98,7 +98,7 @@ func fixture(t testing.TB) *builder {
 	b.table("public", "order_view", catalog.KindView, "id", 23).Definition = "SELECT id FROM public.orders"
 	b.table("public", "order_matview", catalog.KindMaterializedView, "id", 23)
 	b.table("public", "counter", catalog.KindSequence, "last_value", 20)
-	b.table("public", "serials_id_seq", catalog.KindSequence, "last_value", 20)
+	b.table("public", "serials_id_seq", catalog.KindSequence, "last_value", 20).OwnedBy = b.find("public", "serials").OID
 	b.table("public", "secured", r, "a", 23).RowSecurity = true
 	b.table("public", "triggered", r, "a", 23, "b", 23).Triggers = []catalog.Trigger{{Name: "t", Enabled: 'O', Function: 18003,
 		Type: triggerRow | triggerBefore | triggerInsert | triggerUpdate | triggerDelete}}

@@ -44,7 +44,7 @@ func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) 
 	if source.entry.name == it.entry.name {
 		return nil, deny(access.Construct, "MERGE whose target and source have one name")
 	}
-	s.namespace = append(s.namespace, it)
+	s.namespace, it.merges = append(s.namespace, it), true
 	if err := a.condition(s, m.JoinCondition, "JOIN/ON"); err != nil {
 		return nil, err
 	}
@@ -61,6 +61,9 @@ func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) 
 	}
 	if it.entry.relation.Kind == catalog.KindView {
 		return columns, a.finishWrite(it, actions...)
+	}
+	if err := a.generatedCode(it.entry.relation, place{actions[0], it.entry.relation}); err != nil {
+		return nil, err
 	}
 	// The policies of every action are added, whatever the branches do.
 	return columns, a.finishWrite(it, access.Insert, access.Update, access.Delete)

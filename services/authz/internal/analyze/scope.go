@@ -57,6 +57,8 @@ type item struct {
 	// given and set are the columns of a target that an INSERT, or an UPDATE, has values
 	// for that are not their defaults.
 	given, set map[string]bool
+	// merges marks the target of a MERGE.
+	merges bool
 	// lateralOnly and lateralOK are p_lateral_only and p_lateral_ok.
 	lateralOnly, lateralOK bool
 	// rowType is the type of a whole-row reference, 0 for record. scalar marks a

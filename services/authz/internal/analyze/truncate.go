@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -19,7 +21,7 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 		}
 		gone[rel.OID] = true
 		queue = append(queue, rel)
-		if t.RestartSeqs {
+		if t.RestartSeqs && a.ownsSequence(rel) {
 			// PostgreSQL asks for the sequences' owner. They stand in the table's schema
 			// (process_owned_by).
 			schema := access.Object{Kind: access.Schema, Name: rel.Schema}
@@ -63,6 +65,13 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 		}
 	}
 	return nil
+}
+
+// ownsSequence reports whether a sequence belongs to a relation.
+func (a *analyzer) ownsSequence(rel *catalog.Relation) bool {
+	return slices.ContainsFunc(a.snap.Relations, func(r catalog.Relation) bool {
+		return r.Kind == catalog.KindSequence && r.OwnedBy == rel.OID
+	})
 }
 
 // cascadeTruncate adds the relation that holds a foreign key. Each partition of a

@@ -18,6 +18,8 @@ type viewWrite struct {
 	columns, given map[string]bool
 	// reads says that the statement reads the view as well.
 	reads bool
+	// merges says that the statement is a MERGE.
+	merges bool
 	// at is whose grant must trust the code that runs.
 	at place
 }
@@ -71,7 +73,7 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	inner.current = &recorder{within: inner.reader != "", stored: true}
 	named := relationObject(base)
 	inner.current.need(w.action, named, base)
-	next := viewWrite{action: w.action, columns: map[string]bool{}, given: map[string]bool{}, reads: w.reads, at: w.at}
+	next := viewWrite{action: w.action, columns: map[string]bool{}, given: map[string]bool{}, reads: w.reads, merges: w.merges, at: w.at}
 	if inner.reader == "" {
 		next.at = place{w.action, base}
 	}
@@ -104,6 +106,11 @@ func (a *analyzer) written(rel *catalog.Relation, w viewWrite) error {
 	}
 	if err := a.judgeWriteAt(rel, w.action, w.at); err != nil {
 		return err
+	}
+	if w.merges {
+		if err := a.generatedCode(rel, w.at); err != nil {
+			return err
+		}
 	}
 	for i := range rel.Columns {
 		c := &rel.Columns[i]

@@ -142,7 +142,7 @@ func classifyError(a Answer, e access.Error) Class {
 
 // excuse looks closer at a statement that Scopewire allows and the role is refused.
 func (d *Database) excuse(ctx context.Context, c *Comparison) error {
-	asLogin, lost, err := d.admin.rolledBack(ctx, c.Role.Path, c.Unit)
+	asLogin, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
 	switch {
 	case err != nil || lost:
 		return err
@@ -201,7 +201,7 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	if o.Kind != access.Table && o.Kind != access.Function {
 		return false, nil
 	}
-	plan, err := d.admin.plan(ctx, path, u)
+	plan, err := d.login.plan(ctx, path, u)
 	if err != nil || plan == "" {
 		return false, err
 	}

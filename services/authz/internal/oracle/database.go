@@ -24,9 +24,11 @@ import (
 // that hold grants in it.
 type Database struct {
 	// Name is where its statements come from, for reports.
-	Name  string
-	dsn   string
-	admin *session
+	Name string
+	dsn  string
+	// admin makes things, and may have temporary ones; login is as the session of a
+	// principal would be under a powerful login.
+	admin, login *session
 	// Schema are the statements that made it, those left out that failed.
 	Schema []string
 	// Snapshot is as the service reads it, with the login that is a superuser.
@@ -67,7 +69,11 @@ func Open(ctx context.Context, dsn string, schema []string) (*Database, error) {
 	// What makes a world may take its time.
 	delete(admin.config.RuntimeParams, "statement_timeout")
 	admin.files = true
-	d := &Database{dsn: dsn, admin: admin}
+	login, err := newSession(dsn, "", "")
+	if err != nil {
+		return nil, err
+	}
+	d := &Database{dsn: dsn, admin: admin, login: login}
 	if err := d.load(ctx, schema); err != nil {
 		d.Close(ctx)
 		return nil, err
@@ -113,6 +119,7 @@ func (d *Database) Read(ctx context.Context) error {
 func (d *Database) Close(ctx context.Context) {
 	d.dropRoles(ctx)
 	d.admin.close()
+	d.login.close()
 }
 
 // dropRoles drops the roles that were added. Where that fails they stay, without a

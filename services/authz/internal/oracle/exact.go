@@ -63,7 +63,7 @@ const scratch = "oracle_scratch"
 // asScratch runs a statement as a role that has these grants and no others.
 func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, u Unit) (Answer, bool, error) {
 	before := append(d.grantSQL(scratch, grants), "SET LOCAL SESSION AUTHORIZATION "+scratch)
-	return d.admin.rolledBack(ctx, path, u, before...)
+	return d.login.rolledBack(ctx, path, u, before...)
 }
 
 // exactGrants are the grants that cover the accesses. whole is false when one of

@@ -26,6 +26,8 @@ type Found struct {
 	// Server is the SQLSTATE of the server's answer, empty when the statement runs. A case
 	// whose answer has changed shows nothing any more.
 	Server string `yaml:"server"`
+	// Since is the first major version that has what it uses.
+	Since int `yaml:"since,omitempty"`
 	// Allowed is set when Scopewire lets it run.
 	Allowed bool `yaml:"allowed,omitempty"`
 }

@@ -113,6 +113,7 @@ func DealAll(m *Model) []Grant {
 		add(schema, access.Function, access.Execute)
 		add(schema, access.Procedure, access.Execute)
 	}
+	all = append(all, Grant{Action: access.Temporary, Kind: access.Database, Name: m.Database})
 	return all
 }
 

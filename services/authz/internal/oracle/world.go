@@ -163,7 +163,7 @@ func (w *world) table(i int) {
 	name := schema + "." + tableNames[w.random.IntN(len(tableNames))]
 	for _, t := range w.tables {
 		if t.name == name {
-			name = fmt.Sprintf("%s.t%d", schema, i)
+			name = fmt.Sprintf("%s.table%d", schema, i)
 		}
 	}
 	t := worldTable{name: name, key: w.chance(85)}
