@@ -71,12 +71,12 @@ func (d *Database) asScratch(ctx context.Context, path string, grants []Grant, u
 func exactGrants(d *Database, accesses []access.Access) (grants []Grant, whole bool) {
 	for _, a := range accesses {
 		o := a.Resolved
-		if o.Kind == access.Function && o.Schema == "pg_catalog" {
-			// Who is granted it by name may call it with any name.
+		if o.Schema == "pg_catalog" || o.Schema == "information_schema" {
+			// PUBLIC has most of these in PostgreSQL, and others nobody. Who is granted a
+			// function by name may call it with any argument.
 			return nil, false
 		}
-		if a.Within || strings.HasPrefix(o.Schema, "pg_") || o.Schema == "information_schema" || o.Kind == access.Schema && (strings.HasPrefix(o.Name, "pg_") || o.Name == "information_schema") {
-			// PUBLIC has these in PostgreSQL.
+		if a.Within || o.Kind == access.Schema && (strings.HasPrefix(o.Name, "pg_") || o.Name == "information_schema") {
 			continue
 		}
 		g := Grant{Action: a.Action, Kind: o.Kind, Schema: o.Schema, Name: o.Name, Arguments: o.Arguments, Trusted: len(a.Trust) > 0}
