@@ -111,17 +111,17 @@ func (a *analyzer) shadowed(name string, found *catalog.Relation) bool {
 	return false
 }
 
-// closedColumns denies reading columns of system relations that hold secrets inside
-// of what is otherwise a definition. A view's owner may read those of a table; what a
-// view shows depends on the session's role.
+// closedColumns denies what a user's view reads of columns that hold secrets inside of
+// a system view: that shows what the session's role may see, whoever owns the other
+// one. Reading such a column otherwise takes a grant that names it.
 func (a *analyzer) closedColumns() error {
 	for _, e := range a.current.entries {
 		rel := e.relation
-		if rel == nil || !isSystem(rel) || e.access.Within && rel.Kind == catalog.KindTable {
+		if rel == nil || !isSystem(rel) || !e.access.Within || rel.Kind == catalog.KindTable {
 			continue
 		}
 		for _, c := range rel.Columns {
-			if e.columns[c.Name] && builtin.ColumnClosed(rel.Schema, rel.Name, c.Name) {
+			if (e.columns[c.Name] || e.access.AllColumns) && builtin.ColumnClosed(rel.Schema, rel.Name, c.Name) {
 				return deny(access.RelationKind, "column "+c.Name+" of catalog "+rel.Schema+"."+rel.Name)
 			}
 		}
