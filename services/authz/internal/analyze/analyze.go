@@ -100,6 +100,8 @@ type analyzer struct {
 	reader     string
 	unfinished bool
 
+	// configuring is what the statement at hand sets by set_config.
+	configuring *configuring
 	// transaction is how the present transaction can end, and unsettled the statement
 	// after which names mean nothing certain any more. alone says that the unit is one
 	// statement, ownText its text.

@@ -85,7 +85,13 @@ func selectKind(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	if hasInto(node.GetSelectStmt()) {
 		return selectInto(a, node)
 	}
-	return a.query("select", node)
+	a.configuring = loneSettings(node.GetSelectStmt())
+	found, err := a.query("select", node)
+	if a.configuring != nil {
+		found.Effects = a.configuring.effects
+	}
+	a.configuring = nil
+	return found, err
 }
 
 // rowKinds are the statements that read and write rows.

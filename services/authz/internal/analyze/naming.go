@@ -51,7 +51,8 @@ func (a *analyzer) nameLiterals(names []builtin.Name, args []value) error {
 }
 
 // invokeSetting judges current_setting and set_config by the setting that a literal
-// names. What changes the meaning of statements is left to SET.
+// names. What changes the meaning of statements is left to where set_config is as good as
+// SET.
 func (a *analyzer) invokeSetting(f *catalog.Function, args []value) error {
 	if len(args) == 0 || args[0].kind != constant {
 		a.needs(access.Execute, a.functionObject(f))
@@ -60,6 +61,9 @@ func (a *analyzer) invokeSetting(f *catalog.Function, args []value) error {
 	name := lowerASCII(args[0].text)
 	if f.Name != "set_config" {
 		return a.showSetting(name)
+	}
+	if done, err := a.setConfig(name, args); done || err != nil {
+		return err
 	}
 	switch builtin.SettingOf(name) {
 	case builtin.Plain:

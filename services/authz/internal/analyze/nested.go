@@ -61,6 +61,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	inner.texts++
 	inner.current = &recorder{within: in.reader != "", stored: in.stored}
 	inner.statements, inner.partial, inner.sublinkNames, inner.deduced = nil, nil, nil, nil
+	inner.configuring = nil
 	inner.catalogText, inner.planning = false, false
 	if !in.part {
 		err = inner.shapes(tree)

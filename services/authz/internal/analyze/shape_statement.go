@@ -58,6 +58,7 @@ func accountedStatements() map[string]string {
 		"ReturnStmt":               "returnval",
 		"AlterFunctionStmt":        "objtype func actions",
 		"DoStmt":                   "args",
+		"CallStmt":                 "funccall",
 		"CreateTrigStmt":           "replace isconstraint trigname relation funcname args row timing events columns when_clause transition_rels deferrable initdeferred constrrel",
 		"TriggerTransition":        "name is_new is_table",
 		"RuleStmt":                 "relation rulename where_clause event instead actions replace",

@@ -47,6 +47,7 @@ func deniedFields() map[string]string {
 		"IntoClause":           "view_query",
 		"IndexStmt":            "idxcomment index_oid old_number old_create_subid old_first_relfilelocator_subid primary isconstraint deferrable initdeferred transformed exclude_op_names reset_default_tblspc",
 		"CreateStatsStmt":      "stxcomment transformed",
+		"CallStmt":             "funcexpr outargs",
 		"AlterTableCmd":        "recurse",
 		"AlterPublicationStmt": "for_all_tables",
 		"AlterSeqStmt":         "for_identity",
