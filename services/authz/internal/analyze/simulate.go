@@ -51,6 +51,7 @@ func (a *analyzer) simulate(statement access.Statement) error {
 	// What is known of relations and code depends on the path in force; the work done
 	// so far counts on.
 	work := a.work
+	a.resolver, a.plain = nil, nil
 	err := a.prepare()
 	a.work = work
 	return err
