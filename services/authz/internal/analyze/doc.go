@@ -19,10 +19,10 @@
 //     references), select.go, target.go, dml.go, insert.go, truncate.go, utility.go
 //     (statements), expr.go, function.go, operator.go, typename.go (expressions),
 //     lookup.go (values whose input looks names up).
-//  4. table.go, write.go and stored.go judge what a relation runs by itself: row
-//     security, triggers, rules, defaults, checks, index expressions, foreign keys.
-//     view.go binds the queries of views; nested.go is what such texts of the catalog
-//     are bound by.
+//  4. What a statement reads and runs beyond its text: view.go and updatable.go
+//     (views), body.go (functions), code.go and stored.go (checks, defaults, indexes),
+//     trigger.go, rule.go, security.go (row security), write.go (foreign keys). Each
+//     text of the catalog is bound by an analyzer of its own, which nested.go makes.
 //
 // # What it promises
 //

@@ -139,3 +139,7 @@ CREATE VIEW over_defaults AS SELECT a FROM defaults;
 CREATE VIEW with_default AS SELECT a, b FROM on_update;
 ALTER VIEW with_default ALTER COLUMN b SET DEFAULT boss_of(2);
 CREATE VIEW over_secured AS SELECT id, x FROM secured;
+CREATE VIEW of_activity AS SELECT query FROM pg_stat_activity;
+CREATE VIEW of_secrets AS SELECT rolpassword FROM pg_authid;
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 * 2; END';
+CREATE TABLE doubled (a int, b int GENERATED ALWAYS AS (twice(a)) STORED);
