@@ -160,7 +160,7 @@ func readCases(t testing.TB, file string) []testCase {
 // errors.
 func TestCases(t *testing.T) {
 	snap := fixture(t).index()
-	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml", "session.yaml", "tables.yaml", "code.yaml", "objects.yaml", "admin.yaml", "migration.yaml"} {
+	for _, file := range []string{"statements.yaml", "typed.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml", "session.yaml", "tables.yaml", "code.yaml", "objects.yaml", "admin.yaml", "migration.yaml"} {
 		for i, want := range readCases(t, file) {
 			t.Run(fmt.Sprintf("%s/%d", file, i), func(t *testing.T) {
 				got := want.observed(Analyze(want.input(), snap))

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"sort"
+	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/resolve"
@@ -19,7 +20,7 @@ func (a *analyzer) coerce(v value, to catalog.OID, ctx resolve.Context, mismatch
 	}
 	if v.typ == resolve.Record {
 		if fields, base, ok := a.rowType(to); ok {
-			return a.coerceRow(v, to, base, fields, ctx, mismatch)
+			return a.coerceRow(v, to, base, fields, ctx)
 		}
 	}
 	found, bad := a.names().Coerce(v.typ, to, ctx)
@@ -37,6 +38,17 @@ func (a *analyzer) wrong(bad *resolve.Error, location int32) error {
 	return hideColumn(bad.SQLState, bad.Message, errorPosition(a.text, location))
 }
 
+// unresolved is PostgreSQL's error about a call or operator. Those about polymorphic
+// types come without a position (enforce_generic_type_consistency).
+func (a *analyzer) unresolved(bad *resolve.Error, location int32) error {
+	for _, prefix := range []string{"could not determine", "argument declared", "arguments declared", "type matched to"} {
+		if strings.HasPrefix(bad.Message, prefix) {
+			location = -1
+		}
+	}
+	return a.wrong(bad, location)
+}
+
 // convert judges a coercion that was found, and returns the value it makes.
 func (a *analyzer) convert(v value, c resolve.Coercion) (value, error) {
 	to := value{typ: c.To, location: v.location}
@@ -48,7 +60,7 @@ func (a *analyzer) convert(v value, c resolve.Coercion) (value, error) {
 	}
 	if c.Columns {
 		fields, base, _ := a.rowType(c.To)
-		return a.coerceRow(v, c.To, base, fields, resolve.Implicit, nil)
+		return a.coerceRow(v, c.To, base, fields, resolve.Implicit)
 	}
 	if kind, ok := a.nameKind(c.To); ok && !a.readsNames(c.From) {
 		// A text becomes the OID of what it names, a number is one: either way the value
@@ -100,11 +112,8 @@ func (a *analyzer) adopt(v value, to catalog.OID) (value, error) {
 }
 
 // coerceRow is coerce_record_to_complex: field by field.
-func (a *analyzer) coerceRow(v value, to, base catalog.OID, fields []output, ctx resolve.Context, mismatch func(*resolve.Error) error) (value, error) {
+func (a *analyzer) coerceRow(v value, to, base catalog.OID, fields []output, ctx resolve.Context) (value, error) {
 	cells, ok := a.cellsOf(v)
-	if mismatch == nil {
-		mismatch = func(bad *resolve.Error) error { return a.wrong(bad, v.location) }
-	}
 	cannot := &resolve.Error{SQLState: stateCannotCoerce,
 		Message: "cannot cast type record to " + a.names().Name(to)}
 	if !ok || len(cells) != len(fields) {
@@ -114,7 +123,11 @@ func (a *analyzer) coerceRow(v value, to, base catalog.OID, fields []output, ctx
 		return value{}, err
 	}
 	for i, cell := range cells {
-		_, err := a.coerce(cell, fields[i].typ, ctx, func(*resolve.Error) error { return a.wrong(cannot, leftmost(cell.location, v.location)) })
+		location := v.location
+		if ctx != resolve.Explicit {
+			location = cell.location
+		}
+		_, err := a.coerce(cell, fields[i].typ, ctx, func(*resolve.Error) error { return a.wrong(cannot, location) })
 		if err != nil {
 			return value{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 // with binds a WITH clause in a scope whose namespace is still empty
@@ -71,7 +72,56 @@ func (a *analyzer) bindCTE(c *cte) error {
 	}
 	c.busy, c.bound = false, true
 	c.silent = columns == nil && c.node.Ctequery.GetSelectStmt() == nil
-	return a.nameCTE(c, columns)
+	if err := a.nameCTE(c, columns); err != nil {
+		return err
+	}
+	return a.searchAndCycle(c)
+}
+
+// searchAndCycle binds SEARCH and CYCLE (analyzeCTE): they compare columns of the query,
+// by their types' own order, and add columns of their own.
+func (a *analyzer) searchAndCycle(c *cte) error {
+	own := &targets{columns: c.columns}
+	search, cycle := c.node.SearchClause, c.node.CycleClause
+	for _, list := range [][]*pg_query.Node{search.GetSearchColList(), cycle.GetCycleColList()} {
+		names, ok := stringNodes(list)
+		if !ok {
+			return deny(access.Construct, "a list of columns")
+		}
+		if err := a.spend(len(names) * len(own.columns)); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if own.find(name) < 0 {
+				return deny(access.Construct, "a column of SEARCH or CYCLE that the query does not have")
+			}
+		}
+	}
+	if search != nil {
+		typ := typeRecords
+		if search.SearchBreadthFirst {
+			typ = resolve.Record
+		}
+		c.columns = append(c.columns, output{name: search.SearchSeqColumn, typ: typ, location: -1})
+	}
+	if cycle == nil {
+		return nil
+	}
+	marks, err := a.binds(&scope{parent: c.scope}, []*pg_query.Node{cycle.CycleMarkValue, cycle.CycleMarkDefault})
+	if err != nil {
+		return err
+	}
+	typ, err := a.common(marks, "CYCLE")
+	if err != nil {
+		return err
+	}
+	mark := typed(typ, -1)
+	if _, err := a.operate([]string{"="}, &mark, mark, -1); err != nil {
+		return err
+	}
+	c.columns = append(c.columns, output{name: cycle.CycleMarkColumn, typ: typ, location: -1},
+		output{name: cycle.CyclePathColumn, typ: typeRecords, location: -1})
+	return nil
 }
 
 // nameCTE is analyzeCTETargetList: aliases first, then the query's own names.
@@ -81,6 +131,12 @@ func (a *analyzer) nameCTE(c *cte, columns []output) error {
 		return deny(access.Construct, "the columns of a WITH query")
 	}
 	c.columns = append([]output(nil), columns...)
+	for i := range c.columns {
+		if c.columns[i].typ == resolve.Unknown {
+			// The non-recursive part of a recursion (determineRecursiveColTypes).
+			c.columns[i].typ, c.columns[i].literal = resolve.Text, nil
+		}
+	}
 	for i, alias := range aliases {
 		c.columns[i].name = alias
 	}

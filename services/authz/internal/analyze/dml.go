@@ -7,6 +7,7 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 // target opens the relation that a statement writes (setTargetTable), which asks for
@@ -159,7 +160,7 @@ func (a *analyzer) assignments(s *scope, it *item, nodes []*pg_query.Node) error
 		if err != nil {
 			return err
 		}
-		if err := a.assignTo(s, sources[i], c, target.Indirection); err != nil {
+		if err := a.assignTo(s, sources[i], c, target); err != nil {
 			return err
 		}
 		a.current.column(access.Update, it.entry.named, it.entry.relation, c.Name)
@@ -209,7 +210,8 @@ func (a *analyzer) sharedSource(s *scope, multi *pg_query.MultiAssignRef) ([]val
 
 // assignTo coerces a value to the column it is assigned to, or to what its subscripts
 // reach (transformAssignedExpr). DEFAULT has no type.
-func (a *analyzer) assignTo(s *scope, v value, c *catalog.Column, steps []*pg_query.Node) error {
+func (a *analyzer) assignTo(s *scope, v value, c *catalog.Column, target *pg_query.ResTarget) error {
+	steps := target.GetIndirection()
 	if v.kind == byDefault {
 		return a.subscripts(s, steps)
 	}
@@ -221,12 +223,24 @@ func (a *analyzer) assignTo(s *scope, v value, c *catalog.Column, steps []*pg_qu
 	if err != nil {
 		return err
 	}
-	to.typ = reached
-	if err := a.assign(v, to); err != nil {
+	if err := a.assignPart(v, reached, target); err != nil {
 		return err
 	}
 	// The whole column is made anew, and a domain over it checked.
 	return a.checkDomains(c.Type)
+}
+
+// assignPart coerces a value to the element or field it is assigned to
+// (transformAssignmentIndirection, transformAssignmentSubscripts).
+func (a *analyzer) assignPart(v value, to catalog.OID, target *pg_query.ResTarget) error {
+	message := "subscripted assignment to \"" + target.Name + "\" requires type " + a.names().Name(to)
+	if name, ok := stringNode(target.Indirection[len(target.Indirection)-1]); ok {
+		message = "subfield \"" + name + "\" is of type " + a.names().Name(to)
+	}
+	_, err := a.coerce(v, to, resolve.Assignment, func(*resolve.Error) error {
+		return hideColumn(stateDatatypeMismatch, message+" but expression is of type "+a.names().Name(v.typ), errorPosition(a.text, target.Location))
+	})
+	return err
 }
 
 // targetColumn finds a column to be written.

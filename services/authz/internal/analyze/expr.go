@@ -233,6 +233,10 @@ func (a *analyzer) typeCast(s *scope, c *pg_query.TypeCast) (value, error) {
 	if location < 0 {
 		location = c.TypeName.GetLocation()
 	}
+	if v.typ == resolve.Record {
+		// Its errors point at the cast.
+		v.location = location
+	}
 	made, err := a.coerce(v, to, resolve.Explicit, func(bad *resolve.Error) error { return a.wrong(bad, location) })
 	if err != nil {
 		return value{}, err

@@ -16,6 +16,7 @@ const (
 	oidInitcap
 	oidPair
 	oidOwnints
+	oidPosints
 )
 
 // rowOfCustomers is the row type of public.customers, the fixture's first relation.
@@ -135,12 +136,13 @@ func (b *builder) types() {
 	b.snap.Types = append(b.snap.Types,
 		catalog.Type{OID: oidMood, Schema: "public", Name: "mood", Kind: 'e', Category: 'E', Array: oidMoods, Input: enumIn, Output: enumOut},
 		catalog.Type{OID: oidMoods, Schema: "public", Name: "_mood", Kind: 'b', Category: 'A', Element: oidMood, Input: arrayIn, Output: arrayOut},
-		catalog.Type{OID: oidPosint, Schema: "public", Name: "posint", Kind: 'd', Category: 'N', Base: 23, Checks: []string{"(VALUE > 0)"}, Input: domainIn, Output: int4Out},
+		catalog.Type{OID: oidPosint, Schema: "public", Name: "posint", Kind: 'd', Category: 'N', Base: 23, Array: oidPosints, Checks: []string{"(VALUE > 0)"}, Input: domainIn, Output: int4Out},
 		catalog.Type{OID: oidOwnint, Schema: "public", Name: "ownint", Kind: 'd', Category: 'N', Base: 23, Array: oidOwnints, Checks: []string{"public.own(VALUE)"}, Input: domainIn, Output: int4Out},
 		catalog.Type{OID: oidInitcap, Schema: "app", Name: "initcap", Kind: 'd', Category: 'S', Base: 25, Checks: []string{"public.own(length(VALUE))"}, Input: domainIn, Output: textOut})
 	b.table("public", "pair", catalog.KindComposite, "x", 23, "y", 23).RowType = oidPair
 	b.snap.Types = append(b.snap.Types, catalog.Type{OID: oidOwnints, Schema: "public", Name: "_ownint", Kind: 'b', Category: 'A', Element: oidOwnint,
-		Input: arrayIn, Output: arrayOut})
+		Input: arrayIn, Output: arrayOut},
+		catalog.Type{OID: oidPosints, Schema: "public", Name: "_posint", Kind: 'b', Category: 'A', Element: oidPosint, Input: arrayIn, Output: arrayOut})
 	for _, r := range b.snap.Relations {
 		if r.OID >= catalog.FirstNormalOID && r.RowType != 0 {
 			b.snap.Types = append(b.snap.Types, catalog.Type{OID: r.RowType, Schema: r.Schema, Name: r.Name, Kind: 'c', Category: 'C', Relation: r.OID,

@@ -188,7 +188,7 @@ func (a *analyzer) invokeFound(found resolve.Found, placed []value) error {
 			}
 		}
 	}
-	if err := a.runsOfTypes(a.classify(f).Runs, found.Result, placed); err != nil {
+	if err := a.runsOfTypes(f, found.Result, placed); err != nil {
 		return err
 	}
 	return a.invoke(f, placed, found.Declared...)
@@ -207,7 +207,7 @@ func (a *analyzer) noFunction(asked resolve.Call, bad *resolve.Error, location i
 			return unknown
 		}
 	}
-	return a.wrong(bad, location)
+	return a.unresolved(bad, location)
 }
 
 // projected is the column of a row in function notation.

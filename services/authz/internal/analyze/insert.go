@@ -138,11 +138,11 @@ func (a *analyzer) assignRows(s *scope, cols []*pg_query.Node, columns []*catalo
 			if v.kind == byDefault {
 				defaulted[i] = true
 			}
-			var steps []*pg_query.Node
+			var target *pg_query.ResTarget
 			if len(cols) > 0 {
-				steps = cols[i].GetResTarget().GetIndirection()
+				target = cols[i].GetResTarget()
 			}
-			if err := a.assignTo(s, v, columns[i], steps); err != nil {
+			if err := a.assignTo(s, v, columns[i], target); err != nil {
 				return nil, err
 			}
 		}

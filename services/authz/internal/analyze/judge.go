@@ -243,7 +243,8 @@ const maxTypeDepth = 64
 // runsOfTypes judges the code of types that a built-in function runs beside its own. What
 // values of a type run by themselves is judged where they come from; here it is what a
 // function looks for: the input of the columns it makes, casts that users made.
-func (a *analyzer) runsOfTypes(runs builtin.Runs, result catalog.OID, args []value) error {
+func (a *analyzer) runsOfTypes(f *catalog.Function, result catalog.OID, args []value) error {
+	runs := a.classify(f).Runs
 	// The columns of a record are those of the column definition list.
 	if runs&builtin.RunsInput != 0 && result != resolve.Record {
 		if err := a.readText(value{}, result); err != nil {
@@ -254,8 +255,16 @@ func (a *analyzer) runsOfTypes(runs builtin.Runs, result catalog.OID, args []val
 		return nil
 	}
 	for _, v := range args {
-		if err := a.castsFrom(v.typ, 0); err != nil {
-			return err
+		// A constructed row is taken apart into its values.
+		for _, typ := range append(types(v.cells), v.typ) {
+			if err := a.castsFrom(typ, 0); err != nil {
+				return err
+			}
+		}
+		for _, c := range v.fields {
+			if err := a.castsFrom(c.typ, 0); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -264,6 +273,8 @@ func (a *analyzer) runsOfTypes(runs builtin.Runs, result catalog.OID, args []val
 // castsFrom judges the casts to json and text that users made, of a type and of what it
 // is made of (json_categorize_type of json.c).
 func (a *analyzer) castsFrom(oid catalog.OID, depth int) error {
+	// A cast from a domain is that from what it is over.
+	oid = a.names().Base(oid)
 	t := a.snap.TypeByOID(oid)
 	if t == nil || oid < catalog.FirstNormalOID {
 		return nil
@@ -274,14 +285,19 @@ func (a *analyzer) castsFrom(oid catalog.OID, depth int) error {
 	if err := a.spend(1); err != nil {
 		return err
 	}
-	for _, to := range []catalog.OID{typeJSON, resolve.Text} {
+	// To JSON everything in a value is cast, to text the value alone (textanycat).
+	targets := []catalog.OID{typeJSON, resolve.Text}
+	if depth > 0 {
+		targets = targets[:1]
+	}
+	for _, to := range targets {
 		cast := a.snap.CastBetween(oid, to)
 		if cast == nil || cast.Function == 0 || a.runsUnasked(cast.Function) {
 			continue
 		}
 		a.trustType(t, true)
 	}
-	parts := []catalog.OID{t.Element, t.Base, t.Subtype}
+	parts := []catalog.OID{t.Element, t.Subtype}
 	if rel := a.snap.RelationByOID(t.Relation); rel != nil {
 		for _, c := range rel.Columns {
 			parts = append(parts, c.Type)

@@ -231,6 +231,9 @@ func (a *analyzer) nameRelation(rel *catalog.Relation, named access.Object, name
 		action = access.Any
 	}
 	a.current.need(action, named, rel)
+	if name.Or != "" {
+		a.current.entry(action, named, rel).access.Or = []access.Action{access.Action(name.Or)}
+	}
 	return nil
 }
 

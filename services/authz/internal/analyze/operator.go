@@ -119,7 +119,7 @@ func (a *analyzer) operate(name []string, left *value, right value, location int
 	if err != nil {
 		return value{}, err
 	}
-	return result, a.runOperator(found.Operator, append(args, v))
+	return result, a.runOperator(found.Operator, found.Result, append(args, v))
 }
 
 // noOperator is the answer for operands that no operator takes. Whether users have made
@@ -127,7 +127,7 @@ func (a *analyzer) operate(name []string, left *value, right value, location int
 func (a *analyzer) noOperator(op string, bad *resolve.Error, location int32) error {
 	for _, o := range a.snap.OperatorsNamed(op) {
 		if o.OID < catalog.FirstNormalOID {
-			return a.wrong(bad, location)
+			return a.unresolved(bad, location)
 		}
 	}
 	return deny(access.FunctionDenied, "operator "+op)
@@ -152,13 +152,16 @@ func (a *analyzer) operatorName(name []string) (schema, op string, err error) {
 }
 
 // runOperator judges the function of an operator.
-func (a *analyzer) runOperator(op *catalog.Operator, args []value) error {
+func (a *analyzer) runOperator(op *catalog.Operator, result catalog.OID, args []value) error {
 	f := a.snap.FunctionByOID(op.Function)
 	if f == nil {
 		return deny(access.OpaqueCode, "operator "+op.Name+" of schema "+op.Schema)
 	}
 	if op.OID >= catalog.FirstNormalOID {
 		a.named(op.Schema)
+	}
+	if err := a.runsOfTypes(f, result, args); err != nil {
+		return err
 	}
 	return a.invoke(f, args)
 }
@@ -188,7 +191,8 @@ func (a *analyzer) operateArray(name []string, left, right value, location int32
 		return value{}, err
 	}
 	result := typed(resolve.Bool, leftmost(location, left.location, right.location))
-	return result, a.runOperator(found.Operator, []value{l, {}})
+	element := typed(a.names().ElementOf(right.typ), -1)
+	return result, a.runOperator(found.Operator, found.Result, []value{l, element})
 }
 
 // compareRows is make_row_comparison_op: pair by pair.

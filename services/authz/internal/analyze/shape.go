@@ -34,22 +34,30 @@ func accountedFields() map[string]string {
 		"ExplainStmt":      "query options",
 		"DefElem":          "defnamespace defname arg defaction", // arg: values of modes and options, no names
 		// Clauses.
-		"ResTarget":        "name indirection val",
-		"WithClause":       "ctes recursive",
-		"CommonTableExpr":  "ctename aliascolnames ctematerialized ctequery",          // ctematerialized: planning
-		"RangeVar":         "catalogname schemaname relname inh relpersistence alias", // relpersistence: of new tables
-		"RangeSubselect":   "lateral subquery alias",
-		"RangeFunction":    "lateral ordinality is_rowsfrom functions alias coldeflist", // lateral: implied
-		"JoinExpr":         "jointype is_natural larg rarg using_clause join_using_alias quals alias",
-		"Alias":            "aliasname colnames",
-		"ColumnDef":        "colname type_name is_local coll_clause compression storage_name raw_default constraints fdwoptions", // is_local: constant
-		"SortBy":           "node sortby_dir sortby_nulls use_op",                                                                // dir, nulls: the type's own order
-		"WindowDef":        "name refname partition_clause order_clause frame_options start_offset end_offset",                   // names of windows; frame kinds
-		"LockingClause":    "locked_rels strength wait_policy",                                                                   // strength, wait policy: the right is the same
-		"OnConflictClause": "action infer target_list where_clause",
-		"InferClause":      "index_elems where_clause conname",
-		"IndexElem":        "name expr collation opclass opclassopts ordering nulls_ordering", // options and orderings: no names; the server rejects them in ON CONFLICT
-		"GroupingSet":      "kind content",                                                    // kind: no names
+		"ResTarget":         "name indirection val",
+		"WithClause":        "ctes recursive",
+		"CommonTableExpr":   "ctename aliascolnames ctematerialized ctequery search_clause cycle_clause", // ctematerialized: planning
+		"CTESearchClause":   "search_col_list search_breadth_first search_seq_column",                    // search_breadth_first: no names
+		"CTECycleClause":    "cycle_col_list cycle_mark_column cycle_mark_value cycle_mark_default cycle_path_column",
+		"RangeTableSample":  "relation method args repeatable",
+		"RangeTableFunc":    "lateral docexpr rowexpr namespaces columns alias",                                // lateral: implied
+		"RangeTableFuncCol": "colname type_name for_ordinality is_not_null colexpr coldefexpr",                 // is_not_null: no names
+		"JsonTable":         "context_item pathspec passing columns on_error alias lateral",                    // lateral: implied
+		"JsonTableColumn":   "coltype name type_name pathspec format wrapper quotes columns on_empty on_error", // format, wrapper, quotes: no names
+		"JsonTablePathSpec": "string name name_location",                                                       // name: of a path, for PLAN
+		"RangeVar":          "catalogname schemaname relname inh relpersistence alias",                         // relpersistence: of new tables
+		"RangeSubselect":    "lateral subquery alias",
+		"RangeFunction":     "lateral ordinality is_rowsfrom functions alias coldeflist", // lateral: implied
+		"JoinExpr":          "jointype is_natural larg rarg using_clause join_using_alias quals alias",
+		"Alias":             "aliasname colnames",
+		"ColumnDef":         "colname type_name is_local coll_clause compression storage_name raw_default constraints fdwoptions", // is_local: constant
+		"SortBy":            "node sortby_dir sortby_nulls use_op",                                                                // dir, nulls: the type's own order
+		"WindowDef":         "name refname partition_clause order_clause frame_options start_offset end_offset",                   // names of windows; frame kinds
+		"LockingClause":     "locked_rels strength wait_policy",                                                                   // strength, wait policy: the right is the same
+		"OnConflictClause":  "action infer target_list where_clause",
+		"InferClause":       "index_elems where_clause conname",
+		"IndexElem":         "name expr collation opclass opclassopts ordering nulls_ordering", // options and orderings: no names; the server rejects them in ON CONFLICT
+		"GroupingSet":       "kind content",                                                    // kind: no names
 		// Expressions.
 		"ColumnRef":        "fields",
 		"ParamRef":         "number",
@@ -77,6 +85,28 @@ func accountedFields() map[string]string {
 		"SQLValueFunction": "op typmod", // typmod: a precision
 		"SetToDefault":     "",
 		"MultiAssignRef":   "source colno ncolumns", // ncolumns: for the server's error
+		"MergeSupportFunc": "msftype",               // msftype: text
+		// XML and SQL/JSON.
+		"XmlExpr":                   "op name named_args args xmloption", // name: of an element; options: no names
+		"XmlSerialize":              "xmloption expr type_name indent",
+		"JsonFuncExpr":              "op context_item pathspec passing output on_empty on_error wrapper quotes",
+		"JsonScalarExpr":            "expr",
+		"JsonParseExpr":             "expr unique_keys",
+		"JsonSerializeExpr":         "expr output",
+		"JsonObjectConstructor":     "exprs output absent_on_null unique",
+		"JsonArrayConstructor":      "exprs output absent_on_null",
+		"JsonArrayQueryConstructor": "query output format absent_on_null",
+		"JsonAggConstructor":        "output agg_filter agg_order over",
+		"JsonObjectAgg":             "constructor arg absent_on_null unique",
+		"JsonArrayAgg":              "constructor arg absent_on_null",
+		"JsonIsPredicate":           "expr format item_type unique_keys",
+		"JsonOutput":                "type_name returning",
+		"JsonReturning":             "format",
+		"JsonFormat":                "format_type encoding",
+		"JsonValueExpr":             "raw_expr format",
+		"JsonKeyValue":              "key value",
+		"JsonArgument":              "val name", // name: a variable of the path
+		"JsonBehavior":              "btype expr",
 		// Values.
 		"List": "items", "String": "sval", "Integer": "ival", "Float": "fval", "Boolean": "boolval", "BitString": "bsval",
 	}

@@ -72,7 +72,7 @@ func TestCasesOnRealSnapshot(t *testing.T) {
 	}
 	snap := readSnapshot(t, pgtest.NewDatabase(t, string(schema)))
 	snap.Database = "app"
-	for _, file := range []string{"statements.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
+	for _, file := range []string{"statements.yaml", "typed.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
 		for i, want := range readCases(t, file) {
 			// The database has another name, its types other OIDs, and it holds the
 			// system's views.

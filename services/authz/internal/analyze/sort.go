@@ -90,7 +90,7 @@ func (a *analyzer) usingOperator(sort *pg_query.SortBy, v value) error {
 			}
 		}
 	}
-	return a.runOperator(found.Operator, []value{v, v})
+	return a.runOperator(found.Operator, found.Result, []value{v, v})
 }
 
 // outputExpr is findTargetlistEntrySQL92. In GROUP BY an input column of the name
