@@ -37,6 +37,9 @@ type rangeEntry struct {
 	cte      *cte
 	// inFrom is inFromCl: FOR UPDATE sees it.
 	inFrom bool
+	// read says that a column of a target was read: from then on select is asked of it
+	// as of what stands in FROM.
+	read bool
 }
 
 // item is a ParseNamespaceItem: names that a range table entry or a join brings
@@ -127,6 +130,10 @@ func systemColumnType(name string) catalog.OID {
 // read marks a column as read under select.
 func (a *analyzer) read(c *column) {
 	if c.entry != nil {
+		if !c.entry.inFrom && !c.entry.read {
+			c.entry.read = true
+			a.current.need(access.Select, c.entry.named, c.entry.relation)
+		}
 		a.current.column(access.Select, c.entry.named, c.entry.relation, c.source)
 	}
 }

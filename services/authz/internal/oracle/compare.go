@@ -3,7 +3,6 @@ package oracle
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -218,21 +217,33 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 		}
 		return true, nil
 	}
-	if slices.Contains(words, o.Name) {
-		return false, nil
+	// The text may name a relation more often than the plan scans it, and a child for
+	// itself.
+	own := planWords(u.SQL)
+	if scans(words, o.Name) > 0 {
+		return scans(words, o.Name) < count(own, o.Name), nil
 	}
 	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
 	if rel == nil {
 		return false, nil
 	}
-	// The text may name a child as well, for itself.
-	own := planWords(u.SQL)
 	for _, name := range d.descendants(rel, nil)[1:] {
-		if count(words, name) > count(own, name) {
+		if scans(words, name) > count(own, name) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// scans counts the nodes of a plan that are about a relation.
+func scans(words []string, name string) int {
+	n := 0
+	for i := 3; i < len(words); i++ {
+		if words[i] == name && words[i-1] == "." && words[i-3] == "on" {
+			n++
+		}
+	}
+	return n
 }
 
 func count(words []string, word string) int {

@@ -259,7 +259,7 @@ func (c *cover) try(r *rule, e *entry) bool {
 		c.done = true
 	case len(c.access.Columns) == 0:
 		c.done = e.columns == nil ||
-			slices.ContainsFunc(e.columns, func(name string) bool { return !slices.Contains(c.withheld, name) })
+			slices.ContainsFunc(e.columns, func(name string) bool { return !systemColumn(name) && !slices.Contains(c.withheld, name) })
 	default:
 		c.done = c.show(r, e)
 		return c.done
@@ -268,6 +268,17 @@ func (c *cover) try(r *rule, e *entry) bool {
 		c.note(r)
 	}
 	return c.done
+}
+
+// systemColumn reports whether a column is one of those that every table has: it is
+// not among the columns of which any would do (pg_attribute_aclcheck_all).
+func systemColumn(name string) bool {
+	switch name {
+	case "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax":
+		return true
+	default:
+		return false
+	}
 }
 
 // show marks the columns that a grant adds, and reports whether nothing is missing
