@@ -68,12 +68,12 @@ func (c *explainCommand) explain(g *global, in io.Reader, out io.Writer) (allowe
 			return false, fmt.Errorf("the statement is over %d bytes", maxExplained)
 		}
 	}
-	policyFile, database, err := c.sources(g)
+	policyFile, database, roles, err := c.sources(g)
 	if err != nil {
 		return false, err
 	}
 	q := authz.Question{
-		SQL: sql, Parse: c.Parse, Scopes: c.Scope, Login: c.Login, SearchPath: c.SearchPath, Now: c.At,
+		SQL: sql, Parse: c.Parse, Scopes: c.Scope, Login: c.Login, Roles: roles, SearchPath: c.SearchPath, Now: c.At,
 		Client: c.Client, TLS: c.TLS, ApplicationName: c.Application,
 	}
 	if q.Now.IsZero() {
@@ -102,22 +102,23 @@ func (c *explainCommand) explain(g *global, in io.Reader, out io.Writer) (allowe
 	return answer.Verdict == authz.VerdictAllow, err
 }
 
-// sources are the policy file and the database.
-func (c *explainCommand) sources(g *global) (string, authz.Database, error) {
+// sources are the policy file, the database, and the roles behind its logins as far
+// as they are known.
+func (c *explainCommand) sources(g *global) (string, authz.Database, map[string]string, error) {
 	password := config.Source{Env: c.PasswordEnv, File: c.PasswordFile}
 	if c.Config == "" {
 		if c.Policy == "" || c.Database == "" {
-			return "", authz.Database{}, errors.New("give --policy and --database, or --config")
+			return "", authz.Database{}, nil, errors.New("give --policy and --database, or --config")
 		}
 		d, err := authz.ParseDatabaseURL(c.Database, password)
-		return c.Policy, d, err
+		return c.Policy, d, nil, err
 	}
 	if !password.IsZero() {
-		return "", authz.Database{}, errors.New("with --config the password is where it says")
+		return "", authz.Database{}, nil, errors.New("with --config the password is where it says")
 	}
 	var cfg stack.Config
 	if err := config.Load(g.system.FS, c.Config, &cfg); err != nil {
-		return "", authz.Database{}, err
+		return "", authz.Database{}, nil, err
 	}
 	file := cfg.Authz.Policy.File
 	if c.Policy != "" {
@@ -126,11 +127,24 @@ func (c *explainCommand) sources(g *global) (string, authz.Database, error) {
 	var names []string
 	for _, d := range cfg.Authz.Catalog.Databases {
 		if d.Name == c.Database || c.Database == "" && len(cfg.Authz.Catalog.Databases) == 1 {
-			return file, d, nil
+			return file, d, rolesOf(cfg, d.Name), nil
 		}
 		names = append(names, d.Name)
 	}
-	return "", authz.Database{}, fmt.Errorf("name one of the databases with --database: %s", strings.Join(names, ", "))
+	return "", authz.Database{}, nil, fmt.Errorf("name one of the databases with --database: %s", strings.Join(names, ", "))
+}
+
+// rolesOf lists the server's roles of a database's logins.
+func rolesOf(cfg stack.Config, database string) map[string]string {
+	roles := map[string]string{}
+	for _, d := range cfg.Proxy.Databases {
+		for _, l := range d.Logins {
+			if d.Name == database && l.User != "" {
+				roles[l.Name] = l.User
+			}
+		}
+	}
+	return roles
 }
 
 // token reads the token, if one was named.

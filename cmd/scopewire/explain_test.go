@@ -12,9 +12,11 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/scopewire/scopewire/cmd/scopewire/stack"
 	"github.com/scopewire/scopewire/internal/pgtest"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/authz"
+	"github.com/scopewire/scopewire/services/proxy"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -110,5 +112,18 @@ func TestExplainExit(t *testing.T) {
 	var e *exit
 	if err := c.Run(&global{ctx: t.Context(), system: sys.OS()}); !errors.As(err, &e) || e.code != 2 || e.err == nil {
 		t.Errorf("without a policy: %v", err)
+	}
+}
+
+// With the configuration of scopewire up the role behind a login is known.
+func TestRolesOfLogins(t *testing.T) {
+	var cfg stack.Config
+	cfg.Proxy.Databases = []proxy.DatabaseConfig{
+		{Name: "shop", Logins: []proxy.LoginConfig{{Name: "app", User: "shop_app"}, {Name: "plain"}}},
+		{Name: "other", Logins: []proxy.LoginConfig{{Name: "app", User: "other_app"}}},
+	}
+	got := rolesOf(cfg, "shop")
+	if len(got) != 1 || got["app"] != "shop_app" {
+		t.Errorf("%v", got)
 	}
 }

@@ -44,6 +44,9 @@ type Question struct {
 	// search_path as SHOW prints it; empty is what a session of the login starts
 	// with.
 	Login, SearchPath string
+	// Roles are the database roles behind the names that policy gives logins, where
+	// they are known. Without Login the policy's own choice is looked up in them.
+	Roles map[string]string
 	// Now is the time that conditions see. Client is the client's address, host or
 	// host:port; empty is unknown, and so are TLS and ApplicationName then.
 	Now             time.Time
@@ -175,8 +178,12 @@ func (e *Explainer) unit(q Question, who verify.Principal) (rpc.Unit, policy.Req
 	}
 	login := q.Login
 	if login == "" {
-		// Names of logins are the proxy's; a role of the same name is a fair guess.
+		// Names of logins are the proxy's; without its configuration a role of the same
+		// name is a fair guess.
 		login, _ = e.policy.Login(e.snap.Database, "", who.Scopes)
+		if role := q.Roles[login]; role != "" {
+			login = role
+		}
 	}
 	path := q.SearchPath
 	if path == "" {
