@@ -8,9 +8,6 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
-// isComplex is ISCOMPLEX or record: what a column can be selected from.
-func (a *analyzer) isComplex(oid catalog.OID) bool { return a.isRow(oid) }
-
 // project is ParseComplexProjection: a column of a row value; false when the row has
 // none of the name, or its columns are not known.
 func (a *analyzer) project(v value, name string) (value, bool, error) {
@@ -47,7 +44,7 @@ func (a *analyzer) fieldsOf(v value) []output {
 // attribute is v.name: a column, or else a function of one argument (ParseFuncOrColumn
 // without a FuncCall); false when it is neither.
 func (a *analyzer) attribute(v value, name string) (value, bool, error) {
-	if a.isComplex(v.typ) {
+	if a.isRow(v.typ) {
 		if found, ok, err := a.project(v, name); ok || err != nil {
 			return found, ok, err
 		}

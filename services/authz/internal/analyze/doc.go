@@ -14,11 +14,18 @@
 //     stay a static binary. shape.go then refuses every node type and every field
 //     that the walker does not account for; skew.go refuses what an older server
 //     reads differently.
-//  3. The walker binds names as PostgreSQL's parse analysis does, in its order:
-//     scope.go, from.go, cte.go (range table, visibility), column.go (column
-//     references), select.go, target.go, dml.go, insert.go, truncate.go, utility.go
-//     (statements), expr.go, function.go, operator.go, typename.go (expressions),
-//     lookup.go (values whose input looks names up).
+//  3. The walker binds names and types as PostgreSQL's parse analysis does, in its
+//     order, on top of package resolve: scope.go, from.go, rangefunction.go, sample.go,
+//     cte.go (range table, visibility), column.go (column references), select.go,
+//     setop.go, target.go, sort.go, window.go, dml.go, insert.go, truncate.go
+//     (statements), expr.go, conditional.go, operator.go, sublink.go, function.go,
+//     composite.go, xml.go, json.go, jsontable.go (expressions), typename.go. value.go
+//     is what is known of a bound expression, coerce.go turns it into another type and
+//     settles what literals and parameters are.
+//     judge.go judges every function, operator and cast found, by package builtin's
+//     classes; naming.go and lookup.go judge literals that name an object by what they
+//     name. Where the name comes from elsewhere, the function must be granted, or the
+//     catalog that it is looked up in.
 //  4. What a statement reads and runs beyond its text: view.go and updatable.go
 //     (views), body.go (functions), code.go and stored.go (checks, defaults, indexes),
 //     trigger.go, rule.go, security.go (row security), write.go (foreign keys). Each

@@ -213,7 +213,7 @@ func (a *analyzer) noFunction(asked resolve.Call, bad *resolve.Error, location i
 // projected is the column of a row in function notation.
 func (a *analyzer) projected(asked resolve.Call, args []value) (value, bool, error) {
 	if len(args) != 1 || asked.Schema != "" || asked.Star || asked.Variadic || asked.Distinct || asked.WithinGroup ||
-		asked.Filter || asked.Over || asked.OrderBy || asked.Arguments[0].Name != "" || !a.isComplex(args[0].typ) {
+		asked.Filter || asked.Over || asked.OrderBy || asked.Arguments[0].Name != "" || !a.isRow(args[0].typ) {
 		return value{}, false, nil
 	}
 	return a.project(args[0], asked.Name)

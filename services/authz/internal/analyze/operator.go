@@ -328,13 +328,14 @@ func (a *analyzer) membership(s *scope, name []string, e *pg_query.A_Expr) (valu
 	if err != nil {
 		return value{}, err
 	}
-	var fixed, varying []value
+	var all, fixed, varying []value
 	for _, node := range e.Rexpr.GetList().GetItems() {
 		before := s.references
 		v, err := a.bind(s, node)
 		if err != nil {
 			return value{}, err
 		}
+		all = append(all, v)
 		if s.references != before {
 			varying = append(varying, v)
 		} else {
@@ -342,9 +343,7 @@ func (a *analyzer) membership(s *scope, name []string, e *pg_query.A_Expr) (valu
 		}
 	}
 	result := typed(resolve.Bool, leftmost(e.Location, left.location))
-	// PostgreSQL keeps the order of what it compares one by one; between them only
-	// errors could tell.
-	remaining := append(append([]value(nil), fixed...), varying...)
+	remaining := all
 	if len(fixed) > 1 {
 		typ, array := a.commonArray(append([]value{left}, fixed...))
 		if array != 0 {

@@ -202,7 +202,10 @@ func (o *oracle) checkRights(t *testing.T, path, sql string, statements []access
 		t.Errorf("with all rights named: %s: %s\n%s\n%v", err.Code, err.Message, sql, grantsBut(-1))
 		return
 	case err != nil && (strings.HasPrefix(err.Code, "42") || strings.HasPrefix(err.Code, "0A")):
-		// PostgreSQL finds the types or the grouping wrong before it looks at rights.
+		// PostgreSQL finds the grouping wrong before it looks at rights.
+		return
+	case err != nil && strings.HasPrefix(err.Code, "22"):
+		// A literal that its type cannot read: so does it without a right.
 		return
 	}
 	for i, p := range needed {

@@ -35,6 +35,7 @@ func TestOverloads(t *testing.T) {
 		{"a row for a column", catalog.Function{Name: "abs", Arguments: []catalog.OID{rowOfCustomers}}, "SELECT abs(id), abs(-3) FROM customers", false},
 		{"a row for a row", catalog.Function{Name: "abs", Arguments: []catalog.OID{rowOfCustomers}}, "SELECT abs(c) FROM customers c", true},
 		{"a row in attribute notation", catalog.Function{Name: "abs", Arguments: []catalog.OID{rowOfCustomers}}, "SELECT c.abs FROM customers c", true},
+		{"a row in attribute notation, its columns renamed", catalog.Function{Name: "abs", Arguments: []catalog.OID{rowOfCustomers}}, "SELECT c.abs FROM customers c (first)", true},
 		{"anything", catalog.Function{Name: "abs", Arguments: []catalog.OID{2283}}, "SELECT abs(id) FROM orders", false},
 		{"anything that nothing else takes", catalog.Function{Name: "abs", Arguments: []catalog.OID{2283}}, "SELECT abs(note) FROM orders", true},
 		{"no argument", catalog.Function{Name: "count", Kind: 'a'}, "SELECT count(*) FROM orders", false},

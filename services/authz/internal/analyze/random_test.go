@@ -127,7 +127,7 @@ func (w *writer) text(view []relationInView) string {
 	if w.depth > 5 || len(view) == 0 {
 		return w.column(view) + "::text"
 	}
-	choice := w.random.IntN(9)
+	choice := w.random.IntN(14)
 	if choice == 2 || choice == 3 {
 		defer func(flat bool) { w.flat = flat }(w.flat)
 		w.flat = true
@@ -148,8 +148,57 @@ func (w *writer) text(view []relationInView) string {
 		return "(SELECT x FROM (" + w.selectOf([]string{"id", "x"}, view) + ") s LIMIT 1)"
 	case 5:
 		return "row_to_json(row(" + w.column(view) + "))::text"
+	case 6:
+		return w.typed(view)
+	case 7:
+		return "(" + w.typed(view) + ")::text"
 	default:
 		return w.column(view) + "::text"
+	}
+}
+
+// typed is an expression of whatever type, some of them wrong: operators, functions,
+// casts, rows and JSON over columns of any type.
+func (w *writer) typed(view []relationInView) string {
+	w.depth++
+	defer func() { w.depth-- }()
+	if w.depth > 5 {
+		return w.pick("1", "'a'", "NULL", "2.5")
+	}
+	column := w.column(view)
+	switch w.random.IntN(16) {
+	case 0:
+		return "(" + column + w.pick(" + ", " - ", " || ", " * ", " = ", " < ", " || 'x' || ") + w.typed(view) + ")"
+	case 1:
+		return w.pick("length", "upper", "abs", "to_json", "quote_literal", "row_to_json", "pg_typeof", "nosuch", "cardinality") + "(" + column + ")"
+	case 2:
+		return "(ROW(" + column + ", 'b'::text)).f" + w.pick("1", "2", "3")
+	case 3:
+		return "jsonb_build_object('a', " + column + ")->>'a'"
+	case 4:
+		return w.pick("greatest", "coalesce", "concat", "nullif", "least") + "(" + column + ", " + w.typed(view) + ")"
+	case 5:
+		return column + "::" + w.pick("int", "text", "numeric", "varchar(3)", "date", "text[]", "jsonb", "regclass", "nosuch")
+	case 6:
+		return "ARRAY[" + column + ", " + w.typed(view) + "]"
+	case 7:
+		return "(" + column + " = ANY (" + w.pick("'{1,2}'", "ARRAY[1, 2]", "tags", "5") + "))"
+	case 8:
+		return "(" + column + " BETWEEN " + w.typed(view) + " AND '2')"
+	case 9:
+		return "(" + column + " IN (1, " + w.typed(view) + "))"
+	case 10:
+		return "((" + column + ", 1) = (1, " + w.typed(view) + "))"
+	case 11:
+		return "CASE " + column + " WHEN " + w.typed(view) + " THEN 1 ELSE " + w.typed(view) + " END"
+	case 12:
+		return "(" + column + ")." + w.pick("id", "a", "name", "ctid")
+	case 13:
+		return "(" + column + ")[1]"
+	case 14:
+		return "NOT " + column
+	default:
+		return "lower(string_to_array(" + column + ", ',')::text)"
 	}
 }
 
