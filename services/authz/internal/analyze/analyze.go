@@ -100,6 +100,8 @@ type analyzer struct {
 	reader     string
 	unfinished bool
 
+	// dropping is the type of object that the statement at hand drops, in words.
+	dropping string
 	// configuring is what the statement at hand sets by set_config.
 	configuring *configuring
 	// transaction is how the present transaction can end, and unsettled the statement

@@ -123,7 +123,7 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 		// It points at the table itself.
 		return nil
 	}
-	rel, err := a.openRelation(c.Pktable, access.References, c.Pktable.Location)
+	rel, err := a.openRelation(c.Pktable, access.References, -1)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (a *analyzer) copyFrom(c *pg_query.CopyStmt) error {
 
 // copied opens the relation of a COPY.
 func (a *analyzer) copied(c *pg_query.CopyStmt, action access.Action) (*item, error) {
-	rel, err := a.openRelation(c.Relation, action, c.Relation.Location)
+	rel, err := a.openRelation(c.Relation, action, -1)
 	if err != nil {
 		return nil, err
 	}

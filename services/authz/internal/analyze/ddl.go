@@ -207,7 +207,14 @@ func (a *analyzer) missingAltered(rv *pg_query.RangeVar, missingOK bool) error {
 	if missingOK {
 		return nil
 	}
-	return hide(stateUndefinedTable, fmt.Sprintf("relation \"%s\" does not exist", shown), errorPosition(a.text, rv.Location))
+	if rv.Schemaname != "" && !a.snap.SchemaExists(rv.Schemaname) {
+		return hide(stateUndefinedSchema, fmt.Sprintf("schema \"%s\" does not exist", rv.Schemaname), 0)
+	}
+	// Utility statements do not say where the name stands.
+	if a.dropping != "" {
+		return hide(stateUndefinedTable, fmt.Sprintf("%s \"%s\" does not exist", a.dropping, rv.Relname), 0)
+	}
+	return hide(stateUndefinedTable, fmt.Sprintf("relation \"%s\" does not exist", shown), 0)
 }
 
 // readsAll asks for select on all of a relation: the statement makes its rows

@@ -22,7 +22,8 @@ func FuzzPrecheck(f *testing.F) {
 
 // FuzzAnalyze: no panic, bounded time, and only Judge comes without a reason.
 func FuzzAnalyze(f *testing.F) {
-	for _, file := range []string{"statements.yaml", "typed.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
+	for _, file := range []string{"statements.yaml", "typed.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml",
+		"session.yaml", "tables.yaml", "objects.yaml", "code.yaml"} {
 		for _, c := range readCases(f, file) {
 			f.Add(c.SQL, c.Parse)
 		}

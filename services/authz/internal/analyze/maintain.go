@@ -17,7 +17,7 @@ func (a *analyzer) maintained(rv *pg_query.RangeVar) (*catalog.Relation, error) 
 	if rv == nil {
 		return nil, deny(access.Construct, "a relation")
 	}
-	rel, err := a.openRelation(rv, access.Select, rv.Location)
+	rel, err := a.openRelation(rv, access.Select, -1)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,10 @@ import (
 
 // dropStmt judges DROP. Partitions go with their table unasked.
 func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
+	if k := a.objects[d.RemoveType]; k.form == relationForm {
+		a.dropping = k.words
+		defer func() { a.dropping = "" }()
+	}
 	var gone []*catalog.Relation
 	for _, object := range d.Objects {
 		s, err := a.changes(d.RemoveType, object, nil, d.MissingOk)

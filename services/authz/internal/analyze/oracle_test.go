@@ -273,7 +273,8 @@ func harmful(sql string) bool {
 // TestOracleCases runs the case files on a real server.
 func TestOracleCases(t *testing.T) {
 	o := newOracle(t)
-	for _, file := range []string{"statements.yaml", "typed.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml"} {
+	for _, file := range []string{"statements.yaml", "typed.yaml", "legitimate.yaml", "bypass.yaml", "errors.yaml",
+		"session.yaml", "tables.yaml", "objects.yaml"} {
 		for _, c := range readCases(t, file) {
 			// Texts that need another database, server or protocol, or end the transaction.
 			if strings.Contains(c.SQL, "app.public") || c.Server != 0 || c.Parse || c.Apart || len(c.Effects) > 0 || harmful(c.SQL) {

@@ -32,7 +32,7 @@ func (a *analyzer) triggers(rv *pg_query.RangeVar) (*catalog.Relation, error) {
 	if rv == nil {
 		return nil, deny(access.Construct, "a trigger of nothing")
 	}
-	rel, err := a.openRelation(rv, access.Select, rv.Location)
+	rel, err := a.openRelation(rv, access.Select, -1)
 	if err != nil {
 		return nil, err
 	}

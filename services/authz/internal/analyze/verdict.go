@@ -27,6 +27,7 @@ const (
 	stateBadEncoding       = "22021"
 	stateTooComplex        = "54001"
 	stateProgramLimit      = "54000"
+	stateUndefinedSchema   = "3F000"
 )
 
 // verdict ends the analysis of a unit. It is an error, so that it travels up the
