@@ -230,10 +230,11 @@ func (a *analyzer) nameRelation(rel *catalog.Relation, named access.Object, name
 	if action == "" {
 		action = access.Any
 	}
-	a.current.need(action, named, rel)
-	if name.Or != "" {
-		a.current.entry(action, named, rel).access.Or = []access.Action{access.Action(name.Or)}
+	if name.Or != "" && rel.Kind == catalog.KindSequence {
+		a.current.either(action, access.Action(name.Or), named, rel)
+		return nil
 	}
+	a.current.need(action, named, rel)
 	return nil
 }
 

@@ -31,7 +31,9 @@ type recorder struct {
 // entryKey is an access without its columns. Objects of one kind are told apart by
 // their names, functions by their arguments as well.
 type entryKey struct {
-	action                  access.Action
+	action access.Action
+	// or is an action that suffices in its place.
+	or                      access.Action
 	kind                    access.Kind
 	schema, name, arguments string
 	within                  bool
@@ -52,6 +54,15 @@ func (r *recorder) need(action access.Action, named access.Object, rel *catalog.
 		return
 	}
 	r.entry(action, named, rel).needs++
+}
+
+// either notes that one of two actions is needed on a sequence, as its functions have
+// it.
+func (r *recorder) either(action, or access.Action, named access.Object, rel *catalog.Relation) {
+	resolved := access.Object{Kind: access.Sequence, Schema: rel.Schema, Name: rel.Name}
+	named.Kind = access.Sequence
+	r.find(entryKey{action: action, or: or, kind: access.Sequence, schema: rel.Schema, name: rel.Name, within: r.within},
+		named, resolved, rel).needs++
 }
 
 // column notes that an action is needed on a column.
@@ -128,6 +139,9 @@ func (r *recorder) find(key entryKey, named, resolved access.Object, rel *catalo
 	}
 	e := &entry{columns: map[string]bool{}, relation: rel,
 		access: access.Access{Action: key.action, Named: named, Resolved: resolved, Within: key.within}}
+	if key.or != "" {
+		e.access.Or = []access.Action{key.or}
+	}
 	if r.index == nil {
 		r.index = map[entryKey]*entry{}
 	}
@@ -189,6 +203,9 @@ func (r *recorder) merge(inner *recorder, within bool, trusting func(*entry) *en
 		key := entryKey{action: from.access.Action, kind: from.access.Resolved.Kind, schema: from.access.Resolved.Schema,
 			name: from.access.Resolved.Name, arguments: strings.Join(from.access.Resolved.Arguments, "\x00"),
 			within: from.access.Within || within}
+		if len(from.access.Or) == 1 {
+			key.or = from.access.Or[0]
+		}
 		e := r.find(key, from.access.Named, from.access.Resolved, from.relation)
 		for column := range from.columns {
 			e.columns[column] = true
