@@ -195,7 +195,7 @@ func TestAttacksAreDenied(t *testing.T) {
 func TestLegitimateStatementsAreAllowed(t *testing.T) {
 	w := world(t)
 	conn := cluster.Connect(t, w, "mallory").PgConn()
-	for _, file := range []string{"allow.yaml", "utility.yaml"} {
+	for _, file := range []string{"allow.yaml", "allow_types.yaml", "utility.yaml"} {
 		for _, c := range load(t, file) {
 			if !c.servedBy(t, conn) {
 				continue

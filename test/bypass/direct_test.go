@@ -60,7 +60,7 @@ func TestPostgresRefusesTheSameReads(t *testing.T) {
 // a role may run.
 func TestPostgresAllowsTheSameStatements(t *testing.T) {
 	conn := direct(t, "mallory")
-	for _, c := range load(t, "allow.yaml") {
+	for _, c := range append(load(t, "allow.yaml"), load(t, "allow_types.yaml")...) {
 		if !c.servedBy(t, conn) {
 			continue
 		}
