@@ -125,6 +125,36 @@ func TestCasts(t *testing.T) {
 	}
 }
 
+// TestCastsBehindFunctions: functions and operators that look for a user's cast of their
+// argument to json or text run it, and nobody asks for execute: it must be trusted.
+func TestCastsBehindFunctions(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"SELECT to_json(other) FROM own_type":                true,
+		"SELECT row_to_json(o) FROM own_type o":              true,
+		"SELECT jsonb_build_array(ROW(other)) FROM own_type": true,
+		"SELECT json_agg(other) FROM own_type":               true,
+		"SELECT JSON_ARRAY(other) FROM own_type":             true,
+		"SELECT JSON_SCALAR(a), other FROM own_type":         false,
+		"SELECT to_json(a), other FROM own_type":             false,
+	} {
+		b := fixture(t)
+		b.snap.Casts = append(b.snap.Casts, catalog.Cast{OID: 19000, Source: oidPair, Target: 114, Method: 'f', Context: 'e', Function: 19001})
+		b.snap.Functions = append(b.snap.Functions, catalog.Function{OID: 19001, Schema: "public", Name: "spy", Kind: 'f', Language: "plpgsql", Arguments: []catalog.OID{oidPair}, Result: 114})
+		in := Input{Text: []byte(sql), Context: publicContext()}
+		in.Context.ServerVersionNum = 170000
+		got := Analyze(in, b.index())
+		trusted := false
+		for _, s := range got.Statements {
+			for _, a := range s.Accesses {
+				trusted = trusted || a.Resolved.Kind == access.Type && len(a.Trust) > 0
+			}
+		}
+		if got.Outcome != access.Judge || trusted != want {
+			t.Errorf("%s: %s, trust asked for: %v, want %v: %s", sql, outcomeName(got.Outcome), trusted, want, got.Detail)
+		}
+	}
+}
+
 // functionsOf lists the accesses on functions.
 func functionsOf(got access.Analysis) []string {
 	var all []string

@@ -17,7 +17,11 @@ func (a *analyzer) jsonExpr(s *scope, node *pg_query.Node) (value, error) {
 		if a.version < 170000 {
 			return a.olderCall(s, "json_scalar", []*pg_query.Node{n.JsonScalarExpr.Expr}, n.JsonScalarExpr.Location)
 		}
-		if err := a.only(s, n.JsonScalarExpr.Expr); err != nil {
+		v, err := a.bind(s, n.JsonScalarExpr.Expr)
+		if err != nil {
+			return value{}, err
+		}
+		if err := a.madeJSON(v); err != nil {
 			return value{}, err
 		}
 		return a.jsonMade(n.JsonScalarExpr.Output, typeJSON, n.JsonScalarExpr.Location)
@@ -104,8 +108,11 @@ func newerSyntax(words string) error {
 // then types (transformJsonValueExpr).
 func (a *analyzer) jsonValue(s *scope, x *pg_query.JsonValueExpr, to catalog.OID) (value, error) {
 	v, err := a.bind(s, x.GetRawExpr())
-	if err != nil || !v.open() {
+	if err != nil {
 		return v, err
+	}
+	if !v.open() {
+		return v, a.madeJSON(v)
 	}
 	if x.GetFormat().GetFormatType() == pg_query.JsonFormatType_JS_FORMAT_JSON {
 		to = resolve.Text

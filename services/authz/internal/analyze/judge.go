@@ -255,16 +255,24 @@ func (a *analyzer) runsOfTypes(f *catalog.Function, result catalog.OID, args []v
 		return nil
 	}
 	for _, v := range args {
-		// A constructed row is taken apart into its values.
-		for _, typ := range append(types(v.cells), v.typ) {
-			if err := a.castsFrom(typ, 0); err != nil {
-				return err
-			}
+		if err := a.madeJSON(v); err != nil {
+			return err
 		}
-		for _, c := range v.fields {
-			if err := a.castsFrom(c.typ, 0); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// madeJSON judges the casts that making JSON or text of a value runs. A constructed row
+// is taken apart into its values.
+func (a *analyzer) madeJSON(v value) error {
+	for _, typ := range append(types(v.cells), v.typ) {
+		if err := a.castsFrom(typ, 0); err != nil {
+			return err
+		}
+	}
+	for _, c := range v.fields {
+		if err := a.castsFrom(c.typ, 0); err != nil {
+			return err
 		}
 	}
 	return nil
