@@ -3,6 +3,7 @@ package oracle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -184,14 +185,15 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 	return err
 }
 
-// baseType reports whether an access is about a base type of somebody's own, whose
-// input and output functions are code that PostgreSQL asks nobody for.
+// baseType reports whether an access is about a type of somebody's own whose input
+// and output functions, or casts, are code that runs without PostgreSQL asking for it.
 func (d *Database) baseType(a *access.Access) bool {
 	if a == nil || a.Resolved.Kind != access.Type {
 		return false
 	}
 	typ := d.Snapshot.TypeByName(a.Resolved.Schema, a.Resolved.Name)
-	return typ != nil && typ.Kind == 'b' && typ.Element == 0
+	return typ != nil && (typ.Kind == 'b' && typ.Element == 0 ||
+		slices.ContainsFunc(d.Snapshot.UserCasts(), func(c *catalog.Cast) bool { return c.Source == typ.OID }))
 }
 
 // dropped reports whether the plan of a statement does not mention an object that
@@ -208,18 +210,11 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 		// A condition is false whatever the rows are: what hung on it is gone.
 		return true, nil
 	}
-	words := planWords(plan)
+	// The text may name an object more often than the plan does, and a child for itself.
+	words, own := planWords(plan), planWords(u.SQL)
 	if o.Kind == access.Function {
-		for i, word := range words {
-			if word == o.Name && i+1 < len(words) && words[i+1] == "(" {
-				return false, nil
-			}
-		}
-		return true, nil
+		return calls(words, o.Name) == 0 || calls(words, o.Name) < calls(own, o.Name), nil
 	}
-	// The text may name a relation more often than the plan scans it, and a child for
-	// itself.
-	own := planWords(u.SQL)
 	if scans(words, o.Name) > 0 {
 		return scans(words, o.Name) < count(own, o.Name), nil
 	}
@@ -233,6 +228,17 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 		}
 	}
 	return true, nil
+}
+
+// calls counts the calls of functions of a name.
+func calls(words []string, name string) int {
+	n := 0
+	for i := range len(words) - 1 {
+		if words[i] == name && words[i+1] == "(" {
+			n++
+		}
+	}
+	return n
 }
 
 // scans counts the nodes of a plan that are about a relation.
