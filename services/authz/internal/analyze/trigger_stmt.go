@@ -12,12 +12,12 @@ import (
 // table and on each partition, execute on the function. What the function does is
 // judged with the statement that fires it.
 func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
-	rel, err := a.triggers(t.Relation)
+	rel, err := a.triggers(t.Relation, t.Row)
 	if err != nil {
 		return err
 	}
 	if t.Constrrel != nil {
-		if _, err := a.triggers(t.Constrrel); err != nil {
+		if _, err := a.triggers(t.Constrrel, true); err != nil {
 			return err
 		}
 	}
@@ -27,8 +27,9 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 	return a.optional(a.oldAndNew(rel), t.WhenClause)
 }
 
-// triggers opens a relation that gets a trigger.
-func (a *analyzer) triggers(rv *pg_query.RangeVar) (*catalog.Relation, error) {
+// triggers opens a relation that gets a trigger. One for each row is made on every
+// partition as well, and asked for there (CreateTriggerFiringOn).
+func (a *analyzer) triggers(rv *pg_query.RangeVar, row bool) (*catalog.Relation, error) {
 	if rv == nil {
 		return nil, deny(access.Construct, "a trigger of nothing")
 	}
@@ -41,7 +42,7 @@ func (a *analyzer) triggers(rv *pg_query.RangeVar) (*catalog.Relation, error) {
 	}
 	a.current.whole(access.Trigger, namedObject(rv), rel)
 	children, err := a.descendants(rel)
-	if err != nil || rel.Kind != catalog.KindPartitionedTable {
+	if err != nil || !row || rel.Kind != catalog.KindPartitionedTable {
 		return rel, err
 	}
 	for _, child := range children {

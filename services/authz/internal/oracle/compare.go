@@ -215,15 +215,15 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	if o.Kind == access.Function {
 		return calls(words, o.Name) == 0 || calls(words, o.Name) < calls(own, o.Name), nil
 	}
-	if scans(words, o.Name) > 0 {
-		return scans(words, o.Name) < count(own, o.Name), nil
+	if n := scans(words, o.Schema, o.Name); n > 0 {
+		return n < mentions(own, o.Schema, o.Name), nil
 	}
 	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
 	if rel == nil {
 		return false, nil
 	}
-	for _, name := range d.descendants(rel, nil)[1:] {
-		if scans(words, name) > count(own, name) {
+	for _, child := range d.descendants(rel, nil)[1:] {
+		if scans(words, child.Schema, child.Name) > mentions(own, child.Schema, child.Name) {
 			return false, nil
 		}
 	}
@@ -242,20 +242,23 @@ func calls(words []string, name string) int {
 }
 
 // scans counts the nodes of a plan that are about a relation.
-func scans(words []string, name string) int {
+func scans(words []string, schema, name string) int {
 	n := 0
 	for i := 3; i < len(words); i++ {
-		if words[i] == name && words[i-1] == "." && words[i-3] == "on" {
+		if words[i] == name && words[i-1] == "." && words[i-2] == schema && words[i-3] == "on" {
 			n++
 		}
 	}
 	return n
 }
 
-func count(words []string, word string) int {
+// mentions counts the places of a text that may name a relation: with its schema, or
+// without any.
+func mentions(words []string, schema, name string) int {
 	n := 0
-	for _, w := range words {
-		if w == word {
+	for i, word := range words {
+		qualified := i > 1 && words[i-1] == "."
+		if word == name && (!qualified || words[i-2] == schema) {
 			n++
 		}
 	}
@@ -271,14 +274,14 @@ func planWords(plan string) []string {
 	return words
 }
 
-// descendants are the names of a relation and of those below it: a plan shows the
-// partitions and not the table.
-func (d *Database) descendants(rel *catalog.Relation, names []string) []string {
-	names = append(names, rel.Name)
+// descendants are a relation and those below it: a plan shows the partitions and not
+// the table.
+func (d *Database) descendants(rel *catalog.Relation, all []*catalog.Relation) []*catalog.Relation {
+	all = append(all, rel)
 	for _, oid := range rel.Children {
-		if child := d.Snapshot.RelationByOID(oid); child != nil && len(names) < 100 {
-			names = d.descendants(child, names)
+		if child := d.Snapshot.RelationByOID(oid); child != nil && len(all) < 100 {
+			all = d.descendants(child, all)
 		}
 	}
-	return names
+	return all
 }
