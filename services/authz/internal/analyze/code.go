@@ -25,6 +25,9 @@ func (a *analyzer) mustTrust(at place, what string) {
 	a.current.trust(at.action, relationObject(at.rel), at.rel, access.Trust{Code: what})
 }
 
+// unbound says that the code could not be understood.
+func (c *code) unbound() bool { return c.err != nil }
+
 // runs adds what an expression of the catalog asks for where it runs: execute on the
 // functions in it, which PostgreSQL checks against the session's role; trust in what
 // they do is for the grant on the relation. What cannot be bound must be trusted as
@@ -33,7 +36,7 @@ func (a *analyzer) runs(c *code, at place, what string) error {
 	if limited(c.err) {
 		return c.err
 	}
-	if c.err != nil {
+	if c.unbound() {
 		a.mustTrust(at, what)
 		return nil
 	}
@@ -49,7 +52,7 @@ func (a *analyzer) folds(c *code, at place, what string) error {
 	if limited(c.err) {
 		return c.err
 	}
-	if c.err != nil {
+	if c.unbound() {
 		a.mustTrust(at, what)
 		return nil
 	}

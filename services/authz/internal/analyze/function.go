@@ -145,9 +145,12 @@ func (a *analyzer) invokeResolved(found resolve.Found, args []value, location in
 		v.location = result.location
 		return v, err
 	}
+	if len(found.Coercions) != len(args) {
+		return value{}, deny(access.FunctionDenied, "a call whose arguments are not accounted for")
+	}
 	placed := make([]value, len(args))
-	for i, c := range found.Coercions {
-		v, err := a.convert(args[i], c)
+	for i, arg := range args {
+		v, err := a.convert(arg, found.Coercions[i])
 		if err != nil {
 			return value{}, err
 		}

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -99,7 +100,7 @@ func numberType(text string) catalog.OID {
 	switch {
 	case err != nil:
 		return resolve.Numeric
-	case n == int64(int32(n)):
+	case n >= math.MinInt32 && n <= math.MaxInt32:
 		return resolve.Int4
 	}
 	return resolve.Int8
