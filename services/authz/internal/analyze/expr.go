@@ -83,6 +83,9 @@ func (a *analyzer) bindNode(s *scope, node *pg_query.Node) (value, error) {
 		if typ == 0 {
 			return value{}, deny(access.Construct, nodeWords(node))
 		}
+		if n.SqlvalueFunction.Op == pg_query.SQLValueFunctionOp_SVFOP_CURRENT_SCHEMA {
+			a.namesCurrentSchema()
+		}
 		return typed(typ, n.SqlvalueFunction.Location), nil
 	default:
 		return a.bindSpecial(s, node)

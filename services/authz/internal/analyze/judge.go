@@ -15,6 +15,9 @@ import (
 // types their types after polymorphic resolution, needed for polymorphic functions.
 func (a *analyzer) invoke(f *catalog.Function, args []value, types ...catalog.OID) error {
 	known := a.classify(f)
+	if f.OID < catalog.FirstNormalOID && (f.Name == "current_schema" || f.Name == "current_schemas") {
+		a.namesCurrentSchema()
+	}
 	switch known.Class {
 	case builtin.Harmless:
 		return nil

@@ -59,6 +59,25 @@ func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, er
 	return append(searchPath{schemaCatalog}, path...), nil
 }
 
+// namesCurrentSchema asks for what finding out the current schema needs: where the
+// session's temporary schema comes first and does not exist, it is made
+// (fetch_search_path of namespace.c).
+func (a *analyzer) namesCurrentSchema() {
+	names, _ := splitIdentifiers(a.in.Context.SearchPath)
+	for _, name := range names {
+		if name == "$user" {
+			name = a.in.Context.Role
+		}
+		if name == schemaTemp {
+			a.ask(access.Temporary, a.database())
+			return
+		}
+		if name == schemaCatalog || a.snap.SchemaOpenTo(name, a.in.Context.Role) {
+			return
+		}
+	}
+}
+
 // splitIdentifiers is SplitIdentifierString (varlena.c) with a comma.
 func splitIdentifiers(s string) ([]string, bool) { return splitNames(s, ',') }
 

@@ -87,7 +87,7 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 	}
 	c.Class = classify(c.Server, c.Verdict)
 	missing := c.Server.State == "42P01" || c.Server.State == "42703"
-	if c.Class == Agree && missing && wild(r.Grants) && c.Verdict.Error == nil {
+	if c.Class == Agree && missing && wild(r.Grants) && !c.Verdict.Allow && c.Verdict.Error == nil && c.Server.Where == "" {
 		// Who is granted everything is told that a name means nothing.
 		c.Class = Overdenied
 	}
