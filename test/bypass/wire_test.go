@@ -78,7 +78,7 @@ func talk(t *testing.T, conn *pgconn.HijackedConn, messages ...pgproto3.Frontend
 		case *pgproto3.ErrorResponse:
 			said = append(said, m.Code)
 		case *pgproto3.DataRow:
-			said = append(said, "row")
+			said = append(said, rowOf(m))
 		case *pgproto3.ReadyForQuery:
 			said = append(said, "ready "+string(m.TxStatus))
 			ready--

@@ -232,6 +232,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 		a.failing(raw)
 		return err
 	}
+	a.trustLoose()
 	if a.current.opaque && !slices.Contains(found.Effects, access.Effect{Kind: access.EffectOpaque}) {
 		found.Effects = append(found.Effects, access.Effect{Kind: access.EffectOpaque})
 	}

@@ -106,6 +106,9 @@ func (a *analyzer) runFunction(f *catalog.Function, on access.Object, types []ca
 		a.current.opaque = true
 	case err == nil:
 		a.current.absorb(inner, false)
+		if f.StandardBody == "" && len(f.Settings) == 0 {
+			a.current.loosen(looseBody{key: strings.Join(on.Arguments, "\x00"), on: on, code: a.codeOf(f)})
+		}
 	default:
 		addTrust(a.current.object(access.Execute, on, on), a.codeOf(f))
 		a.current.opaque = true

@@ -18,7 +18,7 @@ func sessionKinds() []kind {
 			accesses: "none for settings that tell nothing; else `set` on the setting"},
 		{node: "ConstraintsSetStmt", command: "SET CONSTRAINTS", free: true,
 			judge:    named("set constraints", (*pg_query.Node).GetConstraintsSetStmt, (*analyzer).constraintsSet),
-			accesses: "none for ALL; constraints by name are denied"},
+			accesses: "none for ALL; constraints by name are denied", effects: "`opaque` with IMMEDIATE"},
 		{node: "DiscardStmt", command: "DISCARD", judge: discardStmt, free: true, accesses: "none", effects: "see the kinds of DISCARD below"},
 		{node: "PrepareStmt", command: "PREPARE", judge: prepareStmt, accesses: "what the prepared statement needs", effects: "`prepare`"},
 		{node: "ExecuteStmt", command: "EXECUTE", judge: executeStmt,
@@ -54,6 +54,8 @@ func (a *analyzer) constraintsSet(c *pg_query.ConstraintsSetStmt) error {
 	if len(c.Constraints) > 0 {
 		return deny(access.Construct, "a constraint by name")
 	}
+	// Triggers that were put off run now (AfterTriggerSetState), whatever they do.
+	a.current.opaque = !c.Deferred
 	return nil
 }
 

@@ -24,6 +24,9 @@ type recorder struct {
 	stored bool
 	// opaque says that code runs which may change the session.
 	opaque bool
+	// loose are the functions whose bodies read names over the path in force when they
+	// run.
+	loose []looseBody
 	// held are the verdicts on types whose code was judged.
 	held map[catalog.OID]error
 }
@@ -152,11 +155,17 @@ func (r *recorder) find(key entryKey, named, resolved access.Object, rel *catalo
 
 // absorb adds what another recorder collected. within marks all of it as checked
 // against somebody else, whose code may also do what it likes.
-func (r *recorder) absorb(inner *recorder, within bool) { r.merge(inner, within, nil) }
+func (r *recorder) absorb(inner *recorder, within bool) {
+	r.merge(inner, within, nil)
+	if !within {
+		r.absorbLoose(inner, nil)
+	}
+}
 
 // absorbCode adds what code of a relation collected. Trust in it is for the grant on
 // the relation, but where another relation of the session's role asks for it.
 func (r *recorder) absorbCode(inner *recorder, at place) {
+	r.absorbLoose(inner, &at)
 	r.merge(inner, false, func(from *entry) *entry {
 		if from.relation != nil && !from.access.Within {
 			return nil
@@ -168,6 +177,7 @@ func (r *recorder) absorbCode(inner *recorder, at place) {
 // absorbView adds what a view's query collected. What the relations of its owner run
 // must be trusted by the grant on the view.
 func (r *recorder) absorbView(inner *recorder, at place) {
+	r.absorbLoose(inner, nil)
 	r.merge(inner, false, func(from *entry) *entry {
 		if from.relation == nil || !from.access.Within {
 			return nil
@@ -178,13 +188,14 @@ func (r *recorder) absorbView(inner *recorder, at place) {
 
 // mergeBut adds the entries of another recorder but for some.
 func (r *recorder) mergeBut(inner *recorder, skip func(*entry) bool) {
-	rest := &recorder{opaque: inner.opaque}
+	rest := &recorder{opaque: inner.opaque, loose: inner.loose}
 	for _, e := range inner.entries {
 		if !skip(e) {
 			rest.entries = append(rest.entries, e)
 		}
 	}
 	r.merge(rest, false, nil)
+	r.absorbLoose(rest, nil)
 }
 
 // merge adds the entries of another recorder. trusting says whose grant must trust

@@ -44,12 +44,18 @@ type surroundings struct {
 	// failures is the server's count of errors when they were last settled.
 	failures uint64
 	// names are effects on prepared statements and cursors that are waited for.
-	names []*authzv1.Effect
+	names []named
 	// altered: the catalog was changed in the transaction that is open. fresh: it
 	// was changed, and no decision has been made from a newer one yet.
 	altered, fresh bool
 	// ranCode: code ran that nobody looked into; it may have left temporary objects.
 	ranCode bool
+}
+
+// named is an effect on a name, and the digest of the message that has it.
+type named struct {
+	effect *authzv1.Effect
+	source source
 }
 
 // maxGenerations bounds what a session remembers of its contexts. Forgetting them
@@ -99,8 +105,13 @@ func (w *surroundings) change(alter func(*authzv1.SessionContext)) {
 	w.enter(next)
 }
 
-// follow notes what statements that are about to be forwarded do to the context.
-func (w *surroundings) follow(statements []*authzv1.Statement) {
+// follow notes what the statements of a text that is about to be forwarded do to the
+// context.
+func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
+	w := &s.around
+	if !w.unsettled {
+		w.failures = s.names.Failures()
+	}
 	for _, st := range statements {
 		for _, e := range st.GetEffects() {
 			switch e.GetKind() {
@@ -111,7 +122,7 @@ func (w *surroundings) follow(statements []*authzv1.Statement) {
 				}
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
-				w.unsettled, w.names = true, append(w.names, e)
+				w.unsettled, w.names = true, append(w.names, named{e, digest(text)})
 			case authzv1.EffectKind_EFFECT_KIND_DDL:
 				w.unsettled, w.altered, w.fresh = true, true, true
 			case authzv1.EffectKind_EFFECT_KIND_SET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL, authzv1.EffectKind_EFFECT_KIND_RESET:
@@ -135,18 +146,20 @@ func (s *Session) applyNames(failed bool) {
 	names := s.around.names
 	s.around.names = nil
 	s.around.change(func(c *authzv1.SessionContext) {
-		for _, e := range names {
-			name := e.GetName()
+		for _, n := range names {
+			e, name := n.effect, n.effect.GetName()
 			switch e.GetKind() {
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE:
 				s.names.Forget(stmt.Statements, name, false)
 				c.PreparedStatements = with(c.PreparedStatements, name, e.GetValue(), failed)
+				s.sources[sqlName{stmt.Statements, name}] = n.source
 			case authzv1.EffectKind_EFFECT_KIND_DEALLOCATE:
 				s.names.Forget(stmt.Statements, name, name == "")
 				c.PreparedStatements = without(c.PreparedStatements, name)
 			case authzv1.EffectKind_EFFECT_KIND_DECLARE:
 				s.names.Forget(stmt.Portals, name, false)
 				c.Cursors = with(c.Cursors, name, e.GetValue(), failed)
+				s.sources[sqlName{stmt.Portals, name}] = n.source
 				if !e.GetHold() {
 					s.bound[name] = true
 				}
@@ -158,6 +171,7 @@ func (s *Session) applyNames(failed bool) {
 			}
 		}
 	})
+	s.dropSources()
 }
 
 // with adds a name's text, or drops the name.
@@ -201,7 +215,7 @@ func (s *Session) dropBound() {
 // why the context cannot be known; nothing may be judged then.
 func (s *Session) settle() (drop bool, trouble, err error) {
 	w := &s.around
-	if !w.unsettled && !s.disturbed.Load() && !(w.crossed && (w.uncommitted || len(s.bound) > 0)) {
+	if !w.unsettled && !s.disturbed.Load() && !(w.crossed && (w.uncommitted || w.altered || len(s.bound) > 0)) {
 		return false, nil, nil
 	}
 	skipping, err := s.await()

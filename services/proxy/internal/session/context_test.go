@@ -306,3 +306,43 @@ func TestValuesOfEffectsAreNotRecorded(t *testing.T) {
 		t.Errorf("a literal was recorded: %v", intents[0])
 	}
 }
+
+// TestCatalogChangesInTransactions: the catalog is read again after the transaction that
+// changed it, not before; a pipeline's transaction ends with its Sync.
+func TestCatalogChangesInTransactions(t *testing.T) {
+	r, judged := newEffects(t)
+	c := r.client
+	c.run(q("BEGIN"), q("CREATE TABLE made (id int)"), q("COMMIT"), q("SELECT 'after'"), q("SELECT 'later'"))
+	if diff := cmp.Diff([]string{"COMMIT", "SELECT 'after'"}, judged.fresh); diff != "" {
+		t.Errorf("fresh decisions: %s", diff)
+	}
+	c.run(prep("", "CREATE TABLE more (id int)"), bind("", ""), exec(""), closeS("x"), syn)
+	if got := c.run(q("SELECT 'piped'")); got[0] != "RowDescription 1" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestNamesThatCodeTakes: after code has run, a name stands for nothing when the code
+// may have given it another text, and for what it did when not.
+func TestNamesThatCodeTakes(t *testing.T) {
+	r, judged := newEffects(t)
+	c := r.client
+	const code = "DO 'BEGIN EXECUTE ''DEALLOCATE taken''; EXECUTE ''PREPARE taken AS SELECT 2''; END'"
+	c.run(q("PREPARE taken AS SELECT 1"), q("PREPARE kept AS SELECT 1"), prep("of the protocol", "SELECT 3"), syn, q(code), q("SELECT 'names'"))
+	names := judged.context("SELECT 'names'").GetPreparedStatements()
+	if _, ok := names["taken"]; ok || len(names) != 1 {
+		t.Errorf("names %v", names)
+	}
+	if got := c.run(bind("", "of the protocol"), exec(""), syn); !strings.Contains(strings.Join(got, " "), "DataRow 3") {
+		t.Errorf("%v", got)
+	}
+	c.run(q("DEALLOCATE ALL"), prep("taken", "SELECT 1"), syn, q(code))
+	if got := c.run(bind("", "taken"), exec(""), syn); !strings.Contains(strings.Join(got, " "), " 26000 ") {
+		t.Errorf("%v", got)
+	}
+	c.run(q("BEGIN"), q("SAVEPOINT a"), q("DECLARE gone CURSOR FOR SELECT 1"), q("ROLLBACK TO a"), q("DECLARE stays CURSOR FOR SELECT 1"),
+		q("DO 'BEGIN END'"), q("SELECT 'cursors'"), q("COMMIT"))
+	if cursors := judged.context("SELECT 'cursors'").GetCursors(); len(cursors) != 1 || cursors["stays"] == nil {
+		t.Errorf("cursors %v", cursors)
+	}
+}

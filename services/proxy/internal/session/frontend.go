@@ -293,6 +293,7 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 		u.span.End()
 	}
 	s.dropName(stmt.Portals, portal)
+	s.plan(p.decision)
 	bound := &prepared{text: p.text, types: p.types, decision: p.decision, view: p.view}
 	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound}, msg.Raw)
 }

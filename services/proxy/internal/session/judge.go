@@ -130,7 +130,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: s.around.fresh,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
 	})
-	if err == nil {
+	if err == nil && !s.around.altered {
+		// While the transaction that changed the catalog is open, no catalog that
+		// anybody reads has the change.
 		s.around.fresh = false
 	}
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
@@ -237,10 +239,7 @@ func (s *Session) answer(u *unit, resp *pgproto3.ErrorResponse, ref id.ID, after
 
 // intend records that a unit is about to be forwarded.
 func (s *Session) intend(u *unit, d *decide.Decision) *answer {
-	if !s.around.unsettled {
-		s.around.failures = s.names.Failures()
-	}
-	s.around.follow(d.Statements)
+	s.follow(d.Statements, u.text)
 	s.tx.apply(d.Statements)
 	if err := s.Spool.Append(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
 		return s.unrecorded(u, err)

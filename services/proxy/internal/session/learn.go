@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
 	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
@@ -47,15 +46,20 @@ func (q *question) result() ([]string, error) {
 	return q.rows, q.err
 }
 
-// temporaries lists what the session's temporary schema holds. Names are qualified,
-// because the path may be anything.
-const temporaries = `SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
+// leftovers lists what code can leave in the session: what its temporary schema holds,
+// prepared statements and cursors, each with a letter before it and the names with the
+// digest of their text. Names are qualified, because the path may be anything.
+const leftovers = `SELECT 't' OPERATOR(pg_catalog.||) c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
-UNION ALL SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
-WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0`
+UNION ALL SELECT 't' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
+WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
+UNION ALL SELECT 'S' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(s.statement, 'UTF8')), 'hex') OPERATOR(pg_catalog.||) s.name
+FROM pg_catalog.pg_prepared_statements AS s
+UNION ALL SELECT 'P' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.statement, 'UTF8')), 'hex') OPERATOR(pg_catalog.||) p.name
+FROM pg_catalog.pg_cursors AS p`
 
 // learn asks the server for the context. SHOW takes no snapshot, so that it can go
-// before a client's SET TRANSACTION; what is temporary is asked for only after code
+// before a client's SET TRANSACTION; what code leaves is asked for only after code
 // that has run, and has taken one.
 func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
 	names := followed(s.around.context)
@@ -66,11 +70,11 @@ func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
 			return false, nil, err
 		}
 	}
-	var temporary *question
+	var left *question
 	if s.around.ranCode {
-		temporary = &question{piped: s.piped}
-		asked = append(asked, temporary)
-		if err := s.ask(temporary, temporaries); err != nil {
+		left = &question{piped: s.piped}
+		asked = append(asked, left)
+		if err := s.ask(left, leftovers); err != nil {
 			return false, nil, err
 		}
 	}
@@ -105,14 +109,14 @@ func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
 		values[name] = rows[0]
 	}
 	s.around.take(values)
-	if temporary != nil {
-		rows, err := temporary.result()
-		if err != nil {
-			return false, fmt.Errorf("the session's temporary objects cannot be learned: %w", err), nil
+	if left != nil {
+		rows, err := left.result()
+		if err == nil {
+			err = s.takeLeftovers(rows, idle)
 		}
-		s.around.change(func(c *authzv1.SessionContext) { c.TemporaryRelations = rows })
-		// What is temporary stays until the session ends, or goes with a rollback.
-		s.around.ranCode = !idle || len(rows) > 0
+		if err != nil {
+			return false, fmt.Errorf("what code has left in the session cannot be learned: %w", err), nil
+		}
 	}
 	return false, nil, nil
 }

@@ -162,7 +162,9 @@ type Session struct {
 	// alone.
 	around surroundings
 	bound  map[string]bool
-	piped  bool
+	// sources are the messages that made the names of SQL.
+	sources map[sqlName]source
+	piped   bool
 	// disturbed says that the server has reported a change nobody asked for.
 	disturbed atomic.Bool
 
@@ -195,7 +197,7 @@ func New(p Params, deps Deps) *Session {
 	deps.System.Rand.Read(random[:])
 	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
-		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), bound: map[string]bool{}}
+		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), bound: map[string]bool{}, sources: map[sqlName]source{}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)

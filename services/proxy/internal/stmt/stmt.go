@@ -293,23 +293,6 @@ func (t *Tracker[P]) Front() *Op[P] {
 	return t.queue[0]
 }
 
-// Forget drops a name that a statement of SQL has dropped or taken, or all names of
-// a space. Nothing may be in flight.
-func (t *Tracker[P]) Forget(space Space, name string, all bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for k := range t.confirmed {
-		if k.space == space && (all || k == named(space, name)) {
-			t.drop(k)
-		}
-	}
-	for k := range t.overlay {
-		if k.space == space && (all || k == named(space, name)) {
-			t.overlay[k] = entry[P]{}
-		}
-	}
-}
-
 // Status is the transaction state of the last ReadyForQuery.
 func (t *Tracker[P]) Status() byte {
 	t.mu.Lock()

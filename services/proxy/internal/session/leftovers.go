@@ -1,0 +1,103 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
+)
+
+// Code that nobody looked into can drop a prepared statement or cursor and make
+// another under its name, and take the name of a cursor that a ROLLBACK TO has dropped.
+// After it ran, a name stands for what it stood for only when the server has the name
+// with the text it was made from.
+
+// source is the digest of the message that made a name: what pg_prepared_statements and
+// pg_cursors show as the statement is all of that message's text.
+type source = [sha256.Size]byte
+
+// sqlName is a prepared statement or cursor of SQL.
+type sqlName struct {
+	space stmt.Space
+	name  string
+}
+
+// plan follows what planning a statement runs: calls of immutable functions are
+// worked out at Bind already (eval_const_expressions), before anything executes.
+func (s *Session) plan(d *decide.Decision) {
+	for _, st := range d.Statements {
+		for _, e := range st.GetEffects() {
+			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_OPAQUE {
+				s.follow([]*authzv1.Statement{{Effects: []*authzv1.Effect{e}}}, nil)
+			}
+		}
+	}
+}
+
+// takeLeftovers enters what the server says code has left.
+func (s *Session) takeLeftovers(rows []string, idle bool) error {
+	var temporary []string
+	there := map[sqlName]source{}
+	for _, row := range rows {
+		const digits = 2 * sha256.Size
+		switch {
+		case row != "" && row[0] == 't':
+			temporary = append(temporary, row[1:])
+		case len(row) > digits && (row[0] == byte(stmt.Statements) || row[0] == byte(stmt.Portals)):
+			sum, err := hex.DecodeString(row[1 : 1+digits])
+			if err != nil {
+				return errors.New("no digest")
+			}
+			there[sqlName{stmt.Space(row[0]), row[1+digits:]}] = source(sum)
+		default:
+			return errors.New("an answer of another form")
+		}
+	}
+	s.compareNames(there)
+	s.around.change(func(c *authzv1.SessionContext) { c.TemporaryRelations = temporary })
+	// What is temporary stays until the session ends, or goes with a rollback.
+	s.around.ranCode = !idle || len(temporary) > 0
+	return nil
+}
+
+// compareNames forgets the names that the server has not, or with another text.
+func (s *Session) compareNames(there map[sqlName]source) {
+	same := func(space stmt.Space, name string, made source) bool {
+		found, ok := there[sqlName{space, name}]
+		return ok && found == made
+	}
+	for _, space := range []stmt.Space{stmt.Statements, stmt.Portals} {
+		for name, p := range s.names.Names(space) {
+			// Code cannot name the unnamed ones.
+			if name != "" && !same(space, name, digest(p.text)) {
+				s.names.Forget(space, name, false)
+			}
+		}
+	}
+	s.around.change(func(c *authzv1.SessionContext) {
+		maps.DeleteFunc(c.PreparedStatements, func(name string, _ []byte) bool {
+			return !same(stmt.Statements, name, s.sources[sqlName{stmt.Statements, name}])
+		})
+		maps.DeleteFunc(c.Cursors, func(name string, _ []byte) bool {
+			return !same(stmt.Portals, name, s.sources[sqlName{stmt.Portals, name}])
+		})
+	})
+	s.dropSources()
+}
+
+// dropSources forgets the sources of names that are gone.
+func (s *Session) dropSources() {
+	c := s.around.context
+	maps.DeleteFunc(s.sources, func(n sqlName, _ source) bool {
+		texts := c.GetPreparedStatements()
+		if n.space == stmt.Portals {
+			texts = c.GetCursors()
+		}
+		_, ok := texts[n.name]
+		return !ok
+	})
+}
