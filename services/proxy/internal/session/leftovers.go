@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"maps"
+	"slices"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
@@ -30,11 +31,22 @@ type sqlName struct {
 // worked out at Bind already (eval_const_expressions), before anything executes.
 func (s *Session) plan(d *decide.Decision) {
 	for _, st := range d.Statements {
-		for _, e := range st.GetEffects() {
-			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_OPAQUE {
-				s.follow([]*authzv1.Statement{{Effects: []*authzv1.Effect{e}}}, nil)
-			}
+		opaque := slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool { return e.GetKind() == authzv1.EffectKind_EFFECT_KIND_OPAQUE })
+		if opaque && planned(st.GetKind()) {
+			s.follow([]*authzv1.Statement{{Effects: []*authzv1.Effect{{Kind: authzv1.EffectKind_EFFECT_KIND_OPAQUE}}}}, nil)
 		}
+	}
+}
+
+// planned reports whether statements of a kind are planned at Bind. Utility statements
+// are not (PortalStart), and some of them must be alone in their pipeline, which a
+// question would end. An authorizer that names no kind may mean either.
+func planned(kind string) bool {
+	switch kind {
+	case "", "select", "insert", "update", "delete", "merge":
+		return true
+	default:
+		return false
 	}
 }
 
