@@ -41,7 +41,7 @@ func (a *analyzer) wrong(bad *resolve.Error, location int32) error {
 // unresolved is PostgreSQL's error about a call or operator. Those about polymorphic
 // types come without a position (enforce_generic_type_consistency).
 func (a *analyzer) unresolved(bad *resolve.Error, location int32) error {
-	for _, prefix := range []string{"could not determine", "argument declared", "arguments declared", "type matched to"} {
+	for _, prefix := range []string{"could not determine", "cannot determine", "argument declared", "arguments declared", "type matched to"} {
 		if strings.HasPrefix(bad.Message, prefix) {
 			location = -1
 		}
