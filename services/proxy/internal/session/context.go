@@ -109,8 +109,13 @@ func (w *surroundings) change(alter func(*authzv1.SessionContext)) {
 // context.
 func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
 	w := &s.around
+	failures, skipping := s.names.Failures()
+	if skipping {
+		// Its pipeline has failed, and the server does not run it.
+		return
+	}
 	if !w.unsettled {
-		w.failures = s.names.Failures()
+		w.failures = failures
 	}
 	for _, st := range statements {
 		for _, e := range st.GetEffects() {
@@ -138,7 +143,8 @@ func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
 }
 
 // applyNames does to the names what completed statements did. After an error nobody
-// knows which of them did: the names stand for nothing then.
+// knows which of them did: what was made stands for nothing then, and what was dropped
+// for what it did, which the server misses if it is gone.
 func (s *Session) applyNames(failed bool) {
 	if len(s.around.names) == 0 {
 		return
@@ -148,6 +154,10 @@ func (s *Session) applyNames(failed bool) {
 	s.around.change(func(c *authzv1.SessionContext) {
 		for _, n := range names {
 			e, name := n.effect, n.effect.GetName()
+			drops := e.GetKind() == authzv1.EffectKind_EFFECT_KIND_DEALLOCATE || e.GetKind() == authzv1.EffectKind_EFFECT_KIND_CLOSE
+			if failed && drops {
+				continue
+			}
 			switch e.GetKind() {
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE:
 				s.names.Forget(stmt.Statements, name, false)
@@ -226,7 +236,8 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 	if s.disturbed.Swap(false) {
 		w.unknown = true
 	}
-	failed := s.names.Failures() != w.failures
+	failures, _ := s.names.Failures()
+	failed := failures != w.failures
 	s.applyNames(failed)
 	if s.names.Failed() {
 		// The server reads nothing but the end of the transaction now, and cannot be
@@ -249,7 +260,8 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 	if w.uncommitted != w.context.GetUncommitted() {
 		w.change(func(c *authzv1.SessionContext) { c.Uncommitted = w.uncommitted })
 	}
-	w.unsettled, w.unknown, w.crossed, w.failures = false, false, false, s.names.Failures()
+	w.failures, _ = s.names.Failures()
+	w.unsettled, w.unknown, w.crossed = false, false, false
 	return false, nil, nil
 }
 

@@ -66,6 +66,9 @@ func effectOf(text string) *authzv1.Effect {
 		"BEGIN":                 {Kind: authzv1.EffectKind_EFFECT_KIND_BEGIN},
 		"COMMIT":                {Kind: authzv1.EffectKind_EFFECT_KIND_COMMIT},
 		"ROLLBACK TO":           {Kind: authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO, Name: "a"},
+		"RELEASE":               {Kind: authzv1.EffectKind_EFFECT_KIND_RELEASE, Name: "a"},
+		"PREPARE TRANSACTION":   {Kind: authzv1.EffectKind_EFFECT_KIND_OPAQUE},
+		"SET LOCAL ROLE":        {Kind: authzv1.EffectKind_EFFECT_KIND_SET_LOCAL, Name: "role"},
 		"ROLLBACK":              {Kind: authzv1.EffectKind_EFFECT_KIND_ROLLBACK},
 		"SAVEPOINT":             {Kind: authzv1.EffectKind_EFFECT_KIND_SAVEPOINT, Name: "a"},
 		"DO":                    {Kind: authzv1.EffectKind_EFFECT_KIND_OPAQUE},
@@ -128,11 +131,17 @@ func TestContextIsTheServers(t *testing.T) {
 		"SET search_path = nowhere", "SET LOCAL search_path = other", "RESET search_path", "RESET ALL", "SET ROLE context_other", "RESET ROLE",
 		"SELECT 1/0", "SET work_mem = 100", "DO 'BEGIN SET search_path = other, pg_catalog; END'", "SELECT 1", "SET search_path = other; SELECT 1/0",
 		"SET search_path = public; SET LOCAL search_path = other", "BEGIN; SET search_path = other", "SET search_path = other; ROLLBACK",
+		"COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "RELEASE a", "SET LOCAL ROLE context_other", "SAVEPOINT a; SET LOCAL search_path = other; ROLLBACK TO a",
+		"DO 'BEGIN SET LOCAL search_path = other; END'", "DO 'BEGIN SET search_path = other; RAISE division_by_zero; END'",
+		"PREPARE x AS SELECT 1", "DEALLOCATE x", "DEALLOCATE ALL", "DECLARE c CURSOR FOR SELECT 1", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE c",
+		"PREPARE TRANSACTION 'none'",
 	}
 	checked := 0
 	for round := range rounds {
 		var msgs []pgproto3.FrontendMessage
 		var tags []string
+		// later are probes that were parsed and wait for their Bind.
+		var later []string
 		for range 2 + random.IntN(7) {
 			text := statements[random.IntN(len(statements))]
 			if random.IntN(3) == 0 {
@@ -146,10 +155,19 @@ func TestContextIsTheServers(t *testing.T) {
 				msgs = append(msgs, syn, q(text))
 				continue
 			}
+			if strings.Contains(text, "tag") && random.IntN(2) == 0 {
+				later = append(later, fmt.Sprintf("later %d", len(later)))
+				msgs = append(msgs, closeS(later[len(later)-1]), prep(later[len(later)-1], text))
+				continue
+			}
 			msgs = append(msgs, prep("", text), bind("", ""), exec(""))
 			if random.IntN(3) == 0 {
 				msgs = append(msgs, syn)
 			}
+		}
+		msgs = append(msgs, syn)
+		for _, name := range later {
+			msgs = append(msgs, bind("", name), exec(""))
 		}
 		msgs = append(msgs, syn)
 		want, got := plain.run(msgs...), r.client.run(msgs...)

@@ -54,3 +54,23 @@ func TestMessagesBehindAnErrorThatCameBack(t *testing.T) {
 	wantLines(t, r.client.run(bind("", "x"), syn), "ErrorResponse ERROR 26000 *", "ReadyForQuery I")
 	wantLines(t, r.client.run(q("SELECT 3")), "RowDescription 1", "DataRow 3", "CommandComplete SELECT 1", "ReadyForQuery I")
 }
+
+// TestNamesOfSkippedStatements: a PREPARE that the server skips, because its pipeline has
+// failed already, gives the name no other text.
+func TestNamesOfSkippedStatements(t *testing.T) {
+	r, judged := newEffects(t)
+	c := r.client
+	c.run(q("PREPARE x AS SELECT 'first'"))
+	// The client has heard of the error before it sends the PREPARE.
+	c.send(prep("", "SELECT 1/0"), bind("", ""), exec(""), flush)
+	for line, ok := c.receive(); !strings.HasPrefix(line, "ErrorResponse"); line, ok = c.receive() {
+		if !ok {
+			t.Fatal(line)
+		}
+	}
+	c.run(prep("", "PREPARE x AS SELECT 'second'"), bind("", ""), exec(""), syn)
+	c.run(q("SELECT 'names'"))
+	if text := string(judged.context("SELECT 'names'").GetPreparedStatements()["x"]); strings.Contains(text, "second") {
+		t.Errorf("x stands for %q, at the server for 'first'", text)
+	}
+}

@@ -276,11 +276,12 @@ func (t *Tracker[P]) Settle() (skipping bool, err error) {
 	return t.skipping, nil
 }
 
-// Failures is how many errors the server has answered.
-func (t *Tracker[P]) Failures() uint64 {
+// Failures is how many errors the server has answered. skipping says that after the
+// last of them it skips what is pushed now, up to the next Sync.
+func (t *Tracker[P]) Failures() (errors uint64, skipping bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.failures
+	return t.failures, t.skipping
 }
 
 // Front is the message that the next answer belongs to, nil for none.
