@@ -96,9 +96,11 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 			return err
 		}
 	}
-	for _, key := range a.storedKeyOf(rel, true) {
-		if err := a.folds(key, at, "the partition key of "+name); err != nil {
-			return err
+	for _, keyed := range append(a.ancestors(rel), rel) {
+		for _, key := range a.storedKeyOf(keyed, true) {
+			if err := a.folds(key, at, "the partition key of "+keyed.Schema+"."+keyed.Name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -133,14 +135,21 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 			return err
 		}
 	}
-	for _, key := range a.storedKeyOf(rel, false) {
-		if err := a.runs(key, at, "the partition key of "+name); err != nil {
-			return err
+	// A row of a partition is held against the keys of all that it is a partition of,
+	// by whatever name it comes (ExecPartitionCheck).
+	for _, keyed := range append(a.ancestors(rel), rel) {
+		for _, key := range a.storedKeyOf(keyed, false) {
+			if err := a.runs(key, at, "the partition key of "+keyed.Schema+"."+keyed.Name); err != nil {
+				return err
+			}
 		}
-	}
-	for _, oid := range rel.ForeignOperatorClasses {
-		if a.classRuns(oid) {
-			a.mustTrust(at, "an operator class of "+name)
+		if keyed != rel && keyed.PartitionKey == "" {
+			continue
+		}
+		for _, oid := range keyed.ForeignOperatorClasses {
+			if a.classRuns(oid) {
+				a.mustTrust(at, "an operator class of "+keyed.Schema+"."+keyed.Name)
+			}
 		}
 	}
 	return nil
