@@ -18,7 +18,7 @@
 //	twins     pairs of a hidden and a missing name, whose answers must be alike
 //	utility   settings, prepared statements, cursors and locks that are legitimate
 //	allow     legitimate statements; allow_types those of expressions and types
-//	view, body, itself, merge   what relations and functions read, write and run by
+//	view, body, itself, merge, order   what relations and functions read, write and run by
 //	          themselves, with statements that are allowed; relations.sql is their schema
 //	cross     expressions times places; cross_write for a token that writes
 //

@@ -27,7 +27,7 @@ type relationCase struct {
 
 // relationFiles hold the cases, one class a file.
 func relationFiles() []string {
-	return []string{"view.yaml", "body.yaml", "itself.yaml", "merge.yaml"}
+	return []string{"view.yaml", "body.yaml", "itself.yaml", "merge.yaml", "order.yaml"}
 }
 
 func file(t *testing.T, name string) string {

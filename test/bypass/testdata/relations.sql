@@ -66,6 +66,30 @@ ALTER TABLE rows_by_pay ENABLE ROW LEVEL SECURITY;
 CREATE POLICY paid ON rows_by_pay USING (id IN (SELECT pay.id FROM pay WHERE pay.salary > 150));
 CREATE VIEW over_rows AS SELECT id FROM rows_by_pay;
 
+-- Types whose order and whose JSON are a user's code, which nobody is asked for.
+CREATE TYPE grade AS ENUM ('low', 'high');
+CREATE FUNCTION grade_before(grade, grade) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1::text < $2::text; END';
+CREATE FUNCTION grade_order(grade, grade) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 0; END';
+CREATE OPERATOR <# (LEFTARG = grade, RIGHTARG = grade, FUNCTION = grade_before);
+CREATE OPERATOR =# (LEFTARG = grade, RIGHTARG = grade, FUNCTION = grade_before);
+CREATE OPERATOR ># (LEFTARG = grade, RIGHTARG = grade, FUNCTION = grade_before);
+CREATE OPERATOR CLASS grade_ops DEFAULT FOR TYPE grade USING btree AS
+    OPERATOR 1 <#, OPERATOR 3 =#, OPERATOR 5 >#, FUNCTION 1 grade_order(grade, grade);
+CREATE FUNCTION point_order(point, point) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 0; END';
+CREATE FUNCTION point_before(point, point) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN false; END';
+CREATE OPERATOR <# (LEFTARG = point, RIGHTARG = point, FUNCTION = point_before);
+CREATE OPERATOR =# (LEFTARG = point, RIGHTARG = point, FUNCTION = point_before);
+CREATE OPERATOR ># (LEFTARG = point, RIGHTARG = point, FUNCTION = point_before);
+CREATE OPERATOR CLASS point_ops_of_ours DEFAULT FOR TYPE point USING btree AS
+    OPERATOR 1 <#, OPERATOR 3 =#, OPERATOR 5 >#, FUNCTION 1 point_order(point, point);
+CREATE TYPE colour AS ENUM ('red', 'blue');
+CREATE FUNCTION colour_json(colour) RETURNS json LANGUAGE plpgsql AS 'BEGIN RETURN ''{}''; END';
+CREATE CAST (colour AS json) WITH FUNCTION colour_json(colour);
+CREATE FUNCTION reaches(int, int, colour, boolean, boolean) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+ALTER OPERATOR FAMILY integer_ops USING btree ADD FUNCTION 3 (int4, colour) reaches(int, int, colour, boolean, boolean);
+CREATE TABLE graded (id int, grade grade, colour colour, place point);
+INSERT INTO graded VALUES (1, 'low', 'red', '(1,2)'), (2, 'high', 'blue', '(3,4)');
+
 GRANT ALL ON ALL TABLES IN SCHEMA public TO shop_app;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO shop_app;
 REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;

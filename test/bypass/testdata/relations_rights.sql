@@ -10,4 +10,4 @@ GRANT EXECUTE ON FUNCTION plus(int), salary_sql(int), salary_nested(int), salary
     salary_definer(int), raise_pay(int), news_count(), salaries(int), salary_state(numeric, int), badge_salary(int) TO rita;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON spied, over_spied, ruled, defaulted, checked, indexed, numbered, counted, parent, quiet_parent, parted TO rita;
 GRANT TRUNCATE ON news TO rita;
-GRANT SELECT ON rows_of, rows_by_pay, over_rows, numbered_id_seq TO rita;
+GRANT SELECT ON rows_of, rows_by_pay, over_rows, numbered_id_seq, graded TO rita;

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -116,7 +117,7 @@ func (a *analyzer) spelled(oid, declared catalog.OID) []*catalog.Type {
 // input, output, comparison, hashing, subscripting. PostgreSQL checks no right for it.
 // What is neither built in nor of a reviewed extension must be trusted, on the type.
 func (a *analyzer) holds(oid catalog.OID) error {
-	if oid == 0 || oid < catalog.FirstNormalOID {
+	if oid == 0 || oid < catalog.FirstNormalOID && !a.ordersByUsers(oid) {
 		return nil
 	}
 	if err, ok := a.current.held[oid]; ok {
@@ -140,8 +141,10 @@ func (a *analyzer) holdsParts(oid catalog.OID) error {
 	if err := a.spend(1 + len(t.Support)); err != nil {
 		return err
 	}
+	// Sorting takes the type's own class first, whatever the type is made of.
+	a.trustType(t, a.ownCode(t, t.Kind == 'b' && t.Element == 0))
 	switch {
-	case t.Kind == 'e':
+	case t.Kind == 'e', t.OID < catalog.FirstNormalOID:
 		return nil
 	case t.Kind == 'd':
 		return a.holds(t.Base)
@@ -161,17 +164,23 @@ func (a *analyzer) holdsParts(oid catalog.OID) error {
 	case t.Kind == 'm':
 		return a.holds(t.Subtype)
 	case t.Kind == 'r':
-		if err := a.holds(t.Subtype); err != nil {
-			return err
-		}
-		a.trustType(t, a.ownCode(t, false))
-		return nil
+		return a.holds(t.Subtype)
 	case t.Kind == 'b':
-		a.trustType(t, a.ownCode(t, true))
 		return nil
 	default:
 		return deny(access.OpaqueCode, "type "+t.Name)
 	}
+}
+
+// ordersByUsers reports whether a type of the server's own is sorted or hashed by an
+// operator class that a user made: json has none until somebody makes one.
+func (a *analyzer) ordersByUsers(oid catalog.OID) bool {
+	for _, method := range []string{"btree", "hash"} {
+		if class := a.snap.DefaultClass(method, oid); class != nil && class.OID >= catalog.FirstNormalOID {
+			return true
+		}
+	}
+	return false
 }
 
 // ownCode reports whether a type runs functions that are not known.
@@ -189,13 +198,11 @@ func (a *analyzer) ownCode(t *catalog.Type, io bool) bool {
 			functions = append(functions[:len(functions):len(functions)], class.Functions...)
 		}
 	}
-	for _, oid := range functions {
-		if oid != 0 && !a.runsUnasked(oid) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(functions, a.runsOpaque)
 }
+
+// runsOpaque reports whether there is a function that may not run unasked.
+func (a *analyzer) runsOpaque(oid catalog.OID) bool { return oid != 0 && !a.runsUnasked(oid) }
 
 // runsUnasked reports whether a function may run where no right is checked: one that
 // came with the server, or a reviewed one of an extension.
@@ -266,10 +273,10 @@ func (a *analyzer) runsOfTypes(f *catalog.Function, result catalog.OID, args []v
 }
 
 // madeJSON judges the casts that making JSON or text of a value runs. A constructed row
-// is taken apart into its values.
+// is taken apart into its values, a record whose shape is known into its columns.
 func (a *analyzer) madeJSON(v value) error {
-	for _, typ := range append(types(v.cells), v.typ) {
-		if err := a.castsFrom(typ, 0); err != nil {
+	for _, cell := range v.cells {
+		if err := a.madeJSON(cell); err != nil {
 			return err
 		}
 	}
@@ -277,6 +284,29 @@ func (a *analyzer) madeJSON(v value) error {
 		if err := a.castsFrom(c.typ, 0); err != nil {
 			return err
 		}
+	}
+	if len(v.cells)+len(v.fields) > 0 && v.typ == resolve.Record {
+		return nil
+	}
+	return a.castsFrom(v.typ, 0)
+}
+
+// castsOfRecords judges every cast to JSON that a user made: a record whose shape is
+// not known may hold a value of any type.
+func (a *analyzer) castsOfRecords() error {
+	casts := a.snap.UserCasts()
+	if err := a.spend(len(casts)); err != nil {
+		return err
+	}
+	for _, cast := range casts {
+		if cast.Target != typeJSON || cast.Function == 0 || a.runsUnasked(cast.Function) {
+			continue
+		}
+		t := a.snap.TypeByOID(cast.Source)
+		if t == nil {
+			return deny(access.OpaqueCode, "a cast from a type that is not in the catalog")
+		}
+		a.trustType(t, true)
 	}
 	return nil
 }
@@ -287,6 +317,9 @@ func (a *analyzer) castsFrom(oid catalog.OID, depth int) error {
 	// A cast from a domain is that from what it is over.
 	oid = a.names().Base(oid)
 	t := a.snap.TypeByOID(oid)
+	if t != nil && (t.OID == resolve.Record || t.Element == resolve.Record) {
+		return a.castsOfRecords()
+	}
 	if t == nil || oid < catalog.FirstNormalOID {
 		return nil
 	}

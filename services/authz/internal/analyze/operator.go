@@ -159,6 +159,9 @@ func (a *analyzer) runOperator(op *catalog.Operator, result catalog.OID, args []
 	}
 	if op.OID >= catalog.FirstNormalOID {
 		a.named(op.Schema)
+		if err := a.classesOf(op); err != nil {
+			return err
+		}
 	}
 	if err := a.runsOfTypes(f, result, args); err != nil {
 		return err

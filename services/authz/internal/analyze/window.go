@@ -13,6 +13,10 @@ const (
 	frameRange = 0x00002
 )
 
+// btreeInRange is the number of the support function in_range (BTINRANGE_PROC of
+// access/nbtree.h).
+const btreeInRange = 3
+
 // windows binds WINDOW and the definitions of OVER clauses
 // (transformWindowDefinitions). A window takes the order of the one it refers to.
 func (a *analyzer) windows(s *scope, clause []*pg_query.Node) error {
@@ -98,10 +102,13 @@ func (a *analyzer) frameOffset(s *scope, w *pg_query.WindowDef, node *pg_query.N
 	if w.FrameOptions&frameRange == 0 {
 		return a.specific(v, resolve.Int8, "ROWS")
 	}
+	base := a.names().Base(order)
+	if err := a.inRange(base); err != nil {
+		return err
+	}
 	if !v.open() {
 		return nil
 	}
-	base := a.names().Base(order)
 	switch base {
 	case typeDate, typeTime, typeTimeTZ, typeTimestamp, typeTimestampTZ, typeInterval:
 		base = typeInterval
@@ -110,4 +117,19 @@ func (a *analyzer) frameOffset(s *scope, w *pg_query.WindowDef, node *pg_query.N
 	}
 	_, err = a.coerce(v, base, resolve.Implicit, nil)
 	return err
+}
+
+// inRange judges the functions that add an offset to a value of a type. They stand in
+// its class's family, to which users may add some for offsets of other types.
+func (a *analyzer) inRange(order catalog.OID) error {
+	class := a.snap.DefaultClass("btree", order)
+	if class == nil {
+		return nil
+	}
+	for i, oid := range class.Functions {
+		if i < len(class.Numbers) && class.Numbers[i] == btreeInRange && !a.runsUnasked(oid) {
+			return deny(access.OpaqueCode, "operator class "+class.Name)
+		}
+	}
+	return nil
 }
