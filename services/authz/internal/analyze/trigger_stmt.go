@@ -10,7 +10,9 @@ import (
 
 // createTrigger judges CREATE TRIGGER (CreateTriggerFiringOn of trigger.c): trigger on the
 // table and on each partition, execute on the function. What the function does is
-// judged with the statement that fires it.
+// judged with the statement that fires it, by the grants of whoever sends that: so a
+// function that nobody can look into is attached only by who is trusted with it, or the
+// trust in others' writes would carry it.
 func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 	rel, err := a.triggers(t.Relation, t.Row)
 	if err != nil {
@@ -22,6 +24,9 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 		}
 	}
 	if err := a.functionsNamed(t.Funcname, 0); err != nil {
+		return err
+	}
+	if err := a.functionsRun(t.Funcname); err != nil {
 		return err
 	}
 	return a.optional(a.oldAndNew(rel), t.WhenClause)
@@ -101,6 +106,26 @@ func (a *analyzer) functionsNamed(nodes []*pg_query.Node, arguments int) error {
 	}
 	if !found {
 		return deny(access.UnknownObject, "function "+name)
+	}
+	return nil
+}
+
+// functionsRun judges what the functions without arguments do that a name can mean. None
+// of them runs yet.
+func (a *analyzer) functionsRun(nodes []*pg_query.Node) error {
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	opaque := a.current.opaque
+	defer func() { a.current.opaque = opaque }()
+	for _, f := range a.snap.FunctionsNamed(name) {
+		if f.OID < catalog.FirstNormalOID || len(f.Arguments) > 0 || schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
+			continue
+		}
+		if err := a.runFunction(f, a.functionObject(f), nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }
