@@ -136,6 +136,8 @@ type analyzer struct {
 	// current collects the accesses of the statement at hand.
 	current    *recorder
 	statements []access.Statement
+	// emptyFile is namesNoFile's memory.
+	emptyFile *emptyFile
 	// partial is the statement at which the analysis ended.
 	partial *access.Statement
 }

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -15,8 +16,12 @@ func (a *analyzer) copyStmt(c *pg_query.CopyStmt) error {
 	if err := copyOptions(c.Options); err != nil {
 		return err
 	}
-	if c.Filename != "" || c.IsProgram {
+	switch {
+	case c.Filename != "" || c.IsProgram:
 		a.ask(access.Admin, a.database())
+	case a.namesNoFile():
+		// The parser's tree does not tell it from STDIN and STDOUT.
+		return deny(access.Construct, "COPY with an empty file name")
 	}
 	switch {
 	case c.Query != nil && c.Relation == nil && !c.IsFrom:
@@ -32,6 +37,45 @@ func (a *analyzer) copyStmt(c *pg_query.CopyStmt) error {
 	default:
 		return a.copyTo(c)
 	}
+}
+
+// emptyFile says whether a text has TO or FROM with an empty literal behind it.
+type emptyFile struct {
+	text  string
+	found bool
+}
+
+// namesNoFile reports whether a COPY of the text at hand may have an empty file name. It
+// looks at each text once.
+func (a *analyzer) namesNoFile() bool {
+	if a.emptyFile == nil || a.emptyFile.text != a.text {
+		a.emptyFile = &emptyFile{text: a.text, found: hasEmptyFile(a.text)}
+	}
+	return a.emptyFile.found
+}
+
+func hasEmptyFile(text string) bool {
+	lex, behind := lexer{text: text, maxComment: defaultCommentNesting}, false
+	for {
+		tok := lex.next()
+		if tok.kind == tokenEnd {
+			return false
+		}
+		spelled := text[tok.start:tok.end]
+		if behind && tok.kind == tokenString && emptyLiteral(spelled) {
+			return true
+		}
+		word := lowerASCII(spelled)
+		behind = tok.kind == tokenWord && (word == "to" || word == "from")
+	}
+}
+
+// emptyLiteral reports whether a literal, in quotes of any kind, may be empty.
+func emptyLiteral(spelled string) bool {
+	if spelled[0] == '$' {
+		return len(spelled)%2 == 0 && spelled[:len(spelled)/2] == spelled[len(spelled)/2:]
+	}
+	return strings.Trim(spelled, "eEuU&nN' \t\n\r\f\v") == ""
 }
 
 // copyOptions allows the options that are about the format of the data.
