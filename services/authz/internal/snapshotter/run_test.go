@@ -253,7 +253,8 @@ func TestReadsAreWhole(t *testing.T) {
 	oids := [2]catalog.OID{first.RelationByName("public", "a").OID, first.RelationByName("public", "b").OID}
 	ctx, cancel := context.WithCancel(t.Context())
 	var writer sync.WaitGroup
-	turns := make(chan struct{}, 1)
+	// The writer rests between two bursts until the reader has had a turn.
+	rests, turns := make(chan struct{}), make(chan struct{})
 	writer.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			// The names change places. The view keeps reading the first table,
@@ -262,19 +263,27 @@ func TestReadsAreWhole(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			// Bursts of an odd length, and pauses in which a read can get through.
-			if i%11 == 10 {
-				select {
-				case <-turns:
-				case <-ctx.Done():
-				}
+			if i%11 != 10 { // an odd length, so that the names do change places
+				continue
+			}
+			select {
+			case rests <- struct{}{}:
+				<-turns
+			case <-ctx.Done():
 			}
 		}
 	})
 	good := 0
-	for range 30 {
-		if err := s.Refresh(t.Context(), f.name); err != nil && !errors.Is(err, errUnsettled) {
+	for i := range 30 {
+		resting := i%5 == 4
+		if resting {
+			<-rests
+		}
+		if err := s.Refresh(t.Context(), f.name); err != nil && (resting || !errors.Is(err, errUnsettled)) {
 			t.Logf("a read failed: %s", err)
+		}
+		if resting {
+			turns <- struct{}{}
 		}
 		snap, _, _ := s.Current(f.name)
 		a, b, v := snap.RelationByName("public", "a"), snap.RelationByName("public", "b"), snap.RelationByName("public", "v")
@@ -287,10 +296,6 @@ func TestReadsAreWhole(t *testing.T) {
 		}
 		if snap != first {
 			good++
-		}
-		select {
-		case turns <- struct{}{}:
-		default:
 		}
 	}
 	cancel()
