@@ -618,6 +618,13 @@ const (
 	ProbeKind_PROBE_KIND_FUNCTION ProbeKind = 2
 	// Describe the type.
 	ProbeKind_PROBE_KIND_TYPE ProbeKind = 3
+	// Describe everything that this session sees and a snapshot of the catalog does
+	// not show: its temporary objects, and what its open transaction has made or
+	// changed, with what depends on that. The probe has no name.
+	ProbeKind_PROBE_KIND_SESSION ProbeKind = 4
+	// List the OIDs of the objects this session sees, for what its open transaction
+	// has dropped. The probe has no name.
+	ProbeKind_PROBE_KIND_OBJECTS ProbeKind = 5
 )
 
 // Enum value maps for ProbeKind.
@@ -627,12 +634,16 @@ var (
 		1: "PROBE_KIND_RELATION",
 		2: "PROBE_KIND_FUNCTION",
 		3: "PROBE_KIND_TYPE",
+		4: "PROBE_KIND_SESSION",
+		5: "PROBE_KIND_OBJECTS",
 	}
 	ProbeKind_value = map[string]int32{
 		"PROBE_KIND_UNSPECIFIED": 0,
 		"PROBE_KIND_RELATION":    1,
 		"PROBE_KIND_FUNCTION":    2,
 		"PROBE_KIND_TYPE":        3,
+		"PROBE_KIND_SESSION":     4,
+		"PROBE_KIND_OBJECTS":     5,
 	}
 )
 
@@ -1480,7 +1491,11 @@ type SessionContext struct {
 	Cursors map[string][]byte `protobuf:"bytes,10,rep,name=cursors,proto3" json:"cursors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The context has changed in the transaction that is open: what it goes back to
 	// at ROLLBACK is not in this message.
-	Uncommitted   bool `protobuf:"varint,11,opt,name=uncommitted,proto3" json:"uncommitted,omitempty"`
+	Uncommitted bool `protobuf:"varint,11,opt,name=uncommitted,proto3" json:"uncommitted,omitempty"`
+	// The open transaction has changed the catalog, or may have: this session looks
+	// up what no other sees. With it, or with a temporary relation, an answer needs
+	// the answer to PROBE_KIND_SESSION.
+	Altered       bool `protobuf:"varint,12,opt,name=altered,proto3" json:"altered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1588,6 +1603,13 @@ func (x *SessionContext) GetCursors() map[string][]byte {
 func (x *SessionContext) GetUncommitted() bool {
 	if x != nil {
 		return x.Uncommitted
+	}
+	return false
+}
+
+func (x *SessionContext) GetAltered() bool {
+	if x != nil {
+		return x.Altered
 	}
 	return false
 }
@@ -2128,7 +2150,7 @@ type Probe struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which question.
 	Kind ProbeKind `protobuf:"varint,1,opt,name=kind,proto3,enum=scopewire.authz.v1.ProbeKind" json:"kind,omitempty"`
-	// The name it is about.
+	// The name it is about; absent where the kind has none.
 	Object        *ObjectName `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2934,7 +2956,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x13parameter_type_oids\x18\x02 \x03(\rR\x11parameterTypeOids\"\\\n" +
 	"\x10FunctionCallUnit\x12!\n" +
 	"\ffunction_oid\x18\x01 \x01(\rR\vfunctionOid\x12%\n" +
-	"\x0eargument_count\x18\x02 \x01(\rR\rargumentCount\"\xde\x05\n" +
+	"\x0eargument_count\x18\x02 \x01(\rR\rargumentCount\"\xf8\x05\n" +
 	"\x0eSessionContext\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -2950,7 +2972,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x13prepared_statements\x18\t \x03(\v2:.scopewire.authz.v1.SessionContext.PreparedStatementsEntryR\x12preparedStatements\x12I\n" +
 	"\acursors\x18\n" +
 	" \x03(\v2/.scopewire.authz.v1.SessionContext.CursorsEntryR\acursors\x12 \n" +
-	"\vuncommitted\x18\v \x01(\bR\vuncommitted\x1a;\n" +
+	"\vuncommitted\x18\v \x01(\bR\vuncommitted\x12\x18\n" +
+	"\aaltered\x18\f \x01(\bR\aaltered\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aE\n" +
@@ -3139,12 +3162,14 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\tAuditMode\x12\x1a\n" +
 	"\x16AUDIT_MODE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUDIT_MODE_RECORD\x10\x01\x12\x14\n" +
-	"\x10AUDIT_MODE_COUNT\x10\x02*n\n" +
+	"\x10AUDIT_MODE_COUNT\x10\x02*\x9e\x01\n" +
 	"\tProbeKind\x12\x1a\n" +
 	"\x16PROBE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PROBE_KIND_RELATION\x10\x01\x12\x17\n" +
 	"\x13PROBE_KIND_FUNCTION\x10\x02\x12\x13\n" +
-	"\x0fPROBE_KIND_TYPE\x10\x032\xa9\x02\n" +
+	"\x0fPROBE_KIND_TYPE\x10\x03\x12\x16\n" +
+	"\x12PROBE_KIND_SESSION\x10\x04\x12\x16\n" +
+	"\x12PROBE_KIND_OBJECTS\x10\x052\xa9\x02\n" +
 	"\x14AuthorizationService\x12a\n" +
 	"\fAuthenticate\x12'.scopewire.authz.v1.AuthenticateRequest\x1a(.scopewire.authz.v1.AuthenticateResponse\x12\\\n" +
 	"\tAuthorize\x12$.scopewire.authz.v1.AuthorizeRequest\x1a%.scopewire.authz.v1.AuthorizeResponse(\x010\x01\x12P\n" +
