@@ -206,6 +206,9 @@ func (r *Resolver) finish(k *call, d detail) (Found, *Error) {
 	if out.Result, err = r.enforce(all, declared, fn.Result); err != nil {
 		return Found{}, err
 	}
+	if err := r.checkInternal(declared, out.Result); err != nil {
+		return Found{}, err
+	}
 	out.Coercions = make([]Coercion, len(k.Arguments))
 	for i, from := range actual {
 		c, isUnified := hypothetical[i]

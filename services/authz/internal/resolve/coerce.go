@@ -13,7 +13,13 @@ func (r *Resolver) CanCoerce(from, to catalog.OID, ctx Context) bool {
 }
 
 func (r *Resolver) canCoerceOne(from, to catalog.OID, ctx Context) bool {
-	if from == to || to == anyOID {
+	if from == to {
+		return true
+	}
+	if r.seals(from, to) {
+		return false
+	}
+	if to == anyOID {
 		return true
 	}
 	if polymorphic(to) {
@@ -28,7 +34,10 @@ func (r *Resolver) canCoerce(from []source, to []catalog.OID) bool {
 	generic := false
 	for i := range from {
 		switch {
-		case from[i].oid == to[i] || to[i] == anyOID:
+		case from[i].oid == to[i]:
+		case r.seals(from[i].oid, to[i]):
+			return false
+		case to[i] == anyOID:
 		case polymorphic(to[i]):
 			generic = true
 		case from[i].oid == Unknown:

@@ -23,6 +23,9 @@ func (r *Resolver) Operator(schema, name string, left, right catalog.OID) (Found
 	if out.Result, err = r.enforce(actual[first:], declared[first:], o.Result); err != nil {
 		return FoundOperator{}, err
 	}
+	if err := r.checkInternal(declared[first:], out.Result); err != nil {
+		return FoundOperator{}, err
+	}
 	if left != 0 {
 		if out.Left, err = r.coerce(left, declared[0], Implicit); err != nil {
 			return FoundOperator{}, err

@@ -33,6 +33,9 @@ func (r *Resolver) pathwayWithin(target, source catalog.OID, ctx Context, depth 
 	if source == target {
 		return pathRelabel, 0
 	}
+	if r.seals(source, target) {
+		return pathNone, 0
+	}
 	if c := r.snap.CastBetween(source, target); c != nil {
 		return castPath(c, ctx)
 	}

@@ -27,12 +27,14 @@ type Resolver struct {
 	snap    *catalog.Snapshot
 	path    []string
 	version int
+	// sealed: see there.
+	sealed bool
 }
 
 // New makes a resolver. path is the effective search path, pg_catalog included
 // where PostgreSQL puts it; version is server_version_num.
 func New(snap *catalog.Snapshot, path []string, version int) *Resolver {
-	return &Resolver{snap: snap, path: path, version: version}
+	return &Resolver{snap: snap, path: path, version: version, sealed: sealed(version)}
 }
 
 // Error is the error that PostgreSQL's parse analysis would give. Its message
