@@ -149,10 +149,15 @@ func (d *Database) AddRole(ctx context.Context, path string, grants []Grant) (*R
 		return nil, err
 	}
 	d.roles = append(d.roles, r)
-	if r.judge, err = newJudge(d.Snapshot, path, d.admin.config.User, grants); err != nil {
+	if r.judge, err = d.judge(path, grants); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// judge asks Scopewire about a principal with these grants, under the database's login.
+func (d *Database) judge(path string, grants []Grant) (*judge, error) {
+	return newJudge(d.Snapshot, path, d.admin.config.User, grants)
 }
 
 // grantSQL are the statements that give a role the grants and, by DESIGN's baseline,

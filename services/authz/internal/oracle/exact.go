@@ -22,7 +22,15 @@ func (d *Database) Exact(ctx context.Context, random *rand.Rand, rules Rules, c 
 	}
 	got = c
 	got.Role = &Role{Name: "exactly", Path: c.Role.Path, Grants: grants}
-	got.Verdict.Allow = true
+	exactly, err := d.judge(c.Role.Path, grants)
+	if err != nil {
+		return c, false, err
+	}
+	if got.Verdict = exactly.verdict(c.Unit); !got.Verdict.Allow {
+		// What it names does not suffice, or nothing does.
+		got.Class = Overdenied
+		return got, len(got.Verdict.Denials) > 0, d.explain(ctx, &got, rules)
+	}
 	var lost bool
 	if got.Server, lost, err = d.asScratch(ctx, c.Role.Path, grants, c.Unit); err != nil || lost {
 		return c, false, err
@@ -51,8 +59,9 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 	c.Role = &Role{Name: "one less", Path: c.Role.Path, Grants: less}
 	object := access.Object{Kind: piece.Kind, Schema: piece.Schema, Name: piece.Name, Arguments: piece.Arguments}
 	missing := access.Access{Action: piece.Action, Named: object, Resolved: object, Columns: piece.Columns}
-	c.Verdict = Verdict{Reason: access.NotGranted, Missing: &missing,
+	denial := Denial{Reason: access.NotGranted, Access: &missing,
 		Detail: string(piece.Action) + " on " + string(piece.Kind) + ":" + piece.object() + " (" + strings.Join(piece.Columns, ", ") + ")"}
+	c.Verdict = Verdict{Reason: denial.Reason, Detail: denial.Detail, Denials: []Denial{denial}}
 	return c, true, d.explain(ctx, &c, rules)
 }
 

@@ -71,7 +71,7 @@ func (rules Rules) findError(v Verdict, a Answer) string {
 }
 
 // find returns the name of the first rule that explains a denial, or "".
-func (rules Rules) find(v Verdict, sql string) string {
+func (rules Rules) find(v Denial, sql string) string {
 	for _, r := range rules {
 		if r.Answer == "" && r.Reason == v.Reason && r.detail.MatchString(v.Detail) && r.sql.MatchString(sql) {
 			return r.Name

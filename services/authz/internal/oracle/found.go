@@ -23,6 +23,8 @@ type Found struct {
 	// Parse sends it as a Parse, with Args for its parameters.
 	Parse bool     `yaml:"parse,omitempty"`
 	Args  []string `yaml:"args,omitempty"`
+	// Data are the rows of a COPY FROM STDIN.
+	Data string `yaml:"data,omitempty"`
 	// Server is the SQLSTATE of the server's answer, empty when the statement runs. A case
 	// whose answer has changed shows nothing any more.
 	Server string `yaml:"server"`
@@ -37,7 +39,7 @@ type Found struct {
 func FoundOf(c Comparison, schema []string) Found {
 	lines := strings.SplitN(c.String(), "\n", 2)
 	about := fmt.Sprintf("%s; scopewire said %s: %s", lines[0], c.Verdict.Reason, c.Verdict.Detail)
-	return Found{About: about, Schema: schema, Grants: c.Role.Grants, Path: c.Role.Path, SQL: c.Unit.SQL, Parse: c.Unit.Parse, Args: c.Unit.Args, Server: c.Server.State, Allowed: c.Server.Ran()}
+	return Found{About: about, Schema: schema, Grants: c.Role.Grants, Path: c.Role.Path, SQL: c.Unit.SQL, Parse: c.Unit.Parse, Args: c.Unit.Args, Data: c.Unit.Data, Server: c.Server.State, Allowed: c.Server.Ran()}
 }
 
 // Save writes the case to a folder and returns the file's name, which is made of

@@ -38,11 +38,19 @@ type Verdict struct {
 	Detail         string
 	// Error is the error it gives in PostgreSQL's name, nil for none.
 	Error *access.Error
-	// Missing is the first access that no grant covers, nil for none.
-	Missing *access.Access
+	// Denials are what it denies, one by one.
+	Denials []Denial
 	// Accesses are those of all statements, complete when Judged is set.
 	Accesses []access.Access
 	Judged   bool
+}
+
+// Denial is one reason to deny.
+type Denial struct {
+	Reason access.Reason
+	Detail string
+	// Access is the access that is not covered; nil where analysis itself denies.
+	Access *access.Access
 }
 
 func (j *judge) verdict(u Unit) Verdict {
@@ -50,14 +58,18 @@ func (j *judge) verdict(u Unit) Verdict {
 	d := j.grants.Decide(analysis)
 	v := Verdict{Allow: d.Allow, Refused: d.Refused, Reason: d.Reason, Detail: d.Detail, Error: d.Failed}
 	if analysis.Outcome != access.Judge {
+		if !v.Allow {
+			v.Denials = []Denial{{Reason: v.Reason, Detail: v.Detail}}
+		}
 		return v
 	}
 	v.Judged = true
 	for _, s := range analysis.Statements {
 		for _, a := range s.Accesses {
 			v.Accesses = append(v.Accesses, a)
-			if ok, _ := j.grants.Covers(a); !ok && v.Missing == nil {
-				v.Missing = &a
+			one := j.grants.Decide(access.Analysis{Outcome: access.Judge, Statements: []access.Statement{{Accesses: []access.Access{a}}}})
+			if !one.Allow {
+				v.Denials = append(v.Denials, Denial{Reason: one.Reason, Detail: one.Detail, Access: &a})
 			}
 		}
 	}

@@ -245,7 +245,7 @@ func TestFound(t *testing.T) {
 					f.Grants[i].Name = d.Model.Database
 				}
 			}
-			c, err := d.compareAs(t.Context(), f.Path, f.Grants, rules, Unit{SQL: f.SQL, Parse: f.Parse, Args: f.Args})
+			c, err := d.compareAs(t.Context(), f.Path, f.Grants, rules, Unit{SQL: f.SQL, Parse: f.Parse, Args: f.Args, Data: f.Data})
 			if err != nil || c == nil {
 				t.Fatalf("no answer: %v", err)
 			}

@@ -64,14 +64,20 @@ type Unit struct {
 	// are left to the server.
 	Parse bool
 	Args  []string
+	// Data are the rows that a COPY FROM STDIN gets.
+	Data string
 }
 
 // String is the text, and the arguments if there are any.
 func (u Unit) String() string {
-	if !u.Parse {
+	switch {
+	case u.Parse:
+		return fmt.Sprintf("%s  -- parsed, with %q", u.SQL, u.Args)
+	case u.Data != "":
+		return fmt.Sprintf("%s  -- with %q", u.SQL, u.Data)
+	default:
 		return u.SQL
 	}
-	return fmt.Sprintf("%s  -- parsed, with %q", u.SQL, u.Args)
 }
 
 func (u Unit) arguments() [][]byte {
@@ -145,7 +151,7 @@ func (s *session) send(ctx context.Context, u Unit) (Answer, error) {
 	case u.Parse:
 		_, err = s.conn.ExecParams(ctx, sql, u.arguments(), nil, nil, nil).Close()
 	case copyIn.MatchString(sql):
-		_, err = s.conn.CopyFrom(ctx, strings.NewReader(""), sql)
+		_, err = s.conn.CopyFrom(ctx, strings.NewReader(u.Data), sql)
 	case file != nil && s.files:
 		// The server's account may not read it, and need not.
 		var data []byte
@@ -264,12 +270,28 @@ func (s *session) plan(ctx context.Context, path string, u Unit) (string, error)
 
 // show is the value of a setting.
 func (s *session) show(ctx context.Context, setting string) (string, error) {
-	if err := s.open(ctx); err != nil {
-		return "", err
-	}
-	results, err := s.conn.Exec(ctx, "SHOW "+setting).ReadAll()
+	values, err := s.row(ctx, "SHOW "+setting)
 	if err != nil {
 		return "", err
 	}
-	return string(results[0].Rows[0][0]), nil
+	return values[0], nil
+}
+
+// row are the values of the one row that a query returns.
+func (s *session) row(ctx context.Context, sql string) ([]string, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	results, err := s.conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 {
+		return nil, fmt.Errorf("%s: not one row", sql)
+	}
+	values := make([]string, len(results[0].Rows[0]))
+	for i, v := range results[0].Rows[0] {
+		values[i] = string(v)
+	}
+	return values, nil
 }

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -24,7 +25,7 @@ func (w *Writer) utility() string {
 	case 2:
 		return "COPY (" + w.query(nil, nil) + ") TO STDOUT"
 	case 3:
-		return "COPY " + name + columns + " FROM STDIN" + w.pick("", " WHERE true", " (FORMAT csv)")
+		return w.copyFrom(*table, name)
 	case 4, 5:
 		return "LOCK " + w.pick("", "TABLE ", "TABLE ONLY ") + name + w.pick("", " IN ACCESS SHARE MODE", " IN ROW EXCLUSIVE MODE", " IN SHARE MODE", " IN ROW SHARE MODE")
 	case 6, 7:
@@ -62,6 +63,51 @@ func (w *Writer) utility() string {
 	default:
 		return w.pick("RESET ALL", "DEALLOCATE ALL", "CLOSE ALL", "RESET ROLE", "SET SESSION AUTHORIZATION DEFAULT", "CHECKPOINT", "DO $$ BEGIN NULL; END $$", "SET ROLE postgres", "DISCARD PLANS",
 			"SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED", "LOAD 'x'")
+	}
+}
+
+// copyFrom is a COPY FROM STDIN, and sets the row that goes with it.
+func (w *Writer) copyFrom(table Relation, name string) string {
+	columns := slices.DeleteFunc(slices.Clone(table.Columns), func(c Column) bool { return c.Closed })
+	list := ""
+	if len(columns) == 0 || len(columns) < len(table.Columns) || w.chance(60) {
+		columns = w.open(source{columns: table.Columns})
+		list = " (" + w.names(columns) + ")"
+	}
+	values := make([]string, len(columns))
+	for i, c := range columns {
+		values[i] = copyValue(c)
+	}
+	csv := w.chance(30)
+	if csv {
+		w.data = strings.ReplaceAll(strings.Join(values, "|"), `\N`, "") + "\n"
+		return "COPY " + name + list + " FROM STDIN (FORMAT csv, DELIMITER '|')"
+	}
+	w.data = strings.Join(values, "\t") + "\n"
+	return "COPY " + name + list + " FROM STDIN" + w.pick("", "", " WHERE "+w.flatly(func() string { return w.expr("bool", []source{{name: quote(table.Name), columns: table.Columns}}) }))
+}
+
+// copyValue is a value of a column in the text format of COPY.
+func copyValue(c Column) string {
+	switch c.Family {
+	case "int":
+		return "77"
+	case "num":
+		return "1.5"
+	case "text":
+		return "a"
+	case "bool":
+		return "t"
+	case "time":
+		return "2021-05-01"
+	case "jsonb":
+		return `{"a": 1}`
+	case "ints", "texts":
+		return "{1,2}"
+	case "range":
+		return "[1,5)"
+	default:
+		return `\N`
 	}
 }
 

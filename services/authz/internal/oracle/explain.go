@@ -1,0 +1,131 @@
+package oracle
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// excuse looks closer at a statement that Scopewire allows and the role is refused.
+func (d *Database) excuse(ctx context.Context, c *Comparison) error {
+	asLogin, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
+	switch {
+	case err != nil || lost:
+		return err
+	case asLogin.Refused():
+		c.Class = ServerRefuses
+		return nil
+	}
+	trusted, err := d.byTrust(*c)
+	if err == nil && trusted {
+		c.Class = ByTrust
+	}
+	return err
+}
+
+// byTrust reports whether a refusal comes out of code that a grant trusts: it came
+// through a function that a grant names or that hangs off a table, or a rule's action was
+// refused something that the text does not name; and without the word trusted in
+// the grants Scopewire denies.
+func (d *Database) byTrust(c Comparison) (bool, error) {
+	through := false
+	plain := slices.Clone(c.Role.Grants)
+	for i := range plain {
+		g := &plain[i]
+		through = through || g.Trusted && strings.Contains(c.Server.Where, "function") && (g.Kind == access.Table || strings.Contains(c.Server.Where, g.Name))
+		g.Trusted = false
+	}
+	j, err := d.judge(c.Role.Path, plain)
+	if err != nil {
+		return false, err
+	}
+	verdict := j.verdict(c.Unit)
+	if through || verdict.Allow {
+		return !verdict.Allow, nil
+	}
+	refused := refusedRelation.FindStringSubmatch(c.Server.Message)
+	return refused != nil && !slices.Contains(d.textWords(c.Unit.SQL), refused[1]) &&
+		slices.ContainsFunc(verdict.Denials, func(d Denial) bool { return strings.Contains(d.Detail, " runs rule ") }), nil
+}
+
+// refusedRelation is the message about a relation (aclcheck_error of aclchk.c).
+var refusedRelation = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence) (.*)$`)
+
+// explain looks for the reasons why Scopewire denies what the role may do. Each access
+// that is not covered needs one.
+func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) error {
+	class := Class("")
+	for _, denial := range c.Verdict.Denials {
+		why, rule, err := d.reason(ctx, *c, rules, denial)
+		if err != nil || why == Overdenied {
+			return err
+		}
+		if class != Explained {
+			class, c.Rule = why, rule
+		}
+	}
+	if class != "" {
+		c.Class = class
+	}
+	return nil
+}
+
+// reason is the class of one denial, with the rule that explains it; Overdenied where
+// nothing does.
+func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial Denial) (Class, string, error) {
+	if name := rules.find(denial, c.Unit.SQL); name != "" {
+		return Explained, name, nil
+	}
+	missing := denial.Access
+	if missing == nil || missing.Resolved.Name == "" {
+		return Overdenied, "", nil
+	}
+	if d.baseType(missing) {
+		return Explained, "base type", nil
+	}
+	if missing.Resolved.Kind == access.Sequence {
+		idle, err := d.idle(ctx, c, missing.Resolved)
+		if err != nil || !idle {
+			return Overdenied, "", err
+		}
+		return Explained, "sequence not reached", nil
+	}
+	dropped, err := d.dropped(ctx, c.Role.Path, c.Unit, missing.Resolved)
+	if err != nil || !dropped {
+		return Overdenied, "", err
+	}
+	return PlannerDropped, "", nil
+}
+
+// baseType reports whether an access is about a type of somebody's own whose input
+// and output functions, or casts, are code that runs without PostgreSQL asking for it.
+func (d *Database) baseType(a *access.Access) bool {
+	if a.Resolved.Kind != access.Type {
+		return false
+	}
+	typ := d.Snapshot.TypeByName(a.Resolved.Schema, a.Resolved.Name)
+	return typ != nil && (typ.Kind == 'b' && typ.Element == 0 ||
+		slices.ContainsFunc(d.Snapshot.UserCasts(), func(c *catalog.Cast) bool { return c.Source == typ.OID }))
+}
+
+// idle reports whether a statement leaves a sequence alone when the login runs it.
+// PostgreSQL asks for a sequence when nextval is called, analysis whenever it may be:
+// an INSERT of no rows calls it not, nor does EXPLAIN. What a sequence gave out does not
+// come back with ROLLBACK.
+func (d *Database) idle(ctx context.Context, c Comparison, sequence access.Object) (bool, error) {
+	state := "SELECT last_value, is_called FROM " + quote(sequence.Schema) + "." + quote(sequence.Name)
+	before, err := d.admin.row(ctx, state)
+	if err != nil {
+		return false, err
+	}
+	answer, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
+	if err != nil || lost || !answer.Ran() {
+		return false, err
+	}
+	after, err := d.admin.row(ctx, state)
+	return err == nil && slices.Equal(before, after), err
+}
