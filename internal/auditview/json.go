@@ -70,6 +70,12 @@ type accessDoc struct {
 	Resolved   string   `json:"resolved,omitempty"`
 	Columns    []string `json:"columns,omitempty"`
 	AllColumns bool     `json:"all_columns,omitempty"`
+	// Alternatives are actions that would do as well; within marks what is checked
+	// against an owner, through says by way of what, runs which code.
+	Alternatives []string `json:"alternatives,omitempty"`
+	Within       bool     `json:"within,omitempty"`
+	Through      []string `json:"through,omitempty"`
+	Runs         []string `json:"runs,omitempty"`
 }
 
 type outcome struct {
@@ -135,6 +141,10 @@ func statementDoc(s *authzv1.Statement) statement {
 		d := accessDoc{
 			Action: enumWord(a.GetAction().String(), "ACTION_"), Named: objectName(a.GetNamed()),
 			Columns: list(a.GetColumns()), AllColumns: a.GetAllColumns(),
+			Within: a.GetWithin(), Through: objectNames(a.GetThrough()), Runs: codeNames(a.GetTrust()),
+		}
+		for _, other := range a.GetAlternatives()[:min(len(a.GetAlternatives()), maxListed)] {
+			d.Alternatives = append(d.Alternatives, enumWord(other.String(), "ACTION_"))
 		}
 		if a.GetResolved() != nil {
 			d.Resolved = objectName(a.GetResolved())

@@ -129,7 +129,38 @@ func access(a *authzv1.Access) string {
 		// As for count(*).
 		line += " (any one column)"
 	}
+	for i, other := range a.GetAlternatives()[:min(len(a.GetAlternatives()), maxListed)] {
+		line += map[bool]string{true: ", or ", false: " or "}[i == 0] + enumWord(other.String(), "ACTION_")
+	}
+	if n := len(a.GetThrough()); n > 0 {
+		line += ", through " + strings.Join(objectNames(a.GetThrough()), ", ") + more(n)
+	}
+	if a.GetWithin() {
+		line += ", with its owner's rights"
+	}
+	if n := len(a.GetTrust()); n > 0 {
+		line += ", runs " + strings.Join(codeNames(a.GetTrust()), ", ") + more(n)
+	}
 	return line
+}
+
+func objectNames(objects []*authzv1.ObjectName) (names []string) {
+	for _, o := range objects[:min(len(objects), maxListed)] {
+		names = append(names, objectName(o))
+	}
+	return names
+}
+
+// codeNames names code that the login's rights run, with its extension if it has one.
+func codeNames(list []*authzv1.Code) (names []string) {
+	for _, c := range list[:min(len(list), maxListed)] {
+		name := plain(c.GetName(), nameLimit)
+		if c.GetExtension() != "" {
+			name += " of extension " + plain(c.GetExtension(), nameLimit)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // byColumn reports whether PostgreSQL grants the action on single columns

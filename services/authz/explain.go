@@ -211,6 +211,15 @@ func explainAll(g *policy.Grants, r policy.Request, accesses []access.Access) []
 		if a.Named.Name != "" {
 			x.Named = policy.Display(a.Named)
 		}
+		for _, other := range a.Or {
+			x.Or = append(x.Or, string(other))
+		}
+		for _, o := range a.Through {
+			x.Through = append(x.Through, policy.Display(o))
+		}
+		for _, code := range a.Trust {
+			x.Runs = append(x.Runs, code.Code)
+		}
 		for _, rule := range f.Rules {
 			x.Rules = append(x.Rules, ExplainedRule(rule))
 		}

@@ -62,10 +62,15 @@ type ExplainedAccess struct {
 	Object     string   `json:"object"`
 	Columns    []string `json:"columns,omitempty"`
 	AllColumns bool     `json:"all_columns,omitempty"`
-	// Within marks what is reached with an owner's rights.
-	Within  bool   `json:"within,omitempty"`
-	Allowed bool   `json:"allowed"`
-	Reason  string `json:"reason"`
+	// Or are actions that would do as well.
+	Or []string `json:"or,omitempty"`
+	// Within marks what is reached with an owner's rights, Through says by way of
+	// what, Runs which code runs with the login's rights because of it.
+	Within  bool     `json:"within,omitempty"`
+	Through []string `json:"through,omitempty"`
+	Runs    []string `json:"runs,omitempty"`
+	Allowed bool     `json:"allowed"`
+	Reason  string   `json:"reason"`
 	// Rules are the lines of the policy that decided.
 	Rules []ExplainedRule `json:"rules,omitempty"`
 	// Code is what would run and nobody trusts.
@@ -153,9 +158,19 @@ func (p *printer) access(a ExplainedAccess) {
 	if a.Named != "" && a.Named != a.Object {
 		text += " (written " + a.Named + ")"
 	}
+	if len(a.Or) > 0 {
+		text += ", or " + strings.Join(a.Or, " or ")
+	}
 	p.line("   %s  %s", word, text)
-	if a.Within && a.Allowed && len(a.Rules) == 0 {
-		p.line("            reached with its owner's rights: needs no grant")
+	through := ""
+	if len(a.Through) > 0 {
+		through = " through " + strings.Join(a.Through, ", ")
+	}
+	switch {
+	case a.Within && a.Allowed && len(a.Rules) == 0:
+		p.line("            reached%s with its owner's rights: needs no grant", through)
+	case through != "":
+		p.line("            reached%s", through)
 	}
 	for _, r := range a.Rules {
 		what := ""

@@ -87,12 +87,20 @@ type Access struct {
 	// role: what a view, a rule or a security definer reads. No grant is needed for
 	// it; only an explicit deny speaks about it.
 	Within bool
+	// Through is by way of what the access is reached, nearest first: views and
+	// functions whose text names the object, relations whose triggers, rules,
+	// defaults, checks or policies do. At most MaxThrough; empty when the statement
+	// alone names it. No verdict depends on it.
+	Through []Object
 	// Trust says which code would run with the login's rights because of the access:
 	// "trigger log of public.orders". When there is any, the action must be granted
 	// on the object by a grant with `trusted: true`, or the code's extension be
 	// trusted.
 	Trust []Trust
 }
+
+// MaxThrough bounds Access.Through, which is for people to read.
+const MaxThrough = 8
 
 // Trust is code that analysis cannot look into.
 type Trust struct {

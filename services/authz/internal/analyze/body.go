@@ -100,12 +100,12 @@ func (a *analyzer) runFunction(f *catalog.Function, on access.Object, types []ca
 	case limited(err):
 		return err
 	case f.SecurityDefiner && err == nil:
-		a.current.absorb(inner, true)
+		a.current.absorb(inner, &on, true)
 	case f.SecurityDefiner:
 		// It has its owner's rights, and the session's settings.
 		a.current.opaque = true
 	case err == nil:
-		a.current.absorb(inner, false)
+		a.current.absorb(inner, &on, false)
 		if f.StandardBody == "" && len(f.Settings) == 0 {
 			a.current.loosen(looseBody{key: strings.Join(on.Arguments, "\x00"), on: on, code: a.codeOf(f)})
 		}

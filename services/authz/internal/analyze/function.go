@@ -265,7 +265,7 @@ func (a *analyzer) runDefault(text string) error {
 	if err != nil {
 		return err
 	}
-	a.current.absorb(recorded, false)
+	a.current.absorb(recorded, nil, false)
 	return nil
 }
 

@@ -261,7 +261,7 @@ func (a *analyzer) absorbBody(found *recorder, err error) error {
 		}
 		return deny(access.OpaqueCode, "a function's body: "+strings.TrimPrefix(err.Error(), string(access.OpaqueCode)+": "))
 	}
-	a.current.absorb(found, false)
+	a.current.absorb(found, nil, false)
 	return nil
 }
 

@@ -51,6 +51,18 @@ type entry struct {
 	needs int
 }
 
+// via notes by way of what an access is reached.
+func (e *entry) via(way access.Object) {
+	if len(e.access.Through) < access.MaxThrough && !sameObject(e.access.Resolved, way) &&
+		!slices.ContainsFunc(e.access.Through, func(o access.Object) bool { return sameObject(o, way) }) {
+		e.access.Through = append(e.access.Through, way)
+	}
+}
+
+func sameObject(a, b access.Object) bool {
+	return a.Kind == b.Kind && a.Schema == b.Schema && a.Name == b.Name && slices.Equal(a.Arguments, b.Arguments)
+}
+
 // need notes that an action is needed on a relation, on columns not yet said.
 func (r *recorder) need(action access.Action, named access.Object, rel *catalog.Relation) {
 	if r.stored && action == access.Any {
@@ -153,10 +165,11 @@ func (r *recorder) find(key entryKey, named, resolved access.Object, rel *catalo
 	return e
 }
 
-// absorb adds what another recorder collected. within marks all of it as checked
-// against somebody else, whose code may also do what it likes.
-func (r *recorder) absorb(inner *recorder, within bool) {
-	r.merge(inner, within, nil)
+// absorb adds what another recorder collected, by way of an object unless that is nil.
+// within marks all of it as checked against somebody else, whose code may also do what
+// it likes.
+func (r *recorder) absorb(inner *recorder, way *access.Object, within bool) {
+	r.merge(inner, way, within, nil)
 	if !within {
 		r.absorbLoose(inner, nil)
 	}
@@ -166,7 +179,8 @@ func (r *recorder) absorb(inner *recorder, within bool) {
 // the relation, but where another relation of the session's role asks for it.
 func (r *recorder) absorbCode(inner *recorder, at place) {
 	r.absorbLoose(inner, &at)
-	r.merge(inner, false, func(from *entry) *entry {
+	way := relationObject(at.rel)
+	r.merge(inner, &way, false, func(from *entry) *entry {
 		if from.relation != nil && !from.access.Within {
 			return nil
 		}
@@ -175,10 +189,11 @@ func (r *recorder) absorbCode(inner *recorder, at place) {
 }
 
 // absorbView adds what a view's query collected. What the relations of its owner run
-// must be trusted by the grant on the view.
-func (r *recorder) absorbView(inner *recorder, at place) {
+// must be trusted by the grant on the place: the view, or one that reads it.
+func (r *recorder) absorbView(inner *recorder, view *catalog.Relation, at place) {
 	r.absorbLoose(inner, nil)
-	r.merge(inner, false, func(from *entry) *entry {
+	way := relationObject(view)
+	r.merge(inner, &way, false, func(from *entry) *entry {
 		if from.relation == nil || !from.access.Within {
 			return nil
 		}
@@ -194,13 +209,13 @@ func (r *recorder) mergeBut(inner *recorder, skip func(*entry) bool) {
 			rest.entries = append(rest.entries, e)
 		}
 	}
-	r.merge(rest, false, nil)
+	r.merge(rest, nil, false, nil)
 	r.absorbLoose(rest, nil)
 }
 
-// merge adds the entries of another recorder. trusting says whose grant must trust
+// merge adds the entries of another recorder, reached by way of an object. trusting says whose grant must trust
 // what an entry runs, when it is not the entry's own.
-func (r *recorder) merge(inner *recorder, within bool, trusting func(*entry) *entry) {
+func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trusting func(*entry) *entry) {
 	for _, from := range inner.entries {
 		if trusting != nil && from.relation != nil && len(from.access.Trust) > 0 && from.needs == 0 && len(from.columns) == 0 && !from.access.AllColumns {
 			// It was made to hold the trust.
@@ -218,6 +233,12 @@ func (r *recorder) merge(inner *recorder, within bool, trusting func(*entry) *en
 			key.or = from.access.Or[0]
 		}
 		e := r.find(key, from.access.Named, from.access.Resolved, from.relation)
+		for _, o := range from.access.Through {
+			e.via(o)
+		}
+		if way != nil {
+			e.via(*way)
+		}
 		for column := range from.columns {
 			e.columns[column] = true
 		}

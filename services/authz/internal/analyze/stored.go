@@ -44,7 +44,7 @@ func (a *analyzer) storedOf(key storedKey, rel *catalog.Relation) *code {
 func (a *analyzer) judgeCheck(text string, base catalog.OID) error {
 	c := a.boundText(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
 	if c.err == nil {
-		a.current.absorb(c.accesses, false)
+		a.current.absorb(c.accesses, nil, false)
 	}
 	return c.err
 }

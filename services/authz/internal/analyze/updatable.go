@@ -92,7 +92,7 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 		return err
 	}
 	a.work = inner.work
-	a.current.absorbView(inner.current, w.at)
+	a.current.absorbView(inner.current, rel, w.at)
 	return nil
 }
 

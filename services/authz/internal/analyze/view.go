@@ -39,7 +39,7 @@ func (a *analyzer) readView(rel *catalog.Relation) error {
 	if err != nil {
 		return err
 	}
-	a.current.absorbView(v.accesses, place{access.Select, rel})
+	a.current.absorbView(v.accesses, rel, place{access.Select, rel})
 	return nil
 }
 
@@ -57,7 +57,8 @@ func (a *analyzer) lockView(rel *catalog.Relation) error {
 		return err
 	}
 	a.work = inner.work
-	a.current.absorb(inner.current, false)
+	way := relationObject(rel)
+	a.current.absorb(inner.current, &way, false)
 	return nil
 }
 

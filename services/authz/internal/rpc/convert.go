@@ -76,10 +76,20 @@ func effectsKnown(statements []*authzv1.Statement) bool {
 }
 
 func accessProto(a access.Access) *authzv1.Access {
-	return &authzv1.Access{
+	out := &authzv1.Access{
 		Action: actionProto(a.Action), Named: objectProto(a.Named), Resolved: objectProto(a.Resolved),
-		Columns: allValid(a.Columns), AllColumns: a.AllColumns,
+		Columns: allValid(a.Columns), AllColumns: a.AllColumns, Within: a.Within,
 	}
+	for _, other := range a.Or {
+		out.Alternatives = append(out.Alternatives, actionProto(other))
+	}
+	for _, o := range a.Through {
+		out.Through = append(out.Through, objectProto(o))
+	}
+	for _, code := range a.Trust {
+		out.Trust = append(out.Trust, &authzv1.Code{Name: valid(code.Code), Extension: valid(code.Extension)})
+	}
+	return out
 }
 
 // objectProto is nil for no object.

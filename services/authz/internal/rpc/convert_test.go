@@ -1,7 +1,11 @@
 package rpc
 
 import (
+	"reflect"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -36,7 +40,7 @@ func TestEveryNameIsInTheContract(t *testing.T) {
 	distinct("reasons", values, len(authzv1.Reason_name)-1)
 
 	values = nil
-	for _, a := range access.Actions() {
+	for _, a := range append(access.Actions(), access.Any) {
 		values = append(values, int32(actionProto(a)))
 	}
 	distinct("actions", values, len(authzv1.Action_name)-1)
@@ -67,5 +71,41 @@ func TestEveryNameIsInTheContract(t *testing.T) {
 
 	if reasonProto("levitation") != 0 || actionProto("") != 0 || effectProto("unspecified") != 0 {
 		t.Error("a name that is not in the contract has a value")
+	}
+}
+
+// TestEveryFieldOfAnAccess: what analysis knows of an access crosses the contract.
+func TestEveryFieldOfAnAccess(t *testing.T) {
+	orders := access.Object{Kind: access.Table, Schema: "public", Name: "orders"}
+	view := access.Object{Kind: access.Table, Schema: "public", Name: "v"}
+	a := access.Access{
+		Action: access.Update, Or: []access.Action{access.Delete}, Named: access.Object{Kind: access.Table, Name: "orders"}, Resolved: orders,
+		Columns: []string{"id"}, AllColumns: true, Within: true, Through: []access.Object{view},
+		Trust: []access.Trust{{Code: "trigger log of public.orders", Extension: "x"}, {Code: "bad \xff"}},
+	}
+	// A field that is added here and forgotten there is the zero value.
+	for i, v := 0, reflect.ValueOf(a); i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Fatalf("the test leaves %s out", v.Type().Field(i).Name)
+		}
+	}
+	want := &authzv1.Access{
+		Action: authzv1.Action_ACTION_UPDATE, Alternatives: []authzv1.Action{authzv1.Action_ACTION_DELETE},
+		Named:    &authzv1.ObjectName{Kind: authzv1.ObjectKind_OBJECT_KIND_TABLE, Name: "orders"},
+		Resolved: &authzv1.ObjectName{Kind: authzv1.ObjectKind_OBJECT_KIND_TABLE, Schema: "public", Name: "orders"},
+		Columns:  []string{"id"}, AllColumns: true, Within: true,
+		Through: []*authzv1.ObjectName{{Kind: authzv1.ObjectKind_OBJECT_KIND_TABLE, Schema: "public", Name: "v"}},
+		Trust:   []*authzv1.Code{{Name: "trigger log of public.orders", Extension: "x"}, {Name: "bad \uFFFD"}},
+	}
+	got := accessProto(a)
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	// The same for a field of the contract.
+	fields := got.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		if !got.ProtoReflect().Has(fields.Get(i)) {
+			t.Errorf("nothing fills %s", fields.Get(i).Name())
+		}
 	}
 }

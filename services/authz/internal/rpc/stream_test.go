@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math"
 	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -234,6 +237,34 @@ func TestWatch(t *testing.T) {
 	}
 	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWatchAgesApart: the age of each source is its own; a database without a
+// catalog is not named, and makes nobody else older.
+func TestWatchAgesApart(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Databases = []string{"app", "gone"} })
+	w.mu.Lock()
+	now := w.clock.Now()
+	w.policyAt, w.snapAt = now.Add(-time.Second), now.Add(-time.Minute)
+	w.mu.Unlock()
+	got := w.server.heartbeat(1)
+	// The clock goes on: ages are a little more.
+	about := func(d *durationpb.Duration, want time.Duration) bool {
+		return d.AsDuration() >= want && d.AsDuration() < want+time.Second/2
+	}
+	if ages := got.GetAges(); !about(ages.GetPolicy(), time.Second) || len(ages.GetCatalog()) != 1 ||
+		!about(ages.GetCatalog()["app"], time.Minute) || len(got.GetEpoch().GetCatalog()) != 1 {
+		t.Errorf("%v", got)
+	}
+	if got.GetAge().AsDuration() != math.MaxInt64 {
+		t.Errorf("a proxy that knows one age alone takes what is missing for %s old", got.GetAge().AsDuration())
+	}
+	w.mu.Lock()
+	w.policy = nil
+	w.mu.Unlock()
+	if got := w.server.heartbeat(1).GetAges(); got.GetPolicy().AsDuration() != math.MaxInt64 || !about(got.GetCatalog()["app"], time.Minute) {
+		t.Errorf("without a policy: %v", got)
 	}
 }
 

@@ -47,26 +47,27 @@ func (s *Server) Watch(stream grpc.BidiStreamingServer[authzv1.WatchRequest, aut
 }
 
 // heartbeat is the epoch of everything that this replica serves, and the age of
-// the oldest fact behind it. A fact that is missing makes it as old as can be:
-// then it confirms nothing.
+// each fact behind it. A catalog that is missing is not named. The common age, of
+// the oldest, is as old as can be when any is missing: then it confirms nothing.
 func (s *Server) heartbeat(answers uint64) *authzv1.WatchResponse {
-	p, revision, oldest := s.deps.Policies.Current()
-	complete := p != nil && revision != 0
+	const never = time.Duration(math.MaxInt64)
+	now := s.deps.Clock.Now()
+	p, revision, readAt := s.deps.Policies.Current()
+	age := max(0, now.Sub(readAt))
+	if p == nil || revision == 0 {
+		age = never
+	}
 	epoch := &authzv1.Epoch{Policy: revision, Revocation: s.deps.Revocation(), Catalog: make(map[string]uint64)}
+	ages := &authzv1.SourceAges{Policy: durationpb.New(age), Catalog: make(map[string]*durationpb.Duration)}
 	for _, database := range s.cfg.Databases {
 		snap, readAt, ok := s.deps.Catalogs.Current(database)
 		if !ok || snap == nil || snap.Version == 0 {
-			complete = false
+			age = never
 			continue
 		}
-		epoch.Catalog[database] = snap.Version
-		if readAt.Before(oldest) {
-			oldest = readAt
-		}
+		own := max(0, now.Sub(readAt))
+		epoch.Catalog[database], ages.Catalog[database] = snap.Version, durationpb.New(own)
+		age = max(age, own)
 	}
-	age := time.Duration(math.MaxInt64)
-	if complete {
-		age = max(0, s.deps.Clock.Now().Sub(oldest))
-	}
-	return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(age), Answers: answers}
+	return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(age), Ages: ages, Answers: answers}
 }

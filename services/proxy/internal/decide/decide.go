@@ -5,9 +5,10 @@
 // text. Watcher keeps a Fence up to date: the highest epoch seen
 // from any source, and the last moment at which it is known to have been the
 // newest. A decision may be used again while Fence.Holds says so, and never
-// otherwise: its epoch must be the highest seen in every component, its TTL must
-// not have run out, and either the decision itself or a later round trip of the
-// watch must be younger than the staleness bound. Ages are counted from the
+// otherwise: its epoch must be the highest seen in policy, revocations and the catalog
+// of its database, its TTL must not have run out, and of each of these either the
+// decision itself or a later round trip of the watch must be younger than the
+// staleness bound. A database that cannot be read holds up no other. Ages are counted from the
 // moment a request was SENT, on the proxy's monotonic clock; counting from
 // receipt would let a delayed answer look fresh.
 //

@@ -8,8 +8,8 @@ import (
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
-// Fence knows the highest epoch seen and since when it is confirmed. Safe for
-// concurrent use.
+// Fence knows the highest epoch seen and since when it is confirmed: policy and
+// revocations together, each catalog by itself. Safe for concurrent use.
 type Fence struct {
 	clock sys.Clock
 	bound time.Duration
@@ -20,13 +20,24 @@ type Fence struct {
 	policy, revocation uint64
 	catalog            map[string]uint64
 	// confirmed is the latest moment at which a source is known to have stood at
-	// exactly the highest epoch seen. It goes back to zero when the epoch rises.
+	// exactly the highest policy and revocation seen, catalogs the same for each
+	// catalog. They go back to zero when what they speak of rises.
 	confirmed time.Time
+	catalogs  map[string]time.Time
+}
+
+// Confirmation says up to which moments a source is known to have stood at an
+// epoch. The zero time, and a database that is not there, confirm nothing.
+type Confirmation struct {
+	// Shared is for policy and revocations.
+	Shared time.Time
+	// Catalogs are by database.
+	Catalogs map[string]time.Time
 }
 
 // NewFence returns a fence with the staleness bound.
 func NewFence(clock sys.Clock, bound time.Duration) *Fence {
-	return &Fence{clock: clock, bound: bound, catalog: make(map[string]uint64)}
+	return &Fence{clock: clock, bound: bound, catalog: make(map[string]uint64), catalogs: make(map[string]time.Time)}
 }
 
 // Observe raises the highest epoch seen. It reports whether e is at or above it
@@ -41,41 +52,43 @@ func (f *Fence) observe(e *authzv1.Epoch) bool {
 	if e == nil {
 		return false
 	}
-	current, rose := true, false
-	raise := func(have *uint64, v uint64) {
-		switch {
-		case v > *have:
-			*have, rose = v, true
-		case v < *have:
+	current := true
+	raise := func(have *uint64, v uint64) (rose bool) {
+		if v < *have {
 			current = false
 		}
+		rose = v > *have
+		*have = max(*have, v)
+		return rose
 	}
-	raise(&f.policy, e.GetPolicy())
-	raise(&f.revocation, e.GetRevocation())
+	policy, revocation := raise(&f.policy, e.GetPolicy()), raise(&f.revocation, e.GetRevocation())
+	if policy || revocation {
+		f.confirmed = time.Time{}
+	}
 	for db, v := range e.GetCatalog() {
 		have := f.catalog[db]
-		raise(&have, v)
+		if raise(&have, v) {
+			delete(f.catalogs, db)
+		}
 		f.catalog[db] = have
-	}
-	if rose {
-		f.confirmed = time.Time{}
 	}
 	return current
 }
 
-// Confirm records that a source stood at e at the moment asOf.
-func (f *Fence) Confirm(e *authzv1.Epoch, asOf time.Time) {
+// Confirm records that a source stood at e up to the moments of c. What is behind
+// in one component says nothing about that one.
+func (f *Fence) Confirm(e *authzv1.Epoch, c Confirmation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.observe(e) || asOf.Before(f.confirmed) {
-		return
+	f.observe(e)
+	if e.GetPolicy() == f.policy && e.GetRevocation() == f.revocation && c.Shared.After(f.confirmed) {
+		f.confirmed = c.Shared
 	}
-	for db := range f.catalog {
-		if _, ok := e.GetCatalog()[db]; !ok {
-			return
+	for db, asOf := range c.Catalogs {
+		if v, ok := e.GetCatalog()[db]; ok && v == f.catalog[db] && asOf.After(f.catalogs[db]) {
+			f.catalogs[db] = asOf
 		}
 	}
-	f.confirmed = asOf
 }
 
 // Least is the epoch that an answer for database must be made from.
@@ -104,18 +117,38 @@ func (f *Fence) Holds(d *Decision, database string) bool {
 		d.Epoch.GetCatalog()[database] != f.catalog[database] {
 		return false
 	}
-	asOf := d.AsOf
-	if f.confirmed.After(asOf) {
-		asOf = f.confirmed
-	}
-	return !now.After(asOf.Add(f.bound))
+	// Each fact is as young as the younger of what the decision itself and the watch
+	// know of it, and the decision as old as the older fact.
+	return f.young(later(d.AsOf, f.confirmed), now) && f.young(later(d.AsOf, f.catalogs[database]), now)
 }
 
-// Fresh reports whether the watch has confirmed the highest epoch within the
-// staleness bound.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// young reports whether what was known at a moment is within the bound. Called with
+// mu held.
+func (f *Fence) young(asOf, now time.Time) bool {
+	return !asOf.IsZero() && !now.After(asOf.Add(f.bound))
+}
+
+// Fresh reports whether the watch has confirmed, within the staleness bound, policy
+// and revocations and the catalog of one database at least: else nothing can be
+// decided anywhere.
 func (f *Fence) Fresh() bool {
 	now := f.clock.Now()
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return !f.confirmed.IsZero() && !now.After(f.confirmed.Add(f.bound))
+	if !f.young(f.confirmed, now) {
+		return false
+	}
+	for _, asOf := range f.catalogs {
+		if f.young(asOf, now) {
+			return true
+		}
+	}
+	return false
 }

@@ -2,7 +2,6 @@ package decide_test
 
 import (
 	"context"
-	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,56 +23,52 @@ type hands struct {
 func (h *hands) Now() time.Time { return h.now }
 
 // seen is one thing the fence was told: an epoch, and when a source is known to
-// have stood at it, if it is.
+// have stood at each component of it, as far as it is.
 type seen struct {
 	epoch *authzv1.Epoch
-	asOf  time.Time
+	known decide.Confirmation
 }
 
 const bound = time.Second
 
 // holds is the rule of invariant 8 said over the whole history: the decision's
-// components are the highest ever seen, its TTL has not run out, and it, or a
-// source that stood at exactly the highest epoch, is known from within the bound.
+// components are the highest ever seen, its TTL has not run out, and of policy and
+// revocations, and of the catalog of its database, it or a source that stood at
+// exactly the highest is known from within the bound.
 func holds(history []seen, d *decide.Decision, database string, now time.Time) bool {
-	var high authzv1.Epoch
-	high.Catalog = map[string]uint64{}
-	known := d.AsOf
+	type shared struct{ policy, revocation uint64 }
+	highest, catalog := shared{}, uint64(0)
+	known, knownCatalog := d.AsOf, d.AsOf
 	for _, s := range history {
-		before := &authzv1.Epoch{Policy: high.GetPolicy(), Revocation: high.GetRevocation(), Catalog: maps.Clone(high.GetCatalog())}
-		high.Policy = max(high.GetPolicy(), s.epoch.GetPolicy())
-		high.Revocation = max(high.GetRevocation(), s.epoch.GetRevocation())
-		for db, v := range s.epoch.GetCatalog() {
-			high.Catalog[db] = max(high.GetCatalog()[db], v)
-		}
-		same := func(a, b *authzv1.Epoch) bool {
-			for db := range high.GetCatalog() {
-				if a.GetCatalog()[db] != b.GetCatalog()[db] {
-					return false
-				}
-			}
-			return a.GetPolicy() == b.GetPolicy() && a.GetRevocation() == b.GetRevocation()
-		}
-		if !same(before, &high) {
+		own := shared{s.epoch.GetPolicy(), s.epoch.GetRevocation()}
+		before, beforeCatalog := highest, catalog
+		highest = shared{max(highest.policy, own.policy), max(highest.revocation, own.revocation)}
+		catalog = max(catalog, s.epoch.GetCatalog()[database])
+		if highest != before {
 			// What was confirmed before speaks of an older epoch.
 			known = d.AsOf
 		}
-		complete := true
-		for db := range high.GetCatalog() {
-			_, there := s.epoch.GetCatalog()[db]
-			complete = complete && there
+		if catalog != beforeCatalog {
+			knownCatalog = d.AsOf
 		}
-		if !s.asOf.IsZero() && same(s.epoch, &high) && complete && s.asOf.After(known) {
-			known = s.asOf
+		if own == highest && s.known.Shared.After(known) {
+			known = s.known.Shared
+		}
+		if v, there := s.epoch.GetCatalog()[database]; there && v == catalog && s.known.Catalogs[database].After(knownCatalog) {
+			knownCatalog = s.known.Catalogs[database]
 		}
 	}
-	return d.Epoch != nil && d.Epoch.GetPolicy() == high.GetPolicy() && d.Epoch.GetRevocation() == high.GetRevocation() &&
-		d.Epoch.GetCatalog()[database] == high.GetCatalog()[database] && now.Before(d.Expires) && now.Sub(known) <= bound
+	return d.Epoch != nil && shared{d.Epoch.GetPolicy(), d.Epoch.GetRevocation()} == highest &&
+		d.Epoch.GetCatalog()[database] == catalog && now.Before(d.Expires) &&
+		now.Sub(known) <= bound && now.Sub(knownCatalog) <= bound
 }
+
+// databases are those of the test: the first two have catalogs, the third never has.
+var databases = []string{"app", "other", "unknown"}
 
 func epochs(t *rapid.T) *authzv1.Epoch {
 	e := &authzv1.Epoch{Policy: uint64(rapid.IntRange(1, 2).Draw(t, "policy")), Revocation: uint64(rapid.IntRange(0, 1).Draw(t, "revocation"))}
-	for _, db := range []string{"app", "other"} {
+	for _, db := range databases[:2] {
 		if v := rapid.IntRange(0, 3).Draw(t, db); v > 0 {
 			if e.Catalog == nil {
 				e.Catalog = map[string]uint64{}
@@ -89,8 +84,9 @@ func epochs(t *rapid.T) *authzv1.Epoch {
 //
 // Checked by changing the code: it fails when a component is not compared, when
 // a lower epoch replaces a higher one, when a rise keeps the confirmation, when a
-// confirmation of an epoch that is behind or incomplete counts, when the TTL is
-// not looked at or starts anew at each use.
+// confirmation of an epoch that is behind or incomplete counts, when that of one
+// database or of policy alone counts for another, when the TTL is not looked at or
+// starts anew at each use.
 func TestFenceFollowsTheRule(t *testing.T) {
 	for range 20 {
 		rapid.Check(t, followsTheRule)
@@ -112,9 +108,18 @@ func followsTheRule(t *rapid.T) {
 			f.Observe(e)
 			history = append(history, seen{epoch: e})
 		case 1:
-			e, asOf := epochs(t), clock.now.Add(-span.Draw(t, "age"))
-			f.Confirm(e, asOf)
-			history = append(history, seen{e, asOf})
+			e, known := epochs(t), decide.Confirmation{Catalogs: map[string]time.Time{}}
+			if rapid.Bool().Draw(t, "of policy") {
+				known.Shared = clock.now.Add(-span.Draw(t, "age"))
+			}
+			for _, db := range databases {
+				// A source may speak of a database that its epoch does not have.
+				if rapid.Bool().Draw(t, "of "+db) {
+					known.Catalogs[db] = clock.now.Add(-span.Draw(t, "age of "+db))
+				}
+			}
+			f.Confirm(e, known)
+			history = append(history, seen{e, known})
 		case 2:
 			d := &decide.Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, Epoch: epochs(t), AsOf: clock.now.Add(-span.Draw(t, "age")),
 				Expires: clock.now.Add(3 * span.Draw(t, "ttl"))}
@@ -125,8 +130,10 @@ func followsTheRule(t *rapid.T) {
 			clock.now = clock.now.Add(span.Draw(t, "time"))
 		}
 		for _, d := range decisions {
-			if got, want := f.Holds(d, "app"), holds(history, d, "app", clock.now); got != want {
-				t.Fatalf("decision of %v as of %v holds: %v, want %v", d.Epoch, clock.now.Sub(d.AsOf), got, want)
+			for _, db := range databases {
+				if got, want := f.Holds(d, db), holds(history, d, db, clock.now); got != want {
+					t.Fatalf("decision of %v for %s as of %v holds: %v, want %v", d.Epoch, db, clock.now.Sub(d.AsOf), got, want)
+				}
 			}
 		}
 	}
@@ -204,7 +211,10 @@ func watching(t *testing.T, fence *decide.Fence, watch func(authzv1.Authorizatio
 // answers to what was not asked, and answers with no or negative age do not.
 // Checked by counting from receipt, and by not looking at the age.
 func TestWatchConfirmsByRoundTrips(t *testing.T) {
-	epoch := &authzv1.Epoch{Policy: 1}
+	epoch := &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{"app": 1}}
+	ages := func(policy, app time.Duration) *authzv1.SourceAges {
+		return &authzv1.SourceAges{Policy: durationpb.New(policy), Catalog: map[string]*durationpb.Duration{"app": durationpb.New(app)}}
+	}
 	type reply = func(*authzv1.WatchRequest) *authzv1.WatchResponse
 	for name, tc := range map[string]struct {
 		reply reply
@@ -232,6 +242,24 @@ func TestWatchConfirmsByRoundTrips(t *testing.T) {
 		}},
 		"negative age": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(-time.Hour), Answers: r.GetSequence()}
+		}},
+		"each source by itself": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(time.Hour), Ages: ages(0, 0), Answers: r.GetSequence()}
+		}, fresh: true},
+		"an old policy": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Ages: ages(bound, 0), Answers: r.GetSequence()}
+		}},
+		"an old catalog": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Ages: ages(0, bound), Answers: r.GetSequence()}
+		}},
+		"a negative age of a catalog": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Ages: ages(0, -time.Hour), Answers: r.GetSequence()}
+		}},
+		"no ages of any": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: epoch, Age: durationpb.New(0), Ages: &authzv1.SourceAges{}, Answers: r.GetSequence()}
+		}},
+		"no catalog": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
+			return &authzv1.WatchResponse{Epoch: &authzv1.Epoch{Policy: 1}, Age: durationpb.New(0), Ages: ages(0, 0), Answers: r.GetSequence()}
 		}},
 		"no epoch": {reply: func(r *authzv1.WatchRequest) *authzv1.WatchResponse {
 			return &authzv1.WatchResponse{Age: durationpb.New(0), Answers: r.GetSequence()}
@@ -280,7 +308,7 @@ func TestWatchGoesStaleAndComesBack(t *testing.T) {
 				if gone := time.Since(silentFrom); gone >= 0 && gone < 5*time.Second {
 					return context.Canceled
 				}
-				if err := stream.Send(&authzv1.WatchResponse{Epoch: &authzv1.Epoch{Policy: 1}, Age: durationpb.New(0), Answers: req.GetSequence()}); err != nil {
+				if err := stream.Send(&authzv1.WatchResponse{Epoch: &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{"app": 1}}, Age: durationpb.New(0), Answers: req.GetSequence()}); err != nil {
 					return err
 				}
 			}
@@ -301,6 +329,57 @@ func TestWatchGoesStaleAndComesBack(t *testing.T) {
 		}
 		if streams < 3 || streams > 60 {
 			t.Errorf("%d streams: reconnecting is bounded", streams)
+		}
+	})
+}
+
+// A database that authz cannot read makes no decision about another short-lived, and
+// its own end with the bound.
+func TestOneDatabaseOutOfReachHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := sys.OS().Clock
+		fence := decide.NewFence(clock, bound)
+		gone := time.Now()
+		watching(t, fence, func(stream authzv1.AuthorizationService_WatchServer) error {
+			for {
+				req, err := stream.Recv()
+				if err != nil {
+					return err
+				}
+				age := time.Since(gone)
+				resp := &authzv1.WatchResponse{
+					Epoch: &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{"app": 1, "gone": 1, "lost": 1}},
+					Age:   durationpb.New(age), Answers: req.GetSequence(),
+					Ages: &authzv1.SourceAges{Policy: durationpb.New(0), Catalog: map[string]*durationpb.Duration{
+						"app": durationpb.New(0), "gone": durationpb.New(age)}},
+				}
+				if err := stream.Send(resp); err != nil {
+					return err
+				}
+			}
+		})
+		made := func(db string) *decide.Decision {
+			return &decide.Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, AsOf: gone, Expires: gone.Add(time.Hour),
+				Epoch: &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{db: 1}}}
+		}
+		app, away, lost, never := made("app"), made("gone"), made("lost"), made("never")
+		time.Sleep(bound / 2)
+		synctest.Wait()
+		for db, d := range map[string]*decide.Decision{"app": app, "gone": away, "lost": lost} {
+			if !fence.Holds(d, db) {
+				t.Errorf("%s: a decision does not hold within the bound", db)
+			}
+		}
+		if fence.Holds(never, "never") {
+			t.Error("a decision holds of a catalog that no source has")
+		}
+		time.Sleep(10 * bound)
+		synctest.Wait()
+		if !fence.Holds(app, "app") || !fence.Fresh() {
+			t.Error("one database holds up another")
+		}
+		if fence.Holds(away, "gone") || fence.Holds(lost, "lost") {
+			t.Error("a decision outlives what is known of its database")
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/sys"
 )
@@ -72,12 +74,38 @@ func (w *Watcher) once(ctx context.Context, b *backoff) error {
 			return fmt.Errorf("watch: %w", err)
 		}
 		b.reset()
-		if at, ok := sent.take(resp.GetAnswers()); ok && resp.GetAge().IsValid() && resp.GetAge().AsDuration() >= 0 {
-			w.fence.Confirm(resp.GetEpoch(), at.Add(-resp.GetAge().AsDuration()))
+		if at, ok := sent.take(resp.GetAnswers()); ok {
+			w.fence.Confirm(resp.GetEpoch(), confirmation(resp, at))
 			continue
 		}
 		w.fence.Observe(resp.GetEpoch())
 	}
+}
+
+// confirmation is what an answer to a request that was sent at a moment says of its
+// sources.
+func confirmation(resp *authzv1.WatchResponse, sent time.Time) Confirmation {
+	asOf := func(age *durationpb.Duration) time.Time {
+		if !age.IsValid() || age.AsDuration() < 0 {
+			return time.Time{}
+		}
+		return sent.Add(-age.AsDuration())
+	}
+	c := Confirmation{Catalogs: make(map[string]time.Time, len(resp.GetEpoch().GetCatalog()))}
+	ages := resp.GetAges()
+	if ages == nil {
+		c.Shared = asOf(resp.GetAge())
+	} else {
+		c.Shared = asOf(ages.GetPolicy())
+	}
+	for db := range resp.GetEpoch().GetCatalog() {
+		if ages == nil {
+			c.Catalogs[db] = c.Shared
+		} else {
+			c.Catalogs[db] = asOf(ages.GetCatalog()[db])
+		}
+	}
+	return c
 }
 
 // ask sends a numbered request per interval until ctx ends.

@@ -67,6 +67,9 @@ const (
 	// Roles, extensions, languages, databases, system settings, event triggers,
 	// publications, subscriptions, file and server functions.
 	Action_ACTION_ADMIN Action = 17
+	// Some action, whichever is granted: enough to know that the object is there.
+	// No action of a grant.
+	Action_ACTION_ANY Action = 18
 )
 
 // Enum value maps for Action.
@@ -90,6 +93,7 @@ var (
 		15: "ACTION_SET",
 		16: "ACTION_DDL",
 		17: "ACTION_ADMIN",
+		18: "ACTION_ANY",
 	}
 	Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED": 0,
@@ -110,6 +114,7 @@ var (
 		"ACTION_SET":         15,
 		"ACTION_DDL":         16,
 		"ACTION_ADMIN":       17,
+		"ACTION_ANY":         18,
 	}
 )
 
@@ -476,7 +481,21 @@ type Access struct {
 	// no entry, the access needs the action on any one column (`count(*)`).
 	Columns []string `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
 	// The access is judged for the whole object, not for single columns.
-	AllColumns    bool `protobuf:"varint,5,opt,name=all_columns,json=allColumns,proto3" json:"all_columns,omitempty"`
+	AllColumns bool `protobuf:"varint,5,opt,name=all_columns,json=allColumns,proto3" json:"all_columns,omitempty"`
+	// Further actions, any of which suffices in the place of `action` (LOCK TABLE).
+	Alternatives []Action `protobuf:"varint,6,rep,packed,name=alternatives,proto3,enum=scopewire.authz.v1.Action" json:"alternatives,omitempty"`
+	// PostgreSQL checks the access against somebody else than the session's role: the
+	// owner of a view, or of a function that is a security definer. No grant is
+	// needed; only an explicit deny speaks about it.
+	Within bool `protobuf:"varint,7,opt,name=within,proto3" json:"within,omitempty"`
+	// By way of what the access is reached: the views and functions whose own text
+	// names the object, and the relations whose triggers, rules, defaults, checks or
+	// policies do, nearest to the object first and at most eight. None: the statement
+	// itself names it, as it may beside these.
+	Through []*ObjectName `protobuf:"bytes,8,rep,name=through,proto3" json:"through,omitempty"`
+	// Code that runs with the login's rights because of the access and that analysis
+	// cannot look into. With any, the action has to be granted in trust of it.
+	Trust         []*Code `protobuf:"bytes,9,rep,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -546,6 +565,89 @@ func (x *Access) GetAllColumns() bool {
 	return false
 }
 
+func (x *Access) GetAlternatives() []Action {
+	if x != nil {
+		return x.Alternatives
+	}
+	return nil
+}
+
+func (x *Access) GetWithin() bool {
+	if x != nil {
+		return x.Within
+	}
+	return false
+}
+
+func (x *Access) GetThrough() []*ObjectName {
+	if x != nil {
+		return x.Through
+	}
+	return nil
+}
+
+func (x *Access) GetTrust() []*Code {
+	if x != nil {
+		return x.Trust
+	}
+	return nil
+}
+
+// Code is code of the database, by its name alone.
+type Code struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is: "function public.log", "trigger audit of public.orders".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The extension it belongs to; empty for none.
+	Extension     string `protobuf:"bytes,2,opt,name=extension,proto3" json:"extension,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Code) Reset() {
+	*x = Code{}
+	mi := &file_scopewire_authz_v1_access_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Code) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Code) ProtoMessage() {}
+
+func (x *Code) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_authz_v1_access_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Code.ProtoReflect.Descriptor instead.
+func (*Code) Descriptor() ([]byte, []int) {
+	return file_scopewire_authz_v1_access_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Code) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Code) GetExtension() string {
+	if x != nil {
+		return x.Extension
+	}
+	return ""
+}
+
 // Epoch is the version of the facts that a decision was made from. Epochs are
 // compared component by component; a component never goes back.
 type Epoch struct {
@@ -562,7 +664,7 @@ type Epoch struct {
 
 func (x *Epoch) Reset() {
 	*x = Epoch{}
-	mi := &file_scopewire_authz_v1_access_proto_msgTypes[4]
+	mi := &file_scopewire_authz_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +676,7 @@ func (x *Epoch) String() string {
 func (*Epoch) ProtoMessage() {}
 
 func (x *Epoch) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_access_proto_msgTypes[4]
+	mi := &file_scopewire_authz_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +689,7 @@ func (x *Epoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoch.ProtoReflect.Descriptor instead.
 func (*Epoch) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_scopewire_authz_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Epoch) GetPolicy() uint64 {
@@ -634,14 +736,21 @@ const file_scopewire_authz_v1_access_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.scopewire.authz.v1.ObjectKindR\x04kind\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\tR\x06schema\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12%\n" +
-	"\x0eargument_types\x18\x04 \x03(\tR\rargumentTypes\"\xe9\x01\n" +
+	"\x0eargument_types\x18\x04 \x03(\tR\rargumentTypes\"\xab\x03\n" +
 	"\x06Access\x122\n" +
 	"\x06action\x18\x01 \x01(\x0e2\x1a.scopewire.authz.v1.ActionR\x06action\x124\n" +
 	"\x05named\x18\x02 \x01(\v2\x1e.scopewire.authz.v1.ObjectNameR\x05named\x12:\n" +
 	"\bresolved\x18\x03 \x01(\v2\x1e.scopewire.authz.v1.ObjectNameR\bresolved\x12\x18\n" +
 	"\acolumns\x18\x04 \x03(\tR\acolumns\x12\x1f\n" +
 	"\vall_columns\x18\x05 \x01(\bR\n" +
-	"allColumns\"\xbd\x01\n" +
+	"allColumns\x12>\n" +
+	"\falternatives\x18\x06 \x03(\x0e2\x1a.scopewire.authz.v1.ActionR\falternatives\x12\x16\n" +
+	"\x06within\x18\a \x01(\bR\x06within\x128\n" +
+	"\athrough\x18\b \x03(\v2\x1e.scopewire.authz.v1.ObjectNameR\athrough\x12.\n" +
+	"\x05trust\x18\t \x03(\v2\x18.scopewire.authz.v1.CodeR\x05trust\"8\n" +
+	"\x04Code\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\textension\x18\x02 \x01(\tR\textension\"\xbd\x01\n" +
 	"\x05Epoch\x12\x16\n" +
 	"\x06policy\x18\x01 \x01(\x04R\x06policy\x12\x1e\n" +
 	"\n" +
@@ -650,7 +759,7 @@ const file_scopewire_authz_v1_access_proto_rawDesc = "" +
 	"\acatalog\x18\x03 \x03(\v2&.scopewire.authz.v1.Epoch.CatalogEntryR\acatalog\x1a:\n" +
 	"\fCatalogEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\xe9\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\xf9\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rACTION_SELECT\x10\x01\x12\x11\n" +
@@ -672,7 +781,9 @@ const file_scopewire_authz_v1_access_proto_rawDesc = "" +
 	"ACTION_SET\x10\x0f\x12\x0e\n" +
 	"\n" +
 	"ACTION_DDL\x10\x10\x12\x10\n" +
-	"\fACTION_ADMIN\x10\x11*\x89\x02\n" +
+	"\fACTION_ADMIN\x10\x11\x12\x0e\n" +
+	"\n" +
+	"ACTION_ANY\x10\x12*\x89\x02\n" +
 	"\n" +
 	"ObjectKind\x12\x1b\n" +
 	"\x17OBJECT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -699,7 +810,7 @@ func file_scopewire_authz_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_scopewire_authz_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_scopewire_authz_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_scopewire_authz_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_scopewire_authz_v1_access_proto_goTypes = []any{
 	(Action)(0),                   // 0: scopewire.authz.v1.Action
 	(ObjectKind)(0),               // 1: scopewire.authz.v1.ObjectKind
@@ -707,24 +818,28 @@ var file_scopewire_authz_v1_access_proto_goTypes = []any{
 	(*Actor)(nil),                 // 3: scopewire.authz.v1.Actor
 	(*ObjectName)(nil),            // 4: scopewire.authz.v1.ObjectName
 	(*Access)(nil),                // 5: scopewire.authz.v1.Access
-	(*Epoch)(nil),                 // 6: scopewire.authz.v1.Epoch
-	nil,                           // 7: scopewire.authz.v1.Epoch.CatalogEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Code)(nil),                  // 6: scopewire.authz.v1.Code
+	(*Epoch)(nil),                 // 7: scopewire.authz.v1.Epoch
+	nil,                           // 8: scopewire.authz.v1.Epoch.CatalogEntry
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_scopewire_authz_v1_access_proto_depIdxs = []int32{
-	3, // 0: scopewire.authz.v1.Principal.actors:type_name -> scopewire.authz.v1.Actor
-	8, // 1: scopewire.authz.v1.Principal.issued_at:type_name -> google.protobuf.Timestamp
-	8, // 2: scopewire.authz.v1.Principal.expires_at:type_name -> google.protobuf.Timestamp
-	1, // 3: scopewire.authz.v1.ObjectName.kind:type_name -> scopewire.authz.v1.ObjectKind
-	0, // 4: scopewire.authz.v1.Access.action:type_name -> scopewire.authz.v1.Action
-	4, // 5: scopewire.authz.v1.Access.named:type_name -> scopewire.authz.v1.ObjectName
-	4, // 6: scopewire.authz.v1.Access.resolved:type_name -> scopewire.authz.v1.ObjectName
-	7, // 7: scopewire.authz.v1.Epoch.catalog:type_name -> scopewire.authz.v1.Epoch.CatalogEntry
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	3,  // 0: scopewire.authz.v1.Principal.actors:type_name -> scopewire.authz.v1.Actor
+	9,  // 1: scopewire.authz.v1.Principal.issued_at:type_name -> google.protobuf.Timestamp
+	9,  // 2: scopewire.authz.v1.Principal.expires_at:type_name -> google.protobuf.Timestamp
+	1,  // 3: scopewire.authz.v1.ObjectName.kind:type_name -> scopewire.authz.v1.ObjectKind
+	0,  // 4: scopewire.authz.v1.Access.action:type_name -> scopewire.authz.v1.Action
+	4,  // 5: scopewire.authz.v1.Access.named:type_name -> scopewire.authz.v1.ObjectName
+	4,  // 6: scopewire.authz.v1.Access.resolved:type_name -> scopewire.authz.v1.ObjectName
+	0,  // 7: scopewire.authz.v1.Access.alternatives:type_name -> scopewire.authz.v1.Action
+	4,  // 8: scopewire.authz.v1.Access.through:type_name -> scopewire.authz.v1.ObjectName
+	6,  // 9: scopewire.authz.v1.Access.trust:type_name -> scopewire.authz.v1.Code
+	8,  // 10: scopewire.authz.v1.Epoch.catalog:type_name -> scopewire.authz.v1.Epoch.CatalogEntry
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_access_proto_init() }
@@ -738,7 +853,7 @@ func file_scopewire_authz_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_authz_v1_access_proto_rawDesc), len(file_scopewire_authz_v1_access_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

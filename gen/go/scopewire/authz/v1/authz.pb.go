@@ -2336,7 +2336,8 @@ type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The epoch at the replica.
 	Epoch *Epoch `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// How old the replica's knowledge of its source was when it sent this.
+	// How old the oldest of all the replica knows was when it sent this: policy and
+	// the catalog of every database. For a proxy that does not know `ages`.
 	Age *durationpb.Duration `protobuf:"bytes,2,opt,name=age,proto3" json:"age,omitempty"`
 	// Tokens revoked since the last response.
 	Revocations []*Revocation `protobuf:"bytes,3,rep,name=revocations,proto3" json:"revocations,omitempty"`
@@ -2345,7 +2346,10 @@ type WatchResponse struct {
 	Urgent bool `protobuf:"varint,4,opt,name=urgent,proto3" json:"urgent,omitempty"`
 	// The number of the request this answers; 0 for a push. A push may raise the
 	// epoch but confirms nothing.
-	Answers       uint64 `protobuf:"varint,5,opt,name=answers,proto3" json:"answers,omitempty"`
+	Answers uint64 `protobuf:"varint,5,opt,name=answers,proto3" json:"answers,omitempty"`
+	// The same as `age` for each source by itself, so that a database which cannot be
+	// read holds up the decisions of no other. Absent: `age` is that of each.
+	Ages          *SourceAges `protobuf:"bytes,6,opt,name=ages,proto3" json:"ages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2415,6 +2419,69 @@ func (x *WatchResponse) GetAnswers() uint64 {
 	return 0
 }
 
+func (x *WatchResponse) GetAges() *SourceAges {
+	if x != nil {
+		return x.Ages
+	}
+	return nil
+}
+
+// SourceAges says how old a replica's knowledge of its sources was. A source that
+// is not named, or whose age is negative, is not known to be as the epoch says.
+type SourceAges struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Policy and revocations.
+	Policy *durationpb.Duration `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The catalogs, by database name.
+	Catalog       map[string]*durationpb.Duration `protobuf:"bytes,2,rep,name=catalog,proto3" json:"catalog,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceAges) Reset() {
+	*x = SourceAges{}
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceAges) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceAges) ProtoMessage() {}
+
+func (x *SourceAges) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceAges.ProtoReflect.Descriptor instead.
+func (*SourceAges) Descriptor() ([]byte, []int) {
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SourceAges) GetPolicy() *durationpb.Duration {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *SourceAges) GetCatalog() map[string]*durationpb.Duration {
+	if x != nil {
+		return x.Catalog
+	}
+	return nil
+}
+
 // Revocation ends tokens before their expiry. Every field that is set must
 // match; none set matches nothing.
 type Revocation struct {
@@ -2435,7 +2502,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2447,7 +2514,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2460,7 +2527,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{20}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Revocation) GetTokenId() string {
@@ -2511,7 +2578,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2590,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2603,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{21}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RevokeRequest) GetRevocation() *Revocation {
@@ -2568,7 +2635,7 @@ type RevokeResponse struct {
 
 func (x *RevokeResponse) Reset() {
 	*x = RevokeResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +2647,7 @@ func (x *RevokeResponse) String() string {
 func (*RevokeResponse) ProtoMessage() {}
 
 func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +2660,7 @@ func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{22}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RevokeResponse) GetEpoch() *Epoch {
@@ -2630,7 +2697,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2709,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2722,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{23}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListRevisionsRequest) GetPageSize() uint32 {
@@ -2685,7 +2752,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +2764,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +2777,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{24}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*PolicyRevision {
@@ -2742,7 +2809,7 @@ type PolicyRevision struct {
 
 func (x *PolicyRevision) Reset() {
 	*x = PolicyRevision{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2754,7 +2821,7 @@ func (x *PolicyRevision) String() string {
 func (*PolicyRevision) ProtoMessage() {}
 
 func (x *PolicyRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2767,7 +2834,7 @@ func (x *PolicyRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRevision.ProtoReflect.Descriptor instead.
 func (*PolicyRevision) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{25}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PolicyRevision) GetRevision() uint64 {
@@ -2800,7 +2867,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +2879,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +2892,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{26}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{27}
 }
 
 // ReloadResponse says what is in force after the reload.
@@ -2841,7 +2908,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +2920,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +2933,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{27}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReloadResponse) GetRevision() uint64 {
@@ -3041,13 +3108,21 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\fWatchRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x123\n" +
 	"\aapplied\x18\x02 \x01(\v2\x19.scopewire.authz.v1.EpochR\aapplied\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xe1\x01\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\x95\x02\n" +
 	"\rWatchResponse\x12/\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x19.scopewire.authz.v1.EpochR\x05epoch\x12+\n" +
 	"\x03age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12@\n" +
 	"\vrevocations\x18\x03 \x03(\v2\x1e.scopewire.authz.v1.RevocationR\vrevocations\x12\x16\n" +
 	"\x06urgent\x18\x04 \x01(\bR\x06urgent\x12\x18\n" +
-	"\aanswers\x18\x05 \x01(\x04R\aanswers\"\x9b\x01\n" +
+	"\aanswers\x18\x05 \x01(\x04R\aanswers\x122\n" +
+	"\x04ages\x18\x06 \x01(\v2\x1e.scopewire.authz.v1.SourceAgesR\x04ages\"\xdd\x01\n" +
+	"\n" +
+	"SourceAges\x121\n" +
+	"\x06policy\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06policy\x12E\n" +
+	"\acatalog\x18\x02 \x03(\v2+.scopewire.authz.v1.SourceAges.CatalogEntryR\acatalog\x1aU\n" +
+	"\fCatalogEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05value:\x028\x01\"\x9b\x01\n" +
 	"\n" +
 	"Revocation\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x16\n" +
@@ -3192,7 +3267,7 @@ func file_scopewire_authz_v1_authz_proto_rawDescGZIP() []byte {
 }
 
 var file_scopewire_authz_v1_authz_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(AuthenticateRefusalReason)(0), // 0: scopewire.authz.v1.AuthenticateRefusalReason
 	(Verdict)(0),                   // 1: scopewire.authz.v1.Verdict
@@ -3222,88 +3297,94 @@ var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(*ProbeAnswer)(nil),            // 25: scopewire.authz.v1.ProbeAnswer
 	(*WatchRequest)(nil),           // 26: scopewire.authz.v1.WatchRequest
 	(*WatchResponse)(nil),          // 27: scopewire.authz.v1.WatchResponse
-	(*Revocation)(nil),             // 28: scopewire.authz.v1.Revocation
-	(*RevokeRequest)(nil),          // 29: scopewire.authz.v1.RevokeRequest
-	(*RevokeResponse)(nil),         // 30: scopewire.authz.v1.RevokeResponse
-	(*ListRevisionsRequest)(nil),   // 31: scopewire.authz.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 32: scopewire.authz.v1.ListRevisionsResponse
-	(*PolicyRevision)(nil),         // 33: scopewire.authz.v1.PolicyRevision
-	(*ReloadRequest)(nil),          // 34: scopewire.authz.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 35: scopewire.authz.v1.ReloadResponse
-	nil,                            // 36: scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	nil,                            // 37: scopewire.authz.v1.SessionContext.SettingsEntry
-	nil,                            // 38: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	nil,                            // 39: scopewire.authz.v1.SessionContext.CursorsEntry
-	(*Principal)(nil),              // 40: scopewire.authz.v1.Principal
-	(*durationpb.Duration)(nil),    // 41: google.protobuf.Duration
-	(*Epoch)(nil),                  // 42: scopewire.authz.v1.Epoch
-	(*Access)(nil),                 // 43: scopewire.authz.v1.Access
-	(*ObjectName)(nil),             // 44: scopewire.authz.v1.ObjectName
+	(*SourceAges)(nil),             // 28: scopewire.authz.v1.SourceAges
+	(*Revocation)(nil),             // 29: scopewire.authz.v1.Revocation
+	(*RevokeRequest)(nil),          // 30: scopewire.authz.v1.RevokeRequest
+	(*RevokeResponse)(nil),         // 31: scopewire.authz.v1.RevokeResponse
+	(*ListRevisionsRequest)(nil),   // 32: scopewire.authz.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 33: scopewire.authz.v1.ListRevisionsResponse
+	(*PolicyRevision)(nil),         // 34: scopewire.authz.v1.PolicyRevision
+	(*ReloadRequest)(nil),          // 35: scopewire.authz.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 36: scopewire.authz.v1.ReloadResponse
+	nil,                            // 37: scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	nil,                            // 38: scopewire.authz.v1.SessionContext.SettingsEntry
+	nil,                            // 39: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	nil,                            // 40: scopewire.authz.v1.SessionContext.CursorsEntry
+	nil,                            // 41: scopewire.authz.v1.SourceAges.CatalogEntry
+	(*Principal)(nil),              // 42: scopewire.authz.v1.Principal
+	(*durationpb.Duration)(nil),    // 43: google.protobuf.Duration
+	(*Epoch)(nil),                  // 44: scopewire.authz.v1.Epoch
+	(*Access)(nil),                 // 45: scopewire.authz.v1.Access
+	(*ObjectName)(nil),             // 46: scopewire.authz.v1.ObjectName
 }
 var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	9,  // 0: scopewire.authz.v1.AuthenticateRequest.client:type_name -> scopewire.authz.v1.ClientInfo
 	11, // 1: scopewire.authz.v1.AuthenticateResponse.authenticated:type_name -> scopewire.authz.v1.Authenticated
 	12, // 2: scopewire.authz.v1.AuthenticateResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
-	40, // 3: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
-	36, // 4: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	41, // 5: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
-	42, // 6: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
+	42, // 3: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
+	37, // 4: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	43, // 5: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
+	44, // 6: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
 	0,  // 7: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	40, // 8: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
+	42, // 8: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
 	17, // 9: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
 	15, // 10: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
 	16, // 11: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
-	42, // 12: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
+	44, // 12: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
 	25, // 13: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
 	14, // 14: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
 	9,  // 15: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	37, // 16: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
-	38, // 17: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	39, // 18: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
+	38, // 16: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
+	39, // 17: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	40, // 18: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
 	1,  // 19: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
 	2,  // 20: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
 	19, // 21: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
 	21, // 22: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
 	3,  // 23: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
-	41, // 24: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
-	41, // 25: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
-	42, // 26: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	43, // 24: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
+	43, // 25: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
+	44, // 26: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
 	22, // 27: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
 	4,  // 28: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
 	23, // 29: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
 	24, // 30: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
-	43, // 31: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
+	45, // 31: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
 	20, // 32: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
 	5,  // 33: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
 	6,  // 34: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	41, // 35: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	43, // 35: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
 	7,  // 36: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	44, // 37: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	46, // 37: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
 	24, // 38: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	42, // 39: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	42, // 40: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	41, // 41: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	28, // 42: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	28, // 43: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	42, // 44: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	33, // 45: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	8,  // 46: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	13, // 47: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	26, // 48: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	29, // 49: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	31, // 50: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	34, // 51: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 52: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	18, // 53: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	27, // 54: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	30, // 55: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	32, // 56: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	35, // 57: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	52, // [52:58] is the sub-list for method output_type
-	46, // [46:52] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	44, // 39: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	44, // 40: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	43, // 41: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	29, // 42: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	28, // 43: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
+	43, // 44: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
+	41, // 45: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
+	29, // 46: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	44, // 47: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	34, // 48: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	43, // 49: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
+	8,  // 50: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	13, // 51: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	26, // 52: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	30, // 53: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	32, // 54: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	35, // 55: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 56: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	18, // 57: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	27, // 58: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	31, // 59: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	33, // 60: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	36, // 61: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	56, // [56:62] is the sub-list for method output_type
+	50, // [50:56] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }
@@ -3327,7 +3408,7 @@ func file_scopewire_authz_v1_authz_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_authz_v1_authz_proto_rawDesc), len(file_scopewire_authz_v1_authz_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
