@@ -28,9 +28,10 @@ var typeFields = []field{
 	{"Owner", "pg_catalog.pg_get_userbyid(t.typowner)"},
 	{"Extension", extension("pg_type", "t.oid")},
 	{"NotNull", "t.typnotnull"},
-	{"Checks", `ARRAY(SELECT pg_catalog.pg_get_expr(k.conbin, k.conrelid) FROM pg_catalog.pg_constraint AS k
-		WHERE k.contypid OPERATOR(pg_catalog.=) t.oid AND k.contype OPERATOR(pg_catalog.=) 'c' ORDER BY k.oid)`},
+	{"Checks", list(expressionFields("pg_catalog.pg_get_expr(k.conbin, k.conrelid)", "pg_constraint", "k.oid"), "k.oid",
+		`pg_catalog.pg_constraint AS k WHERE k.contypid OPERATOR(pg_catalog.=) t.oid AND k.contype OPERATOR(pg_catalog.=) 'c'`)},
 	{"Default", "COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0::pg_catalog.oid), t.typdefault)"},
+	{"References", "CASE WHEN t.typdefaultbin IS NOT NULL THEN " + references("pg_type", "t.oid") + " END"},
 }
 
 const functionFrom = `
@@ -66,6 +67,8 @@ var functionFields = []field{
 	{"Symbol", "CASE WHEN l.lanname OPERATOR(pg_catalog.=) 'c' OR l.lanname OPERATOR(pg_catalog.=) 'internal' THEN p.prosrc END"},
 	{"Body", "CASE WHEN l.lanname OPERATOR(pg_catalog.=) 'sql' THEN p.prosrc END"},
 	{"StandardBody", "CASE WHEN p.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_function_sqlbody(p.oid) END"},
+	{"References", "CASE WHEN p.prosqlbody IS NOT NULL OR p.pronargdefaults OPERATOR(pg_catalog.<>) 0::pg_catalog.int2 THEN " +
+		references("pg_proc", "p.oid") + " END"},
 	{"Settings", "p.proconfig"},
 	{"SupportFunction", oid("p.prosupport")},
 	{"Aggregate", "CASE WHEN a.aggfnoid IS NOT NULL THEN " + object(aggregateFields) + " END"},

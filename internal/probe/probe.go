@@ -116,6 +116,21 @@ func oids(query string) string { return "ARRAY(" + query + ")::pg_catalog.int8[]
 // char is a "char" as a number.
 func char(column string) string { return "pg_catalog.ascii(" + column + "::pg_catalog.text)" }
 
+// expressionFields are those of a text of the catalog with what it depends on.
+func expressionFields(text, catalog, object string) []field {
+	return []field{{"Text", text}, {"References", references(catalog, object)}}
+}
+
+// references is what the text of a row of a catalog depends on.
+func references(catalog, row string) string {
+	on := func(what string) string {
+		return oids(`SELECT DISTINCT dep.refobjid FROM pg_catalog.pg_depend AS dep WHERE dep.objsubid OPERATOR(pg_catalog.=) 0
+			AND dep.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.` + what + `'::pg_catalog.regclass
+			AND dep.classid OPERATOR(pg_catalog.=) 'pg_catalog.` + catalog + `'::pg_catalog.regclass AND dep.objid OPERATOR(pg_catalog.=) ` + row + ` ORDER BY dep.refobjid`)
+	}
+	return object([]field{{"Recorded", "true"}, {"Relations", on("pg_class")}, {"Functions", on("pg_proc")}, {"Operators", on("pg_operator")}})
+}
+
 // extension is the name of the extension that an object of a catalog belongs to.
 func extension(catalog, object string) string {
 	return `(SELECT x.extname FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS x ON x.oid OPERATOR(pg_catalog.=) d.refobjid

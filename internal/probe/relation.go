@@ -28,26 +28,27 @@ var relationFields = []field{
 	{"Rules", list(ruleFields, `r.rulename COLLATE pg_catalog."C", r.oid`, `pg_catalog.pg_rewrite AS r
 		WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid AND NOT (r.rulename OPERATOR(pg_catalog.=) '_RETURN' AND `+viewKind+`)`)},
 	{"Policies", list(policyFields, `p.polname COLLATE pg_catalog."C"`, `pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid`)},
-	{"Checks", `ARRAY(SELECT pg_catalog.pg_get_expr(k.conbin, k.conrelid) FROM pg_catalog.pg_constraint AS k
-		WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'c' ORDER BY k.oid)`},
-	{"IndexExpressions", `ARRAY(SELECT u.e FROM (
-		SELECT i.indexrelid AS index, 0 AS part, 0 AS number, pg_catalog.pg_get_expr(i.indexprs, i.indrelid) AS e
+	{"Checks", list(expressionFields("pg_catalog.pg_get_expr(k.conbin, k.conrelid)", "pg_constraint", "k.oid"), "k.oid",
+		`pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'c'`)},
+	{"IndexExpressions", list(expressionFields("u.e", "pg_class", "u.index"), "u.index, u.part", `(
+		SELECT i.indexrelid AS index, 0 AS part, pg_catalog.pg_get_expr(i.indexprs, i.indrelid) AS e
 			FROM pg_catalog.pg_index AS i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid
-		UNION ALL SELECT i.indexrelid, 1, 0, pg_catalog.pg_get_expr(i.indpred, i.indrelid)
-			FROM pg_catalog.pg_index AS i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid
-		UNION ALL SELECT k.conindid, 2, x.number, x.operator::pg_catalog.regoperator::pg_catalog.text
-			FROM pg_catalog.pg_constraint AS k, pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS x(operator, number)
-			WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'x') AS u
-		WHERE u.e IS NOT NULL ORDER BY u.index, u.part, u.number)`},
+		UNION ALL SELECT i.indexrelid, 1, pg_catalog.pg_get_expr(i.indpred, i.indrelid)
+			FROM pg_catalog.pg_index AS i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid) AS u
+		WHERE u.e IS NOT NULL`)},
+	{"ExclusionOperators", oids(`SELECT x.operator FROM pg_catalog.pg_constraint AS k,
+			pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS x(operator, number)
+		WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'x' ORDER BY k.conindid, x.number`)},
 	{"ForeignOperatorClasses", oids(`SELECT u.o FROM (
 		SELECT 0::pg_catalog.oid AS index, x.o FROM pg_catalog.unnest(k.partclass::pg_catalog.oid[]) AS x(o)
 		UNION ALL SELECT i.indexrelid, x.o FROM pg_catalog.pg_index AS i, pg_catalog.unnest(i.indclass::pg_catalog.oid[]) AS x(o)
 			WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid) AS u
 		WHERE u.o OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid ORDER BY u.index, u.o`)},
-	{"StatisticsExpressions", `ARRAY(SELECT e.e FROM pg_catalog.pg_statistic_ext AS s,
+	{"StatisticsExpressions", list(expressionFields("e.e", "pg_statistic_ext", "s.oid"), "s.oid, e.number", `pg_catalog.pg_statistic_ext AS s,
 			pg_catalog.unnest(pg_catalog.pg_get_statisticsobjdef_expressions(s.oid)) WITH ORDINALITY AS e(e, number)
-		WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid ORDER BY s.oid, e.number)`},
-	{"PartitionKey", "CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END"},
+		WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid`)},
+	{"PartitionKey", "CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN " +
+		object(expressionFields("pg_catalog.pg_get_partkeydef(c.oid)", "pg_class", "c.oid")) + " END"},
 	{"Children", oids("SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid ORDER BY i.inhrelid")},
 	{"Parents", oids("SELECT i.inhparent FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid ORDER BY i.inhseqno")},
 	{"Keys", list(uniqueFields, "k.oid", `pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid
@@ -57,8 +58,12 @@ var relationFields = []field{
 	{"ReferencedBy", list(keyFields, "k.oid", `pg_catalog.pg_constraint AS k
 		WHERE k.confrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'f'`)},
 	{"Definition", "CASE WHEN " + viewKind + " THEN pg_catalog.pg_get_viewdef(c.oid) END"},
+	{"References", "CASE WHEN " + viewKind + ` THEN (SELECT ` + references("pg_rewrite", "r.oid") + ` FROM pg_catalog.pg_rewrite AS r
+		WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid AND r.rulename OPERATOR(pg_catalog.=) '_RETURN') END`},
 	{"SecurityInvoker", `(SELECT pg_catalog.bool_or(pg_catalog.split_part(o.o, '=', 2)::pg_catalog.bool)
 		FROM pg_catalog.unnest(c.reloptions) AS o(o) WHERE o.o OPERATOR(pg_catalog.~~) 'security_invoker=%')`},
+	{"CheckOption", `(SELECT pg_catalog.ascii(pg_catalog.substr(o.o, 14, 1))
+		FROM pg_catalog.unnest(c.reloptions) AS o(o) WHERE o.o OPERATOR(pg_catalog.~~) 'check_option=%')`},
 	{"RowType", oid("c.reltype")},
 	{"OfType", oid("c.reloftype")},
 	{"Server", `(SELECT v.srvname FROM pg_catalog.pg_foreign_table AS f JOIN pg_catalog.pg_foreign_server AS v
@@ -68,6 +73,7 @@ var relationFields = []field{
 			AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.objsubid OPERATOR(pg_catalog.=) 0
 			AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid OPERATOR(pg_catalog.>) 0
 			AND (d.deptype OPERATOR(pg_catalog.=) 'a' OR d.deptype OPERATOR(pg_catalog.=) 'i') ORDER BY d.refobjid LIMIT 1`)},
+	{"IndexOf", oid(`SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid OPERATOR(pg_catalog.=) c.oid`)},
 }
 
 var columnFields = []field{
@@ -77,6 +83,7 @@ var columnFields = []field{
 	{"Modifier", "a.atttypmod"},
 	{"NotNull", "a.attnotnull"},
 	{"Default", "pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated OPERATOR(pg_catalog.=) '' THEN 0::pg_catalog.oid ELSE a.attrelid END)"},
+	{"References", "CASE WHEN d.oid IS NOT NULL THEN " + references("pg_attrdef", "d.oid") + " END"},
 	{"Generated", char("a.attgenerated")},
 	{"Identity", char("a.attidentity")},
 }
@@ -86,8 +93,10 @@ var triggerFields = []field{
 	{"Function", oid("t.tgfoid")},
 	{"Type", "t.tgtype"},
 	{"Enabled", char("t.tgenabled")},
+	{"Columns", "t.tgattr::pg_catalog.int2[]"},
 	{"Condition", "t.tgqual IS NOT NULL"},
 	{"Definition", "CASE WHEN t.tgqual IS NOT NULL THEN pg_catalog.pg_get_triggerdef(t.oid) END"},
+	{"References", "CASE WHEN t.tgqual IS NOT NULL THEN " + references("pg_trigger", "t.oid") + " END"},
 }
 
 var ruleFields = []field{
@@ -96,6 +105,7 @@ var ruleFields = []field{
 	{"Instead", "r.is_instead"},
 	{"Enabled", char("r.ev_enabled")},
 	{"Definition", "pg_catalog.pg_get_ruledef(r.oid)"},
+	{"References", references("pg_rewrite", "r.oid")},
 }
 
 var policyFields = []field{
@@ -106,6 +116,7 @@ var policyFields = []field{
 		WHERE o.o OPERATOR(pg_catalog.<>) 0::pg_catalog.oid ORDER BY pg_catalog.pg_get_userbyid(o.o) COLLATE pg_catalog."C")`},
 	{"Using", "pg_catalog.pg_get_expr(p.polqual, p.polrelid)"},
 	{"Check", "pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)"},
+	{"References", "CASE WHEN p.polqual IS NOT NULL OR p.polwithcheck IS NOT NULL THEN " + references("pg_policy", "p.oid") + " END"},
 }
 
 var uniqueFields = []field{

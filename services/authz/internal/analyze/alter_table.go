@@ -172,7 +172,7 @@ func (a *analyzer) applied(d *definition, c *pg_query.AlterTableCmd) bool {
 		if !ok || i < 0 {
 			return false
 		}
-		d.columns[i].Default = text
+		d.columns[i].Default, d.columns[i].References = text, catalog.References{}
 		return true
 	case pg_query.AlterTableType_AT_SetNotNull, pg_query.AlterTableType_AT_DropNotNull, pg_query.AlterTableType_AT_SetStatistics,
 		pg_query.AlterTableType_AT_AddConstraint, pg_query.AlterTableType_AT_ValidateConstraint, pg_query.AlterTableType_AT_ClusterOn:

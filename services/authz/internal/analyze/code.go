@@ -84,15 +84,12 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 		}
 	}
 	for _, check := range rel.Checks {
-		if err := a.folds(a.planned(check, rel), at, "a check of "+name); err != nil {
+		if err := a.folds(a.planned(check.Text, rel), at, "a check of "+name); err != nil {
 			return err
 		}
 	}
 	for _, expression := range append(slices.Clip(rel.IndexExpressions), rel.StatisticsExpressions...) {
-		if isOperatorName(expression) {
-			continue
-		}
-		if err := a.folds(a.planned(expression, rel), at, "an index of "+name); err != nil {
+		if err := a.folds(a.planned(expression.Text, rel), at, "an index of "+name); err != nil {
 			return err
 		}
 	}
@@ -120,19 +117,18 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 		}
 	}
 	for _, check := range rel.Checks {
-		if err := a.runs(a.stored(check, rel), at, "a check of "+name); err != nil {
+		if err := a.runs(a.stored(check.Text, rel), at, "a check of "+name); err != nil {
 			return err
 		}
 	}
 	for _, expression := range rel.IndexExpressions {
-		c := &code{accesses: &recorder{}}
-		if isOperatorName(expression) {
-			c.err = a.exclusionOperator(expression)
-		} else {
-			c = a.stored(expression, rel)
-		}
-		if err := a.runs(c, at, "an index of "+name); err != nil {
+		if err := a.runs(a.stored(expression.Text, rel), at, "an index of "+name); err != nil {
 			return err
+		}
+	}
+	for _, oid := range rel.ExclusionOperators {
+		if a.operatorRuns(oid) {
+			a.mustTrust(at, "an exclusion constraint of "+name)
 		}
 	}
 	// A row of a partition is held against the keys of all that it is a partition of,
@@ -143,7 +139,7 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 				return err
 			}
 		}
-		if keyed != rel && keyed.PartitionKey == "" {
+		if keyed != rel && keyed.PartitionKey.Text == "" {
 			continue
 		}
 		for _, oid := range keyed.ForeignOperatorClasses {
@@ -188,8 +184,12 @@ func (a *analyzer) classRuns(oid catalog.OID) bool {
 		return true
 	}
 	unknown := func(oid catalog.OID) bool { return !a.runsUnasked(oid) }
-	return slices.ContainsFunc(class.Functions, unknown) || slices.ContainsFunc(class.Operators, func(oid catalog.OID) bool {
-		operator := a.snap.OperatorByOID(oid)
-		return operator == nil || unknown(operator.Function)
-	})
+	return slices.ContainsFunc(class.Functions, unknown) || slices.ContainsFunc(class.Operators, a.operatorRuns)
+}
+
+// operatorRuns reports whether an operator's function is not known. Indexes call it
+// without asking for a right.
+func (a *analyzer) operatorRuns(oid catalog.OID) bool {
+	operator := a.snap.OperatorByOID(oid)
+	return operator == nil || !a.runsUnasked(operator.Function)
 }

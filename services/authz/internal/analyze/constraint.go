@@ -51,7 +51,7 @@ func (a *analyzer) constraint(d *definition, c *pg_query.Constraint) error {
 		switch c.Contype {
 		case pg_query.ConstrType_CONSTR_CHECK:
 			text, ok := a.deparsed(c.RawExpr)
-			d.checks, d.unsure = append(d.checks, text), d.unsure || !ok
+			d.checks, d.unsure = append(d.checks, catalog.Expression{Text: text}), d.unsure || !ok
 		case pg_query.ConstrType_CONSTR_EXCLUSION:
 			d.unsure = true
 		}

@@ -18,7 +18,7 @@ type definition struct {
 	// columns and checks are those that the statement adds, as the catalog would hold
 	// them; unsure says that there is more to the table than these.
 	columns []catalog.Column
-	checks  []string
+	checks  []catalog.Expression
 	unsure  bool
 }
 

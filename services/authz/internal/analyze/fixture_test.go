@@ -73,15 +73,15 @@ func fixture(t testing.TB) *builder {
 		b.snap.Schemas = append(b.snap.Schemas, catalog.Schema{OID: catalog.OID(i + 16500), Name: name})
 	}
 	const r, p = catalog.KindTable, catalog.KindPartitionedTable
-	b.table("public", "customers", r, "id", 23, "name", 25, "email", 25).IndexExpressions = []string{"lower(email)"}
+	b.table("public", "customers", r, "id", 23, "name", 25, "email", 25).IndexExpressions = texts("lower(email)")
 	b.find("public", "customers").Keys = []catalog.Key{{Name: "customers_pkey", Columns: []int16{1}}}
 	orders := b.table("public", "orders", r, "id", 23, "customer_id", 23, "total", 1700, "note", 25, "tags", 1009, "doc", 3802, "created_at", 1184, "status", oidMood)
 	orders.Columns[6].Default = "now()"
-	b.table("public", "order_items", r, "order_id", 23, "line", 23, "qty", 23).Checks = []string{"(qty > 0)"}
+	b.table("public", "order_items", r, "order_id", 23, "line", 23, "qty", 23).Checks = texts("(qty > 0)")
 	b.table("app", "orders", r, "id", 23, "secret", 25)
 	b.table("hr", "Mixed Case", r, "Id", 23, "select", 25)
 	b.table("hr", "salaries", r, "id", 23, "name", 25, "amount", 1700)
-	b.table("public", "events", p, "id", 23, "at", 1082).PartitionKey = "RANGE (at)"
+	b.table("public", "events", p, "id", 23, "at", 1082).PartitionKey = catalog.Expression{Text: "RANGE (at)"}
 	b.table("public", "events_old", r, "id", 23, "at", 1082)
 	b.table("public", "events_new", r, "id", 23, "at", 1082)
 	b.child("events", "events_old")
@@ -106,8 +106,8 @@ func fixture(t testing.TB) *builder {
 	b.table("public", "ruled", r, "a", 23).Rules = []catalog.Rule{{Name: "r", Enabled: 'O', Event: ruleInsert,
 		Definition: "CREATE RULE r AS ON INSERT TO public.ruled DO SELECT 1"}}
 	b.table("public", "own_default", r, "a", 23, "b", 16).Columns[1].Default = "public.own(1)"
-	b.table("public", "own_check", r, "a", 23).Checks = []string{"public.own(a)"}
-	b.table("public", "own_index", r, "a", 23).IndexExpressions = []string{"public.own(a)"}
+	b.table("public", "own_check", r, "a", 23).Checks = texts("public.own(a)")
+	b.table("public", "own_index", r, "a", 23).IndexExpressions = texts("public.own(a)")
 	b.table("public", "own_domain", r, "a", oidOwnint)
 	generated := b.table("public", "own_generated", r, "a", 23, "b", 16)
 	generated.Columns[1].Generated, generated.Columns[1].Default = 's', "public.own(a)"
@@ -136,9 +136,9 @@ func (b *builder) types() {
 	b.snap.Types = append(b.snap.Types,
 		catalog.Type{OID: oidMood, Schema: "public", Name: "mood", Kind: 'e', Category: 'E', Array: oidMoods, Input: enumIn, Output: enumOut},
 		catalog.Type{OID: oidMoods, Schema: "public", Name: "_mood", Kind: 'b', Category: 'A', Element: oidMood, Input: arrayIn, Output: arrayOut},
-		catalog.Type{OID: oidPosint, Schema: "public", Name: "posint", Kind: 'd', Category: 'N', Base: 23, Array: oidPosints, Checks: []string{"(VALUE > 0)"}, Input: domainIn, Output: int4Out},
-		catalog.Type{OID: oidOwnint, Schema: "public", Name: "ownint", Kind: 'd', Category: 'N', Base: 23, Array: oidOwnints, Checks: []string{"public.own(VALUE)"}, Input: domainIn, Output: int4Out},
-		catalog.Type{OID: oidInitcap, Schema: "app", Name: "initcap", Kind: 'd', Category: 'S', Base: 25, Checks: []string{"public.own(length(VALUE))"}, Input: domainIn, Output: textOut})
+		catalog.Type{OID: oidPosint, Schema: "public", Name: "posint", Kind: 'd', Category: 'N', Base: 23, Array: oidPosints, Checks: texts("(VALUE > 0)"), Input: domainIn, Output: int4Out},
+		catalog.Type{OID: oidOwnint, Schema: "public", Name: "ownint", Kind: 'd', Category: 'N', Base: 23, Array: oidOwnints, Checks: texts("public.own(VALUE)"), Input: domainIn, Output: int4Out},
+		catalog.Type{OID: oidInitcap, Schema: "app", Name: "initcap", Kind: 'd', Category: 'S', Base: 25, Checks: texts("public.own(length(VALUE))"), Input: domainIn, Output: textOut})
 	b.table("public", "pair", catalog.KindComposite, "x", 23, "y", 23).RowType = oidPair
 	b.snap.Types = append(b.snap.Types, catalog.Type{OID: oidOwnints, Schema: "public", Name: "_ownint", Kind: 'b', Category: 'A', Element: oidOwnint,
 		Input: arrayIn, Output: arrayOut},
@@ -173,4 +173,13 @@ func (b *builder) index() *catalog.Snapshot {
 func publicContext() Context {
 	return Context{SearchPath: `"$user", public`, Role: "app_login", ServerVersionNum: 150018,
 		Settings: map[string]string{"standard_conforming_strings": "on"}}
+}
+
+// texts are expressions without a record of what they were resolved to.
+func texts(all ...string) []catalog.Expression {
+	var out []catalog.Expression
+	for _, text := range all {
+		out = append(out, catalog.Expression{Text: text})
+	}
+	return out
 }

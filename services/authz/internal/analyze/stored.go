@@ -145,51 +145,18 @@ func ofUsers(m protoreflect.Message) bool {
 	return len(names) > 1 && names[0].GetString_().GetSval() != schemaCatalog
 }
 
-// isOperatorName recognises an exclusion operator among index expressions: "&&", or
-// as regoperator prints it, "&&(tsrange,tsrange)". One with a schema is taken for an
-// expression, which it is not: its code must be trusted.
-func isOperatorName(text string) bool {
-	name, operands, _ := strings.Cut(text, "(")
-	return name != "" && strings.Trim(name, "~!@#^&|`?+-*/%<>=") == "" &&
-		(operands == "" || strings.IndexByte(operands, ')') == len(operands)-1)
-}
-
-// exclusionOperator judges an exclusion operator without a schema, which is one of
-// pg_catalog. An index calls it without asking for a right.
-func (a *analyzer) exclusionOperator(text string) error {
-	name, _, _ := strings.Cut(text, "(")
-	candidates := a.snap.OperatorsNamed(name)
-	if err := a.spend(len(candidates)); err != nil {
-		return err
-	}
-	found := false
-	for _, o := range candidates {
-		if o.Schema != schemaCatalog {
-			continue
-		}
-		if o.OID >= catalog.FirstNormalOID && !a.runsUnasked(o.Function) {
-			return deny(access.OpaqueCode, "operator "+name)
-		}
-		found = true
-	}
-	if !found {
-		return deny(access.OpaqueCode, "operator "+name)
-	}
-	return nil
-}
-
 // storedKeyOf binds the expressions of pg_get_partkeydef's text. Its operator classes
 // are among the relation's foreign ones.
 func (a *analyzer) storedKeyOf(rel *catalog.Relation, planning bool) []*code {
-	if rel.PartitionKey == "" {
+	if rel.PartitionKey.Text == "" {
 		return nil
 	}
-	key := storedKey{relation: rel.OID, session: strings.Join(a.session, "\x00"), text: "PARTITION BY " + rel.PartitionKey, planning: planning}
+	key := storedKey{relation: rel.OID, session: strings.Join(a.session, "\x00"), text: "PARTITION BY " + rel.PartitionKey.Text, planning: planning}
 	if known := a.expressions[key]; known != nil {
 		return []*code{known}
 	}
 	c := &code{}
-	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
+	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey.Text, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec() == nil {
 				return deny(access.OpaqueCode, "a partition key")

@@ -15,34 +15,36 @@ func TestStoredExpressions(t *testing.T) {
 		change func(*catalog.Relation)
 		want   string
 	}{
-		{func(r *catalog.Relation) { r.Checks = []string{"((note)::text <> ''::text)"} }, ""},
+		{func(r *catalog.Relation) { r.Checks = texts("((note)::text <> ''::text)") }, ""},
 		{func(r *catalog.Relation) {
-			r.Checks = []string{"(total > (0)::numeric)", "(status = ANY (ARRAY['ok'::public.mood, 'sad'::public.mood]))"}
+			r.Checks = texts("(total > (0)::numeric)", "(status = ANY (ARRAY['ok'::public.mood, 'sad'::public.mood]))")
 		}, ""},
-		{func(r *catalog.Relation) { r.Checks = []string{"((note ~ '^a'::text) AND (char_length(note) < 10))"} }, ""},
-		{func(r *catalog.Relation) { r.Checks = []string{"public.own(id)"} }, "execute function public.own(integer); "},
-		{func(r *catalog.Relation) { r.Checks = []string{"(id OPERATOR(public.=) 1)"} }, "trust a check of public.orders; "},
-		{func(r *catalog.Relation) { r.Checks = []string{"(5)::public.ownint > 1"} }, "execute function public.own(integer); "},
-		{func(r *catalog.Relation) { r.Checks = []string{"(SELECT true)"} }, "trust a check of public.orders; "},
-		{func(r *catalog.Relation) { r.Checks = []string{"true) FROM hr.salaries WHERE (true"} }, "trust a check of public.orders; "},
-		{func(r *catalog.Relation) { r.Checks = []string{"orders IS NULL"} }, "trust a check of public.orders; "},
-		{func(r *catalog.Relation) { r.Checks = []string{"id = $1"} }, "trust a check of public.orders; "},
-		{func(r *catalog.Relation) { r.Checks = []string{""} }, "trust a check of public.orders; "},
-		{func(r *catalog.Relation) { r.IndexExpressions = []string{"lower(note), upper(note)", "(id > 1)"} }, ""},
+		{func(r *catalog.Relation) { r.Checks = texts("((note ~ '^a'::text) AND (char_length(note) < 10))") }, ""},
+		{func(r *catalog.Relation) { r.Checks = texts("public.own(id)") }, "execute function public.own(integer); "},
+		{func(r *catalog.Relation) { r.Checks = texts("(id OPERATOR(public.=) 1)") }, "trust a check of public.orders; "},
+		{func(r *catalog.Relation) { r.Checks = texts("(5)::public.ownint > 1") }, "execute function public.own(integer); "},
+		{func(r *catalog.Relation) { r.Checks = texts("(SELECT true)") }, "trust a check of public.orders; "},
+		{func(r *catalog.Relation) { r.Checks = texts("true) FROM hr.salaries WHERE (true") }, "trust a check of public.orders; "},
+		{func(r *catalog.Relation) { r.Checks = texts("orders IS NULL") }, "trust a check of public.orders; "},
+		{func(r *catalog.Relation) { r.Checks = texts("id = $1") }, "trust a check of public.orders; "},
+		{func(r *catalog.Relation) { r.Checks = texts("") }, "trust a check of public.orders; "},
+		{func(r *catalog.Relation) { r.IndexExpressions = texts("lower(note), upper(note)", "(id > 1)") }, ""},
 		{func(r *catalog.Relation) {
-			r.IndexExpressions = []string{"&&(tsrange,tsrange)", "=(integer,integer)", "&&"}
+			r.ExclusionOperators = []catalog.OID{3888, 96} // &&(anyrange,anyrange), =(int4,int4)
 		}, ""},
-		{func(r *catalog.Relation) { r.IndexExpressions = []string{"public.&&(tsrange,tsrange)"} }, "trust an index of public.orders; "},
-		{func(r *catalog.Relation) { r.IndexExpressions = []string{"<=>(integer,integer)"} }, "trust an index of public.orders; "},
-		{func(r *catalog.Relation) { r.IndexExpressions = []string{"public.own(id)"} }, "execute function public.own(integer); "},
+		{func(r *catalog.Relation) { r.ExclusionOperators = []catalog.OID{19500} }, "trust an exclusion constraint of public.orders; "},
+		{func(r *catalog.Relation) { r.IndexExpressions = texts("(id <=> 1)") }, "trust an index of public.orders; "},
+		{func(r *catalog.Relation) { r.IndexExpressions = texts("public.own(id)") }, "execute function public.own(integer); "},
 		{func(r *catalog.Relation) {
-			r.PartitionKey = "LIST (lower(note), id, tags COLLATE \"C\" text_pattern_ops)"
+			r.PartitionKey = catalog.Expression{Text: "LIST (lower(note), id, tags COLLATE \"C\" text_pattern_ops)"}
 		}, ""},
 		{func(r *catalog.Relation) {
-			r.PartitionKey, r.ForeignOperatorClasses = "HASH (id public.own_ops)", []catalog.OID{19000}
+			r.PartitionKey, r.ForeignOperatorClasses = catalog.Expression{Text: "HASH (id public.own_ops)"}, []catalog.OID{19000}
 		}, "trust an operator class of public.orders; "},
-		{func(r *catalog.Relation) { r.PartitionKey = "RANGE (((public.own(id))::integer))" }, "execute function public.own(integer); "},
-		{func(r *catalog.Relation) { r.PartitionKey = "RANGE (id); DROP TABLE orders" }, "trust the partition key of public.orders; "},
+		{func(r *catalog.Relation) {
+			r.PartitionKey = catalog.Expression{Text: "RANGE (((public.own(id))::integer))"}
+		}, "execute function public.own(integer); "},
+		{func(r *catalog.Relation) { r.PartitionKey = catalog.Expression{Text: "RANGE (id); DROP TABLE orders"} }, "trust the partition key of public.orders; "},
 		{func(r *catalog.Relation) { r.Columns[3].Default = "'x'::text" }, ""},
 		{func(r *catalog.Relation) { r.Columns[3].Default = "nextval('public.counter'::regclass)" }, "usage sequence public.counter or update; "},
 		{func(r *catalog.Relation) { r.Columns[3].Default = "CURRENT_USER" }, ""},
@@ -70,7 +72,7 @@ func TestStoredExpressions(t *testing.T) {
 			}
 		}
 		if result != tc.want {
-			t.Errorf("checks %v, indexes %v, key %s: %q, want %q", rel.Checks, rel.IndexExpressions, rel.PartitionKey, result, tc.want)
+			t.Errorf("checks %v, indexes %v, key %s: %q, want %q", rel.Checks, rel.IndexExpressions, rel.PartitionKey.Text, result, tc.want)
 		}
 	}
 }

@@ -12,30 +12,33 @@ func sample() *Snapshot {
 		Name: "fk", From: 20001, To: 20002, OnDelete: 'c', OnUpdate: 'a',
 		FromColumns: []int16{1}, ToColumns: []int16{2},
 	}
+	refs := References{Recorded: true, Relations: []OID{1}, Functions: []OID{2}, Operators: []OID{3}}
 	return &Snapshot{
 		Database: "app", ServerVersionNum: 150018, ServerEncoding: "UTF8",
 		Schemas: []Schema{{OID: 11, Name: "pg_catalog", ClosedTo: []string{"stranger"}}, {OID: 2200, Name: "public"}},
 		Relations: []Relation{
 			{
 				OID: 20001, Schema: "public", Name: "orders", Kind: KindTable, Owner: "app",
-				Columns:  []Column{{Number: 1, Name: "id", Type: 23, Default: "1", Generated: 's', Identity: 'a'}},
-				Triggers: []Trigger{{Name: "t", Function: 20004}}, Rules: []Rule{{Name: "r", Event: 2}},
-				Policies: []Policy{{Name: "p", Command: 'r', Roles: []string{"r"}}},
-				Checks:   []string{"c"}, IndexExpressions: []string{"e"}, StatisticsExpressions: []string{"s"},
-				ForeignOperatorClasses: []OID{1}, PartitionKey: "k", Children: []OID{2}, Parents: []OID{3},
-				ForeignKeys: []ForeignKey{key}, Keys: []Key{{Name: "k", Columns: []int16{1}}}, ReferencedBy: []ForeignKey{key}, Definition: "d",
+				Columns:  []Column{{Number: 1, Name: "id", Type: 23, Default: "1", References: refs, Generated: 's', Identity: 'a'}},
+				Triggers: []Trigger{{Name: "t", Function: 20004, Columns: []int16{1}, References: refs}}, Rules: []Rule{{Name: "r", Event: 2, References: refs}},
+				Policies:         []Policy{{Name: "p", Command: 'r', Roles: []string{"r"}, References: refs}},
+				Checks:           []Expression{{Text: "c", References: refs}},
+				IndexExpressions: []Expression{{Text: "e", References: refs}}, ExclusionOperators: []OID{4}, StatisticsExpressions: []Expression{{Text: "s", References: refs}},
+				ForeignOperatorClasses: []OID{1}, PartitionKey: Expression{Text: "k", References: refs}, Children: []OID{2}, Parents: []OID{3},
+				ForeignKeys: []ForeignKey{key}, Keys: []Key{{Name: "k", Columns: []int16{1}}}, ReferencedBy: []ForeignKey{key}, Definition: "d", References: refs,
 			},
 			{OID: 20002, Schema: "pub", Name: "licorders", Kind: KindView},
 		},
-		Types: []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []string{"c"}, Support: []OID{4}}, {OID: 20003, Schema: "public", Name: "orders"}},
+		Types: []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []Expression{{Text: "c", References: refs}}, References: refs, Support: []OID{4}}, {OID: 20003, Schema: "public", Name: "orders"}},
 		Functions: []Function{{OID: 20004, Schema: "public", Name: "f", Arguments: []OID{23}, AllArguments: []OID{23, 25}, ArgumentModes: []byte("io"),
-			ArgumentNames: []string{"a", "b"}, DefaultExpressions: []string{"1"}, Settings: []string{"a=b"}, Aggregate: Aggregate{Functions: []OID{5}}}, {OID: 20005, Schema: "hr", Name: "f"}},
+			ArgumentNames: []string{"a", "b"}, DefaultExpressions: []string{"1"}, Settings: []string{"a=b"}, References: refs, Aggregate: Aggregate{Functions: []OID{5}}}, {OID: 20005, Schema: "hr", Name: "f"}},
 		Operators:       []Operator{{OID: 20006, Schema: "public", Name: "+", Left: 23}, {OID: 551, Schema: "pg_catalog", Name: "+"}},
 		Casts:           []Cast{{OID: 10001, Source: 23, Target: 20}, {OID: 20007, Source: 25, Target: 23, Context: 'i'}},
 		OperatorClasses: []OperatorClass{{OID: 20008, Name: "c", Functions: []OID{6}, Operators: []OID{7}, Numbers: []int16{1}, Strategies: []int16{3}}},
 		Collations:      []Collation{{OID: 20009, Name: "C"}},
 		Roles:           []Role{{OID: 20010, Name: "alice", MemberOf: []OID{10}}},
 		Extensions:      []Extension{{OID: 20011, Name: "citext"}},
+		EventTriggers:   []EventTrigger{{OID: 20012, Name: "e", Tags: []string{"t"}}},
 		Settings:        []Setting{{Name: "work_mem", Context: "user"}},
 	}
 }
@@ -103,8 +106,8 @@ func TestDigestFollowsContent(t *testing.T) {
 		t.Error("fields run together")
 	}
 	a, b = sample(), sample()
-	a.Relations[0].Checks, a.Relations[0].IndexExpressions = []string{"x", "y"}, nil
-	b.Relations[0].Checks, b.Relations[0].IndexExpressions = []string{"x"}, []string{"y"}
+	a.Relations[0].Checks, a.Relations[0].IndexExpressions = []Expression{{Text: "x"}, {Text: "y"}}, nil
+	b.Relations[0].Checks, b.Relations[0].IndexExpressions = []Expression{{Text: "x"}}, []Expression{{Text: "y"}}
 	if a.ComputeDigest() == b.ComputeDigest() {
 		t.Error("lists run together")
 	}

@@ -12,7 +12,7 @@ import (
 
 // digestLabel begins what is hashed, so that a digest of another encoding
 // cannot be the same by accident.
-const digestLabel = "scopewire catalog snapshot 3\n"
+const digestLabel = "scopewire catalog snapshot 4\n"
 
 // ComputeDigest returns the digest of the content: of every field but Digest and
 // Version. Equal catalogs have equal digests, on whatever replica they were
@@ -36,6 +36,7 @@ func (s *Snapshot) ComputeDigest() [sha256.Size]byte {
 		Collations:      sorted(s.Collations, func(v Collation) OID { return v.OID }),
 		Roles:           sorted(s.Roles, func(v Role) OID { return v.OID }),
 		Extensions:      sorted(s.Extensions, func(v Extension) OID { return v.OID }),
+		EventTriggers:   sorted(s.EventTriggers, func(v EventTrigger) OID { return v.OID }),
 		Settings:        sorted(s.Settings, func(v Setting) string { return v.Name }),
 	}
 	e := encoder{hash: sha256.New()}

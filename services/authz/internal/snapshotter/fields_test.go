@@ -64,6 +64,7 @@ func TestReadsEveryField(t *testing.T) {
 
 func checkTypes(t *testing.T, s *catalog.Snapshot) {
 	pair, word, span, spans := s.TypeByName("f", "pair"), s.TypeByName("f", "word"), s.TypeByName("f", "span"), s.TypeByName("f", "spans")
+	refs := catalog.References{Recorded: true}
 	in := func(name string) catalog.OID { return function(t, s, "pg_catalog", name) }
 	sameFields(t, "composite", catalog.Type{
 		Schema: "f", Name: "pair", Kind: 'c', Category: 'C', Relation: s.RelationByName("f", "pair").OID,
@@ -73,7 +74,8 @@ func checkTypes(t *testing.T, s *catalog.Snapshot) {
 	sameFields(t, "domain", catalog.Type{
 		Schema: "f", Name: "word", Kind: 'd', Category: 'S', Base: 1043, Array: s.TypeByName("f", "_word").OID, Extension: "plpgsql",
 		Input: in("domain_in"), Output: in("varcharout"), Support: []catalog.OID{in("domain_recv"), in("varcharsend")},
-		Owner: "postgres", NotNull: true, Checks: []string{"((VALUE)::text <> ''::text)"}, Default: "'none'::character varying",
+		Owner: "postgres", NotNull: true, Checks: []catalog.Expression{{Text: "((VALUE)::text <> ''::text)", References: refs}},
+		Default: "'none'::character varying", References: refs,
 	}, *word, "OID", "Details")
 	sameFields(t, "range", catalog.Type{
 		Schema: "f", Name: "span", Kind: 'r', Category: 'R', Array: s.TypeByName("f", "_span").OID, Subtype: 701,
@@ -103,11 +105,13 @@ func checkFunctions(t *testing.T, s *catalog.Snapshot) {
 		Language: "sql", Volatility: 's', Owner: "postgres", AllArguments: []catalog.OID{23, 25, 23, 23},
 		ArgumentModes: []byte("ibio"), ArgumentNames: []string{"a", "b", "c", "d"},
 		DefaultExpressions: []string{"'x, y'::text", "(1 + 1)"}, Strict: true, Body: "SELECT $2, $1",
-		Settings: []string{"work_mem=2MB", "search_path=f, pg_temp"},
+		References: catalog.References{Recorded: true},
+		Settings:   []string{"work_mem=2MB", "search_path=f, pg_temp"},
 	}, get("plain"), "OID", "Details")
 	sameFields(t, "standard", catalog.Function{
 		Schema: "f", Name: "standard", Kind: 'f', Arguments: []catalog.OID{23}, Result: 23, Language: "sql", Volatility: 'v',
 		Owner: "postgres", ArgumentNames: []string{"a"}, StandardBody: "RETURN f.plus(a)",
+		References: catalog.References{Recorded: true, Functions: []catalog.OID{function(t, s, "f", "plus")}},
 	}, get("standard"), "OID", "Details")
 	sameFields(t, "rows", catalog.Function{
 		Schema: "f", Name: "rows", Kind: 'f', Arguments: []catalog.OID{1007}, Variadic: 23, Result: 23, ReturnSet: true,
@@ -154,29 +158,36 @@ func checkFunctions(t *testing.T, s *catalog.Snapshot) {
 
 func checkRelations(t *testing.T, s *catalog.Snapshot, name string) {
 	tab := s.RelationByName("f", "t")
-	fire := function(t, s, "f", "fire")
+	fire, plus, seq := function(t, s, "f", "fire"), function(t, s, "f", "plus"), s.RelationByName("f", "t_id_seq")
+	calls := func(relations ...catalog.OID) catalog.References {
+		return catalog.References{Recorded: true, Relations: relations, Functions: []catalog.OID{plus}}
+	}
+	reads := func(relations ...catalog.OID) catalog.References {
+		return catalog.References{Recorded: true, Relations: relations}
+	}
 	qualified := "(v)::text"
 	sameFields(t, "t", catalog.Relation{
 		Schema: "f", Name: "t", Kind: 'r', Owner: "postgres",
 		Columns: []catalog.Column{
-			{Number: 1, Name: "id", Type: 23, Modifier: -1, NotNull: true, Default: "nextval('f.t_id_seq'::regclass)"},
+			{Number: 1, Name: "id", Type: 23, Modifier: -1, NotNull: true, Default: "nextval('f.t_id_seq'::regclass)", References: reads(slices.Min([]catalog.OID{seq.OID, tab.OID}), slices.Max([]catalog.OID{seq.OID, tab.OID}))},
 			{Number: 2, Name: "v", Type: 1043, Modifier: 11},
 			{Number: 3, Name: "w", Type: s.TypeByName("f", "word").OID, Modifier: -1},
-			{Number: 4, Name: "n", Type: 1700, Modifier: 8<<16 | 2 + 4, Default: "1.5", Generated: 's'},
+			{Number: 4, Name: "n", Type: 1700, Modifier: 8<<16 | 2 + 4, Default: "1.5", References: reads(tab.OID), Generated: 's'},
 		},
 		Triggers: []catalog.Trigger{
 			{Name: "a", Function: fire, Type: 1<<1 | 1<<2 | 1<<3, Enabled: 'A'},
-			{Name: "b", Function: fire, Type: 1 | 1<<4, Enabled: 'O', Condition: true, Definition: "CREATE TRIGGER b AFTER UPDATE OF v ON f.t " +
+			{Name: "b", Function: fire, Type: 1 | 1<<4, Enabled: 'O', Columns: []int16{2}, Condition: true, References: catalog.References{Recorded: true, Relations: []catalog.OID{tab.OID}, Functions: []catalog.OID{fire}}, Definition: "CREATE TRIGGER b AFTER UPDATE OF v ON f.t " +
 				"FOR EACH ROW WHEN (((old.v)::text IS DISTINCT FROM (new.v)::text)) EXECUTE FUNCTION f.fire()"},
 		},
-		Rules: []catalog.Rule{{Name: "r", Event: 2, Instead: true, Enabled: 'R', Definition: tab.Rules[0].Definition}},
+		Rules: []catalog.Rule{{Name: "r", Event: 2, Instead: true, Enabled: 'R', Definition: tab.Rules[0].Definition, References: calls(tab.OID)}},
 		Policies: []catalog.Policy{
-			{Name: "p", Command: 'w', Roles: []string{name + "_a", name + "_b"}, Using: "(f.plus(id) > 0)", Check: tab.Policies[0].Check},
-			{Name: "q", Command: '*', Permissive: true, Using: "true"},
+			{Name: "p", Command: 'w', Roles: []string{name + "_a", name + "_b"}, Using: "(f.plus(id) > 0)", Check: tab.Policies[0].Check, References: calls(tab.OID)},
+			{Name: "q", Command: '*', Permissive: true, Using: "true", References: reads(tab.OID)},
 		},
-		Checks:                []string{"(f.plus(id) > 0)"},
-		StatisticsExpressions: []string{"f.plus(id)", "(" + qualified + " || 'x'::text)"},
+		Checks:                []catalog.Expression{{Text: "(f.plus(id) > 0)", References: calls(tab.OID)}},
+		StatisticsExpressions: []catalog.Expression{{Text: "f.plus(id)", References: calls(tab.OID)}, {Text: "(" + qualified + " || 'x'::text)", References: calls(tab.OID)}},
 		RowType:               s.TypeByName("f", "t").OID,
+		Keys:                  []catalog.Key{{Name: "t_pkey", Columns: []int16{1}}},
 	}, *tab, "OID", "Details")
 	for _, want := range []string{"CREATE RULE r AS\n    ON UPDATE TO f.t", "new.id = f.plus(1)", "DO INSTEAD  DELETE FROM f.t"} {
 		if got := tab.Rules[0].Definition; !strings.Contains(got, want) {
@@ -189,12 +200,19 @@ func checkRelations(t *testing.T, s *catalog.Snapshot, name string) {
 	if got := s.RelationByName("f", "typed"); got.OfType != s.TypeByName("f", "pair").OID || tab.OfType != 0 {
 		t.Errorf("a typed table is of type %d", got.OfType)
 	}
-	far, v, seq := s.RelationByName("f", "far"), s.RelationByName("f", "v"), s.RelationByName("f", "t_id_seq")
+	far, v := s.RelationByName("f", "far"), s.RelationByName("f", "v")
 	if far.Server != "Far away" || seq.OwnedBy != tab.OID || s.RelationByName("f", "pair").RowType != s.TypeByName("f", "pair").OID {
 		t.Errorf("server %q, sequence of %d", far.Server, seq.OwnedBy)
 	}
 	if !strings.Contains(v.Definition, "FROM (f.t") || !strings.Contains(v.Definition, "JOIN public.t") || !strings.Contains(v.Definition, "f.plus(") {
 		t.Errorf("view %q", v.Definition)
+	}
+	if checked := s.RelationByName("f", "checked"); checked.CheckOption != 'l' || v.CheckOption != 0 || s.RelationByName("f", "t_pkey").IndexOf != tab.OID {
+		t.Errorf("check option %q, index of %d", checked.CheckOption, s.RelationByName("f", "t_pkey").IndexOf)
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values([]catalog.OID{tab.OID, s.RelationByName("public", "t").OID, v.OID})), v.References.Relations); diff != "" ||
+		!slices.Equal(v.References.Functions, []catalog.OID{plus}) || !slices.Equal(v.References.Operators, []catalog.OID{s.OperatorsNamed("<<<")[0].OID}) {
+		t.Errorf("a view's references: %+v %s", v.References, diff)
 	}
 	if v.RowType == 0 || s.TypeByOID(v.RowType).Relation != v.OID {
 		t.Error("row type of a view")
@@ -237,6 +255,9 @@ func checkClasses(t *testing.T, s *catalog.Snapshot) {
 	if s.CollationByName("pg_catalog", "C") == nil || s.CollationByName("f", "sorting") == nil || s.CollationByName("f", "C") != nil {
 		t.Error("collations")
 	}
+	sameFields(t, "event triggers", []catalog.EventTrigger{{Name: "watched", Event: "ddl_command_end", Function: function(t, s, "f", "watch"), Enabled: 'D',
+		Tags: []string{"CREATE TABLE", "ALTER TABLE"}}}, []catalog.EventTrigger{{Name: s.EventTriggers[0].Name, Event: s.EventTriggers[0].Event,
+		Function: s.EventTriggers[0].Function, Enabled: s.EventTriggers[0].Enabled, Tags: s.EventTriggers[0].Tags}})
 	x := s.ExtensionByName("plpgsql")
 	sameFields(t, "extension", catalog.Extension{Name: "plpgsql", Schema: "pg_catalog", Version: "1.0"}, *x, "OID")
 }
@@ -256,6 +277,8 @@ func checkRoles(t *testing.T, s *catalog.Snapshot, name string) {
 // checkEveryFieldIsRead: a field that is empty in every row of a catalog which
 // has everything was never read.
 func checkEveryFieldIsRead(t *testing.T, s *catalog.Snapshot) {
+	// What texts depend on is read alike everywhere.
+	var references []reflect.Value
 	var visit func(path string, rows []reflect.Value)
 	visit = func(path string, rows []reflect.Value) {
 		typ := rows[0].Type()
@@ -273,6 +296,9 @@ func checkEveryFieldIsRead(t *testing.T, s *catalog.Snapshot) {
 					for k := range v.Len() {
 						inner = append(inner, v.Index(k))
 					}
+				case v.Type() == reflect.TypeFor[catalog.References]():
+					references = append(references, v)
+					set = set || v.Field(0).Bool()
 				case v.Kind() == reflect.Struct:
 					inner = append(inner, v)
 				case v.Kind() == reflect.Slice:
@@ -291,12 +317,13 @@ func checkEveryFieldIsRead(t *testing.T, s *catalog.Snapshot) {
 		}
 	}
 	visit("", []reflect.Value{reflect.ValueOf(s).Elem()})
+	visit("References", references)
 }
 
 // elsewhere are the fields that the other schema of these tests fills.
 var elsewhere = map[string]bool{
-	".Relations.RowSecurity": true, ".Relations.Keys": true, ".Relations.ForceRowSecurity": true, ".Relations.PartitionKey": true, ".Relations.Children": true, ".Relations.Parents": true,
+	".Relations.RowSecurity": true, ".Relations.Keys": true, ".Relations.ForceRowSecurity": true, ".Relations.PartitionKey.Text": true, ".Relations.PartitionKey.References": true, ".Relations.Children": true, ".Relations.Parents": true,
 	".Relations.SecurityInvoker": true, ".Relations.ForeignKeys": true, ".Relations.ReferencedBy": true,
-	".Relations.IndexExpressions": true, ".Relations.ForeignOperatorClasses": true, ".Relations.Columns.Identity": true,
+	".Relations.IndexExpressions": true, ".Relations.ExclusionOperators": true, ".Relations.ForeignOperatorClasses": true, ".Relations.Columns.Identity": true,
 	".Schemas.ClosedTo": true,
 }

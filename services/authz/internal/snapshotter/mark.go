@@ -66,7 +66,9 @@ var marked = []struct{ table, owner, where string }{
 	{table: "pg_ts_config"},
 	{table: "pg_ts_dict"},
 	{table: "pg_extension"},
-	// What belongs to an extension; by an index, since the table is large.
+	{table: "pg_event_trigger"},
+	// What belongs to an extension; what a text depends on is written with the row that
+	// has the text. By an index, since the table is large.
 	{table: "pg_depend", where: "refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype OPERATOR(pg_catalog.=) 'e'"},
 }
 

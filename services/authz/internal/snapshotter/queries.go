@@ -10,6 +10,19 @@ package snapshotter
 // where only a change matters: that needs no lock, unlike pg_get_triggerdef and
 // its kin.
 
+// What a text of the catalog depends on: an array of numbers, those of references in
+// read_references.go. A text's row and what it depends on are written by the same
+// statements. The table is large, and these go by its index: objid comes last.
+const (
+	dependsOn = `ARRAY(SELECT DISTINCT CASE dep.refclassid WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN 1
+			WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN 2 ELSE 3 END::pg_catalog.int8 << 32 | dep.refobjid::pg_catalog.int8
+		FROM pg_catalog.pg_depend AS dep WHERE dep.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
+			'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
+			AND dep.objsubid = 0 AND dep.classid = 'pg_catalog.`
+	dependent = `'::pg_catalog.regclass AND dep.objid = `
+	ofText    = ` ORDER BY 1)`
+)
+
 const queryServer = `
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
 	pg_catalog.current_setting('server_encoding'), pg_catalog.current_database()::pg_catalog.text`
@@ -34,6 +47,11 @@ SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind:
 	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN COALESCE(pg_catalog.pg_get_viewdef(c.oid), '') ELSE '' END,
 	COALESCE((SELECT pg_catalog.bool_or(pg_catalog.split_part(o, '=', 2)::pg_catalog.bool)
 		FROM pg_catalog.unnest(c.reloptions) AS o WHERE o LIKE 'security_invoker=%'), false),
+	COALESCE((SELECT pg_catalog.substr(o, 14, 1) FROM pg_catalog.unnest(c.reloptions) AS o WHERE o LIKE 'check_option=%'), ''),
+	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN ` + dependsOn + `pg_rewrite` + dependent +
+	`(SELECT r.oid FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN')` + ofText + ` ELSE '{}' END,
+	CASE WHEN c.relkind = 'p' THEN ` + dependsOn + `pg_class` + dependent + `c.oid` + ofText + ` ELSE '{}' END,
+	COALESCE((SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid = c.oid), 0),
 	ARRAY(SELECT o FROM pg_catalog.unnest(p.partclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
 	c.reltype, c.reloftype, COALESCE(v.srvname::pg_catalog.text, ''),
 	CASE WHEN c.relkind = 'S' THEN COALESCE((SELECT d.refobjid FROM pg_catalog.pg_depend AS d
@@ -56,6 +74,7 @@ ORDER BY c.oid`
 const queryColumns = `
 SELECT a.attrelid, a.attnum, a.attname::pg_catalog.text, a.atttypid, a.atttypmod, a.attnotnull,
 	COALESCE(pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE a.attrelid END), ''),
+	CASE WHEN d.oid IS NULL THEN '{}' ELSE ` + dependsOn + `pg_attrdef` + dependent + `d.oid` + ofText + ` END,
 	a.attgenerated::pg_catalog.text, a.attidentity::pg_catalog.text,
 	ROW(a.atttypmod, a.attcollation, a.attislocal, a.attinhcount, a.attoptions, a.attfdwoptions)::pg_catalog.text
 FROM pg_catalog.pg_attribute AS a
@@ -69,6 +88,7 @@ const queryConstraints = `
 SELECT c.oid, c.conrelid, c.contypid, c.conname::pg_catalog.text, c.contype::pg_catalog.text, c.confrelid,
 	COALESCE(c.conkey, '{}'), COALESCE(c.confkey, '{}'), c.confdeltype::pg_catalog.text, c.confupdtype::pg_catalog.text,
 	CASE WHEN c.contype = 'c' THEN COALESCE(pg_catalog.pg_get_expr(c.conbin, c.conrelid), '') ELSE '' END,
+	CASE WHEN c.contype = 'c' THEN ` + dependsOn + `pg_constraint` + dependent + `c.oid` + ofText + ` ELSE '{}' END,
 	c::pg_catalog.text
 FROM pg_catalog.pg_constraint AS c
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.connamespace
@@ -79,9 +99,9 @@ const queryIndexes = `
 SELECT i.indrelid, i.indexrelid,
 	ARRAY(SELECT e FROM pg_catalog.unnest(ARRAY[
 		pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)]) AS e
-		WHERE e IS NOT NULL)
-	|| ARRAY(SELECT x::pg_catalog.regoperator::pg_catalog.text
-		FROM pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS u(x, n) ORDER BY n),
+		WHERE e IS NOT NULL),
+	CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN '{}' ELSE ` + dependsOn + `pg_class` + dependent + `i.indexrelid` + ofText + ` END,
+	COALESCE(k.conexclop, '{}'),
 	ARRAY(SELECT o FROM pg_catalog.unnest(i.indclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
 	i::pg_catalog.text
 FROM pg_catalog.pg_index AS i
@@ -95,8 +115,9 @@ ORDER BY i.indrelid, i.indexrelid`
 // its table, and only a condition needs it.
 const queryTriggers = `
 SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN '' ELSE t.tgname::pg_catalog.text END, t.tgfoid, t.tgtype,
-	t.tgenabled::pg_catalog.text, t.tgqual IS NOT NULL,
+	t.tgenabled::pg_catalog.text, t.tgattr::pg_catalog.int2[], t.tgqual IS NOT NULL,
 	CASE WHEN t.tgqual IS NOT NULL AND NOT t.tgisinternal THEN COALESCE(pg_catalog.pg_get_triggerdef(t.oid), '') ELSE '' END,
+	CASE WHEN t.tgqual IS NOT NULL THEN ` + dependsOn + `pg_trigger` + dependent + `t.oid` + ofText + ` ELSE '{}' END,
 	t::pg_catalog.text
 FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relpersistence <> 't'
@@ -109,6 +130,7 @@ const queryRules = `
 SELECT r.ev_class, v.is_return, r.rulename::pg_catalog.text, r.ev_type::pg_catalog.text,
 	r.is_instead, r.ev_enabled::pg_catalog.text,
 	CASE WHEN v.is_return THEN '' ELSE COALESCE(pg_catalog.pg_get_ruledef(r.oid), '') END,
+	CASE WHEN v.is_return THEN '{}' ELSE ` + dependsOn + `pg_rewrite` + dependent + `r.oid` + ofText + ` END,
 	ROW(r.oid, r.rulename, r.ev_type, r.ev_enabled, r.is_instead, r.ev_qual::pg_catalog.text,
 		pg_catalog.sha256(pg_catalog.convert_to(r.ev_action::pg_catalog.text, 'UTF8')))::pg_catalog.text
 FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class,
@@ -121,14 +143,16 @@ SELECT p.polrelid, p.polname::pg_catalog.text, p.polcmd::pg_catalog.text, p.polp
 	ARRAY(SELECT pg_catalog.pg_get_userbyid(o)::pg_catalog.text FROM pg_catalog.unnest(p.polroles) AS o
 		WHERE o <> 0 ORDER BY pg_catalog.pg_get_userbyid(o) COLLATE pg_catalog."C"),
 	COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), ''),
-	COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), ''), p::pg_catalog.text
+	COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), ''),
+	` + dependsOn + `pg_policy` + dependent + `p.oid` + ofText + `, p::pg_catalog.text
 FROM pg_catalog.pg_policy AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.polrelid
 WHERE c.relpersistence <> 't'
 ORDER BY p.polrelid, p.polname COLLATE pg_catalog."C"`
 
 // pg_statistic_ext has no data; pg_statistic_ext_data, which has, is not read.
 const queryStatistics = `
-SELECT s.stxrelid, COALESCE(pg_catalog.pg_get_statisticsobjdef_expressions(s.oid), '{}'), s::pg_catalog.text
+SELECT s.stxrelid, COALESCE(pg_catalog.pg_get_statisticsobjdef_expressions(s.oid), '{}'),
+	` + dependsOn + `pg_statistic_ext` + dependent + `s.oid` + ofText + `, s::pg_catalog.text
 FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.stxrelid
 WHERE c.relpersistence <> 't'
 ORDER BY s.stxrelid, s.oid`

@@ -12,6 +12,7 @@ SELECT t.oid, n.nspname::pg_catalog.text, t.typname::pg_catalog.text, t.typtype:
 		COALESCE(r.rngcanonical::pg_catalog.oid, 0), COALESCE(r.rngsubdiff::pg_catalog.oid, 0)]::pg_catalog.oid[],
 	pg_catalog.pg_get_userbyid(t.typowner)::pg_catalog.text, COALESCE(x.extname::pg_catalog.text, ''), t.typnotnull,
 	COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0), t.typdefault, ''),
+	CASE WHEN t.typdefaultbin IS NULL THEN '{}' ELSE ` + dependsOn + `pg_type` + dependent + `t.oid` + ofText + ` END,
 	ROW(t::pg_catalog.text, r::pg_catalog.text,
 		CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT ROW(e.enumsortorder, e.enumlabel)::pg_catalog.text
 			FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END)::pg_catalog.text
@@ -44,6 +45,8 @@ SELECT p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind:
 	CASE WHEN l.lanname IN ('c', 'internal') THEN p.prosrc ELSE '' END,
 	CASE WHEN l.lanname = 'sql' AND p.oid >= 16384 THEN p.prosrc ELSE '' END,
 	CASE WHEN p.prosqlbody IS NOT NULL AND p.oid >= 16384 THEN COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), '') ELSE '' END,
+	CASE WHEN p.oid < 16384 OR p.prosqlbody IS NULL AND p.pronargdefaults = 0 THEN '{}' ELSE ` +
+	dependsOn + `pg_proc` + dependent + `p.oid` + ofText + ` END,
 	COALESCE(p.proconfig, '{}'), p.prosupport::pg_catalog.oid,
 	COALESCE(a.aggkind::pg_catalog.text, ''), COALESCE(a.aggnumdirectargs, 0), COALESCE(a.aggsortop, 0),
 	CASE WHEN a.aggfnoid IS NULL THEN '{}' ELSE ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
@@ -124,6 +127,11 @@ FROM pg_catalog.pg_roles AS r ORDER BY r.oid`
 // has a setting of its own.
 const querySearchPath = `
 SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'`
+
+const queryEventTriggers = `
+SELECT e.oid, e.evtname::pg_catalog.text, e.evtevent::pg_catalog.text, e.evtfoid, e.evtenabled::pg_catalog.text,
+	COALESCE(e.evttags, '{}')
+FROM pg_catalog.pg_event_trigger AS e ORDER BY e.evtname COLLATE pg_catalog."C"`
 
 const queryExtensions = `
 SELECT x.oid, x.extname::pg_catalog.text, n.nspname::pg_catalog.text, x.extversion

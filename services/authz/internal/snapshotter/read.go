@@ -47,7 +47,7 @@ func readCatalog(ctx context.Context, tx pgx.Tx, serverPath bool) (*catalog.Snap
 		{"triggers", r.triggers}, {"rules", r.rules}, {"policies", r.policies}, {"statistics", r.statistics},
 		{"inheritance", r.inheritance}, {"functions", r.functions}, {"operators", r.operators}, {"casts", r.casts},
 		{"operator classes", r.operatorClasses}, {"collations", r.collations}, {"roles", r.roles},
-		{"extensions", r.extensions}, {"settings", r.settings},
+		{"extensions", r.extensions}, {"event triggers", r.eventTriggers}, {"settings", r.settings},
 	}
 	for _, step := range steps {
 		if err := step.read(ctx); err != nil {
@@ -123,14 +123,16 @@ func (r *reader) schemas(ctx context.Context) error {
 }
 
 func (r *reader) readRelations(ctx context.Context) error {
-	var kind, details string
+	var kind, key, check, details string
+	var ofQuery, ofKey []int64
 	var v catalog.Relation
 	into := []any{
-		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.ForceRowSecurity, &v.PartitionKey, &v.Definition,
-		&v.SecurityInvoker, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &details,
+		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.ForceRowSecurity, &key, &v.Definition,
+		&v.SecurityInvoker, &check, &ofQuery, &ofKey, &v.IndexOf, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &details,
 	}
 	return r.each(ctx, queryRelations, into, func() error {
-		v.Kind = catalog.RelationKind(char(kind))
+		v.Kind, v.CheckOption = catalog.RelationKind(char(kind)), char(check)
+		v.References, v.PartitionKey = references(v.Definition, ofQuery), expression(key, ofKey)
 		r.relations[v.OID] = len(r.s.Relations)
 		r.s.Relations = append(r.s.Relations, v)
 		r.detail(v.OID, "class", details)
@@ -142,14 +144,16 @@ func (r *reader) readRelations(ctx context.Context) error {
 func (r *reader) columns(ctx context.Context) error {
 	var oid catalog.OID
 	var generated, identity, details string
+	var depends []int64
 	var v catalog.Column
-	into := []any{&oid, &v.Number, &v.Name, &v.Type, &v.Modifier, &v.NotNull, &v.Default, &generated, &identity, &details}
+	into := []any{&oid, &v.Number, &v.Name, &v.Type, &v.Modifier, &v.NotNull, &v.Default, &depends, &generated, &identity, &details}
 	return r.each(ctx, queryColumns, into, func() error {
 		rel := r.relation(oid)
 		if rel == nil {
 			return nil
 		}
 		v.Generated, v.Identity = char(generated), char(identity)
+		v.References = references(v.Default, depends)
 		rel.Columns = append(rel.Columns, v)
 		r.detail(oid, "column", details)
 		return nil
@@ -161,8 +165,9 @@ func (r *reader) constraints(ctx context.Context) error {
 	var name, kind, onDelete, onUpdate, check, details string
 	var to catalog.OID
 	var fromColumns, toColumns []int16
+	var depends []int64
 	into := []any{
-		&oid, &relation, &typ, &name, &kind, &to, &fromColumns, &toColumns, &onDelete, &onUpdate, &check, &details,
+		&oid, &relation, &typ, &name, &kind, &to, &fromColumns, &toColumns, &onDelete, &onUpdate, &check, &depends, &details,
 	}
 	return r.each(ctx, queryConstraints, into, func() error {
 		fk := catalog.ForeignKey{
@@ -171,7 +176,7 @@ func (r *reader) constraints(ctx context.Context) error {
 		}
 		fromColumns, toColumns = nil, nil
 		if i, ok := r.types[typ]; ok && kind == "c" {
-			r.s.Types[i].Checks = append(r.s.Types[i].Checks, check)
+			r.s.Types[i].Checks = append(r.s.Types[i].Checks, expression(check, depends))
 		}
 		rel := r.relation(relation)
 		if rel == nil {
@@ -180,7 +185,7 @@ func (r *reader) constraints(ctx context.Context) error {
 		r.detail(relation, "constraint", details)
 		switch kind {
 		case "c":
-			rel.Checks = append(rel.Checks, check)
+			rel.Checks = append(rel.Checks, expression(check, depends))
 		case "f":
 			target := r.relation(to)
 			if target == nil {
@@ -202,15 +207,19 @@ func (r *reader) constraints(ctx context.Context) error {
 func (r *reader) indexes(ctx context.Context) error {
 	var relation, index catalog.OID
 	var expressions []string
-	var classes []catalog.OID
+	var depends []int64
+	var operators, classes []catalog.OID
 	var details string
-	return r.each(ctx, queryIndexes, []any{&relation, &index, &expressions, &classes, &details}, func() error {
+	return r.each(ctx, queryIndexes, []any{&relation, &index, &expressions, &depends, &operators, &classes, &details}, func() error {
 		if rel := r.relation(relation); rel != nil {
-			rel.IndexExpressions = append(rel.IndexExpressions, expressions...)
+			for _, text := range expressions {
+				rel.IndexExpressions = append(rel.IndexExpressions, expression(text, depends))
+			}
+			rel.ExclusionOperators = append(rel.ExclusionOperators, operators...)
 			rel.ForeignOperatorClasses = append(rel.ForeignOperatorClasses, classes...)
 			r.detail(relation, "index", details)
 		}
-		expressions, classes = nil, nil
+		expressions, operators, classes = nil, nil, nil
 		return nil
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
@@ -16,15 +17,19 @@ func present(oids []catalog.OID) []catalog.OID {
 
 func (r *reader) readTypes(ctx context.Context) error {
 	var kind, category, details string
+	var depends []int64
 	var v catalog.Type
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &kind, &category, &v.Preferred, &v.Element, &v.Base, &v.Relation, &v.Array,
 		&v.Subtype, &v.SubtypeClass, &v.Input, &v.Output, &v.Support, &v.Owner, &v.Extension, &v.NotNull,
-		&v.Default, &details,
+		&v.Default, &depends, &details,
 	}
 	return r.each(ctx, queryTypes, into, func() error {
 		v.Kind, v.Category = char(kind), char(category)
 		v.Support = present(v.Support)
+		if len(depends) > 0 || v.Kind == 'd' {
+			v.References = references(v.Default, depends)
+		}
 		v.Details = sha256.Sum256([]byte(details))
 		r.types[v.OID] = len(r.s.Types)
 		r.s.Types = append(r.s.Types, v)
@@ -36,12 +41,13 @@ func (r *reader) readTypes(ctx context.Context) error {
 func (r *reader) functions(ctx context.Context) error {
 	var kind, volatility, modes, aggregate string
 	var details []byte
+	var depends []int64
 	var v catalog.Function
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &kind, &v.Arguments, &v.Variadic, &v.Defaults, &v.Result, &v.ReturnSet,
 		&v.SecurityDefiner, &v.Language, &volatility, &v.Leakproof, &v.Owner, &v.Extension,
 		&v.AllArguments, &modes, &v.ArgumentNames, &v.DefaultExpressions, &v.Strict, &v.Library, &v.Symbol,
-		&v.Body, &v.StandardBody, &v.Settings, &v.SupportFunction,
+		&v.Body, &v.StandardBody, &depends, &v.Settings, &v.SupportFunction,
 		&aggregate, &v.Aggregate.Direct, &v.Aggregate.SortOperator, &v.Aggregate.Functions, &details,
 	}
 	return r.each(ctx, queryFunctions, into, func() error {
@@ -54,6 +60,9 @@ func (r *reader) functions(ctx context.Context) error {
 		}
 		v.Aggregate.Functions = present(v.Aggregate.Functions)
 		v.Details = [sha256.Size]byte(details)
+		if v.OID >= catalog.FirstNormalOID {
+			v.References = references(v.StandardBody+strings.Join(v.DefaultExpressions, ""), depends)
+		}
 		r.s.Functions = append(r.s.Functions, v)
 		v = catalog.Function{} // The next row must not write into this one's slices.
 		return nil
@@ -121,6 +130,17 @@ func (r *reader) extensions(ctx context.Context) error {
 	var v catalog.Extension
 	return r.each(ctx, queryExtensions, []any{&v.OID, &v.Name, &v.Schema, &v.Version}, func() error {
 		r.s.Extensions = append(r.s.Extensions, v)
+		return nil
+	})
+}
+
+func (r *reader) eventTriggers(ctx context.Context) error {
+	var v catalog.EventTrigger
+	var enabled string
+	return r.each(ctx, queryEventTriggers, []any{&v.OID, &v.Name, &v.Event, &v.Function, &enabled, &v.Tags}, func() error {
+		v.Enabled = char(enabled)
+		r.s.EventTriggers = append(r.s.EventTriggers, v)
+		v = catalog.EventTrigger{} // The next row must not write into this one's slices.
 		return nil
 	})
 }

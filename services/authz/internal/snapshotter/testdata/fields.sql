@@ -25,7 +25,7 @@ CREATE AGGREGATE most(int) (SFUNC = int4larger, STYPE = int, SORTOP = OPERATOR(p
 CREATE COLLATION sorting FROM "C";
 
 CREATE TABLE t (
-	id serial,
+	id serial PRIMARY KEY,
 	v varchar(7),
 	w word,
 	n numeric(8, 2) GENERATED ALWAYS AS (1.5) STORED,
@@ -49,5 +49,9 @@ CREATE POLICY q ON t USING (true);
 CREATE FOREIGN DATA WRAPPER fields;
 CREATE SERVER "Far away" FOREIGN DATA WRAPPER fields;
 CREATE FOREIGN TABLE far (id int) SERVER "Far away";
-CREATE VIEW v WITH (security_barrier = on) AS SELECT t.*, plus(t.id) AS more FROM t JOIN public.t AS o USING (id);
+CREATE VIEW v WITH (security_barrier = on) AS SELECT t.*, plus(t.id) AS more FROM t JOIN public.t AS o USING (id) WHERE ROW(1, '')::pair <<< ROW(2, '')::pair;
+CREATE VIEW checked WITH (check_option = local) AS SELECT id FROM t;
 ALTER EXTENSION plpgsql ADD DOMAIN word;
+CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER watched ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION watch();
+ALTER EVENT TRIGGER watched DISABLE;
