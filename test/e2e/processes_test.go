@@ -74,6 +74,10 @@ func TestThreeProcesses(t *testing.T) {
 	}
 
 	t.Run("metrics", func(t *testing.T) {
+		// Events reach audit some time after the answers have reached the client.
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(p.Audit.Metrics(), `result="stored"`) && time.Now().Before(deadline); {
+			time.Sleep(20 * time.Millisecond)
+		}
 		for process, want := range map[*cluster.Process][]string{
 			p.Proxy: {`scopewire_statements_total{`, `verdict="deny"`, "scopewire_sessions_active 1", "scopewire_spool_bytes"},
 			p.Authz: {"scopewire_authz_requests_total{", "scopewire_policy_revision 1", "scopewire_catalog_age_seconds"},

@@ -29,6 +29,8 @@ type file struct {
 	// TrustedExtensions are extensions whose code may run with the login's rights
 	// wherever a grant lets a statement reach it.
 	TrustedExtensions *[]string `yaml:"trusted_extensions"`
+	// Errors says when the server's errors reach the client untouched.
+	Errors *string `yaml:"errors"`
 }
 
 // grantItem is one grant as written.
@@ -113,6 +115,7 @@ func (f *file) compile(c *compiler) (*Policy, error) {
 	pol.base = c.compileBase(f.Presets)
 	pol.logins = compileLogins(c, f.Logins)
 	pol.extensions = compileExtensions(c, f.TrustedExtensions)
+	pol.errors = compileErrors(c, f.Errors)
 	return pol, c.Err()
 }
 

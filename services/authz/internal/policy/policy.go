@@ -20,7 +20,9 @@ type Policy struct {
 	logins    map[string]loginEntry
 	// extensions are those whose code is trusted as a whole.
 	extensions map[string]bool
-	presets    presets
+	// errors is never empty.
+	errors  ErrorRule
+	presets presets
 	// base are the presets that every principal has.
 	base []*rule
 	// conditions is set when there is any.

@@ -196,7 +196,8 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	defer func() { <-s.slots }()
 	start := s.deps.Clock.Now()
 	analysis := s.deps.Analyze(unit, f.snap)
-	d := s.tokens.grantsOf(session, f.policy).DecideIn(requestOf(req, start), analysis)
+	grants := s.tokens.grantsOf(session, f.policy)
+	d := grants.DecideIn(requestOf(req, start), analysis)
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 
@@ -220,14 +221,15 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		return resp, resp.Verdict == authzv1.Verdict_VERDICT_ERROR && analysis.Outcome == access.Hidden && len(analysis.Requires) > 0
 	}
 	ttl := min(s.cfg.TTL, session.left(now))
-	if d.Conditional {
-		ttl = min(ttl, conditionalTTL)
-	}
 	if ttl <= 0 {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired"), false
 	}
 	if !effectsKnown(resp.Statements) {
 		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have"), false
+	}
+	resp.Errors, d.Conditional = exposureOf(grants, requestOf(req, start), analysis.Statements, f, d.Conditional)
+	if d.Conditional {
+		ttl = min(ttl, conditionalTTL)
 	}
 	resp.Ttl = durationpb.New(ttl)
 	if !d.Conditional && reusable(analysis.Statements) {

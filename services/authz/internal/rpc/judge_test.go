@@ -51,7 +51,7 @@ func TestAllowedSelect(t *testing.T) {
 		Cacheability: authzv1.Cacheability_CACHEABILITY_EXACT,
 		Epoch:        &authzv1.Epoch{Policy: 7, Catalog: map[string]uint64{"app": 3}},
 		Obligations:  &authzv1.Obligations{Audit: authzv1.AuditMode_AUDIT_MODE_RECORD},
-		Errors:       authzv1.ErrorExposure_ERROR_EXPOSURE_CLOSED,
+		Errors:       authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN,
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(got, "age", "ttl")); diff != "" {
 		t.Error(diff)
@@ -96,7 +96,7 @@ func TestVerdicts(t *testing.T) {
 			if got.GetError().GetSqlstate() != tt.sqlstate {
 				t.Errorf("error %v", got.GetError())
 			}
-			if !bytes.Equal(got.GetUnitSha256(), req.GetUnitSha256()) || got.GetErrors() != authzv1.ErrorExposure_ERROR_EXPOSURE_CLOSED {
+			if !bytes.Equal(got.GetUnitSha256(), req.GetUnitSha256()) || tt.verdict != allow && got.GetErrors() != authzv1.ErrorExposure_ERROR_EXPOSURE_CLOSED {
 				t.Errorf("%v", got)
 			}
 			if tt.verdict != allow && got.GetTtl() != nil {

@@ -146,7 +146,7 @@ func TestContextKeyHoldsEveryField(t *testing.T) {
 		{Generation: 1}, {Database: "x"}, {ServerVersionNum: 1}, {Login: "x"}, {Role: "x"}, {SearchPath: "x"},
 		{Settings: map[string]string{"x": "y"}}, {TemporaryRelations: []string{"x"}},
 		{PreparedStatements: map[string][]byte{"x": []byte("y")}}, {Cursors: map[string][]byte{"x": []byte("y")}},
-		{Uncommitted: true},
+		{Uncommitted: true}, {Altered: true},
 	} {
 		key, err := ContextKey(c)
 		if err != nil {

@@ -67,9 +67,6 @@ func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, 
 	if ob.GetRowLimit() != 0 || ob.GetStatementTimeout() != nil || ob.GetAudit() == authzv1.AuditMode_AUDIT_MODE_COUNT {
 		return errors.New("authz asks for obligations that this version does not fulfil")
 	}
-	if resp.GetErrors() == authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN {
-		return errors.New("authz asks for open errors, which this version does not give")
-	}
 	for _, s := range d.Statements {
 		if s.GetKind() == kindCopy {
 			return errors.New("authz allowed COPY, whose messages this version does not follow")
@@ -80,6 +77,7 @@ func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, 
 			}
 		}
 	}
+	d.Open = resp.GetErrors() == authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN
 	age, ttl := resp.GetAge(), resp.GetTtl()
 	if !age.IsValid() || age.AsDuration() < 0 || !ttl.IsValid() || ttl.AsDuration() < 0 {
 		return errors.New("authz answered an allow without age and ttl")

@@ -99,6 +99,8 @@ type Decision struct {
 	// Cacheable says that the decision may be used for another unit with the
 	// same text; Cached that it was.
 	Cacheable, Cached bool
+	// Open says that the server's errors and notices may reach the client untouched.
+	Open bool
 }
 
 // Allowed reports whether the unit may be forwarded.

@@ -153,7 +153,6 @@ func lies() map[string]func(*authzv1.AuthorizeResponse) {
 		"reason of a denial":     func(r *resp) { r.Reason = authzv1.Reason_REASON_NOT_GRANTED },
 		"unknown cacheability":   func(r *resp) { r.Cacheability = 99 },
 		"unknown exposure":       func(r *resp) { r.Errors = 99 },
-		"open errors":            func(r *resp) { r.Errors = authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN },
 		"an error as well":       func(r *resp) { r.Error = &authzv1.StatementError{Sqlstate: "42601", Message: "m"} },
 		"an empty error":         func(r *resp) { r.Error = &authzv1.StatementError{} },
 		"probes as well":         func(r *resp) { r.Probes = []*authzv1.Probe{{Kind: authzv1.ProbeKind_PROBE_KIND_TYPE}} },

@@ -99,8 +99,7 @@ func (s *Session) answerItem(it wire.Item) error {
 		if !ok {
 			return fmt.Errorf("%w: notice", wire.ErrMalformed)
 		}
-		n := pgproto3.NoticeResponse(*pgerr.Closed(f))
-		return s.send(&n)
+		return s.sendNotice(s.names.Front(), it, f)
 	case wire.ParameterStatus:
 		return s.parameterStatus(it)
 	case wire.ReadyForQuery:
@@ -112,6 +111,7 @@ func (s *Session) answerItem(it wire.Item) error {
 			return err
 		}
 		if done {
+			s.hush(o)
 			s.answered(o, "")
 		}
 		return s.toClientBytes(it.Bytes)
@@ -151,15 +151,15 @@ func (s *Session) answered(o *op, sqlstate string) {
 	}
 }
 
-// errorResponse answers with the denial where the error is ours, and with the
-// closed form of the server's otherwise.
+// errorResponse answers with the denial where the error is ours, and with what the
+// server said otherwise.
 func (s *Session) errorResponse(it wire.Item) error {
 	f, ok := pgerr.Decode(it.Body)
 	if !ok {
 		return fmt.Errorf("%w: error response", wire.ErrMalformed)
 	}
 	if f.Severity == "FATAL" || f.Severity == "PANIC" {
-		if err := s.send(pgerr.Closed(f)); err != nil {
+		if err := s.sendError(s.names.Front(), it, f); err != nil {
 			return err
 		}
 		return errServerClosed
@@ -169,18 +169,18 @@ func (s *Session) errorResponse(it wire.Item) error {
 	if err != nil {
 		return err
 	}
-	resp := pgerr.Closed(f)
-	if att, ok := o.Attachment.(*attachment); ok && att.answer != nil &&
-		f.SQLState == pgerr.SyntaxError && strings.Contains(f.Message, att.answer.text) {
-		resp = att.answer.response
-		if failed && att.answer.afterAbort {
-			resp = pgerr.Aborted()
-		}
-	}
 	if done {
+		s.hush(o)
 		s.answered(o, f.SQLState)
 	}
-	return s.send(resp)
+	if att, ok := o.Attachment.(*attachment); ok && att.answer != nil &&
+		f.SQLState == pgerr.SyntaxError && strings.Contains(f.Message, att.answer.text) {
+		if failed && att.answer.afterAbort {
+			return s.send(pgerr.Aborted())
+		}
+		return s.send(att.answer.response)
+	}
+	return s.sendError(o, it, f)
 }
 
 // parameterStatus watches the settings on which reading SQL depends.
@@ -220,7 +220,11 @@ func (s *Session) readyForQuery(it wire.Item) error {
 	if err != nil {
 		return err
 	}
+	s.hush(o)
 	s.answered(o, "")
+	if it.Body[0] == wire.StatusIdle {
+		s.hushed = false
+	}
 	if s.names.InFlight() == 0 {
 		s.tx.ready(it.Body[0])
 	}

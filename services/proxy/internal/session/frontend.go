@@ -28,6 +28,8 @@ type (
 	// attachment hangs on an op until its answer has come.
 	attachment struct {
 		answer *answer
+		// decision is what the message was forwarded under, nil for one that was not.
+		decision *decide.Decision
 		// statement and backend are the spans that end with the answer.
 		statement, backend trace.Span
 	}
@@ -192,9 +194,9 @@ func (s *Session) flushServer() error {
 }
 
 // track returns the attachment of a message that is forwarded under a unit.
-func (s *Session) track(u *unit) *attachment {
+func (s *Session) track(u *unit, d *decide.Decision) *attachment {
 	_, backend := s.Observer.Start(u.ctx, telemetry.SpanBackend, telemetry.AttrStatement.String(u.id.String()))
-	return &attachment{statement: u.span, backend: backend}
+	return &attachment{decision: d, statement: u.span, backend: backend}
 }
 
 // substituteQuery sends a Query that stands for an answer.
@@ -228,7 +230,7 @@ func (s *Session) query(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteQuery(u, a)
 	}
-	return s.forward(&op{Kind: stmt.Query, Attachment: s.track(u)}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Query, Attachment: s.track(u, d)}, msg.Raw)
 }
 
 func (s *Session) functionCall(ctx context.Context, msg wire.Message) error {
@@ -266,7 +268,7 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	p.decision = d
 	s.dropName(stmt.Statements, f.Name)
 	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: len(p.text),
-		Attachment: s.track(u)}, msg.Raw)
+		Attachment: s.track(u, d)}, msg.Raw)
 }
 
 func (s *Session) bind(ctx context.Context, msg wire.Message) error {
@@ -295,7 +297,8 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 	s.dropName(stmt.Portals, portal)
 	s.plan(p.decision)
 	bound := &prepared{text: p.text, types: p.types, decision: p.decision, view: p.view}
-	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound,
+		Attachment: &attachment{decision: p.decision}}, msg.Raw)
 }
 
 func (s *Session) describe(ctx context.Context, msg wire.Message) error {
@@ -321,7 +324,7 @@ func (s *Session) describe(ctx context.Context, msg wire.Message) error {
 		}
 		u.span.End()
 	}
-	return s.forward(&op{Kind: stmt.Describe, Space: stmt.Space(kind)}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Describe, Space: stmt.Space(kind), Attachment: &attachment{decision: p.decision}}, msg.Raw)
 }
 
 func (s *Session) execute(ctx context.Context, msg wire.Message) error {
@@ -344,7 +347,7 @@ func (s *Session) execute(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteParse(u, reservedName, a)
 	}
-	return s.forward(&op{Kind: stmt.Execute, Attachment: s.track(u)}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Execute, Attachment: s.track(u, p.decision)}, msg.Raw)
 }
 
 func (s *Session) close(msg wire.Message) error {

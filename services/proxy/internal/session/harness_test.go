@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // judge is an authorizer of the test's own: a text with the word denied in it is
 // denied, one with the word refused refused, one with a syntax error in error,
-// and everything else allowed.
+// and everything else allowed; with open errors where it has the comment "open".
 type judge struct {
 	mu    sync.Mutex
 	clock sys.Clock
@@ -50,7 +50,8 @@ func (j *judge) Authorize(_ context.Context, req *decide.Request) (*decide.Decis
 	text := string(req.Text)
 	j.asked = append(j.asked, text)
 	now := j.clock.Now()
-	d := &decide.Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, Epoch: &authzv1.Epoch{Policy: j.policy}, AsOf: now, Expires: now.Add(time.Minute)}
+	d := &decide.Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, Epoch: &authzv1.Epoch{Policy: j.policy}, AsOf: now, Expires: now.Add(time.Minute),
+		Open: strings.Contains(text, "/* open */")}
 	switch {
 	case req.Kind == decide.UnitFunctionCall, strings.Contains(text, "denied"), j.deny != "" && strings.Contains(text, j.deny):
 		d.Verdict, d.Reason = authzv1.Verdict_VERDICT_DENY, authzv1.Reason_REASON_NOT_GRANTED

@@ -165,6 +165,9 @@ type Session struct {
 	// sources are the messages that made the names of SQL.
 	sources map[sqlName]source
 	piped   bool
+	// hushed says that a message of the transaction was forwarded under a decision that
+	// keeps the server's errors closed. Of the goroutine that reads the server.
+	hushed bool
 	// disturbed says that the server has reported a change nobody asked for.
 	disturbed atomic.Bool
 
