@@ -105,7 +105,9 @@ func first(want, got []byte) string {
 	a, b := bytes.Split(want, []byte("\n")), bytes.Split(got, []byte("\n"))
 	for i := range a {
 		if i >= len(b) || !bytes.Equal(a[i], b[i]) {
-			end := func(lines [][]byte) string { return string(bytes.Join(lines[min(i, len(lines)):min(i+3, len(lines))], []byte("\n"))) }
+			end := func(lines [][]byte) string {
+				return string(bytes.Join(lines[min(i, len(lines)):min(i+3, len(lines))], []byte("\n")))
+			}
 			return "\ndirect:\n" + end(a) + "\nthrough Scopewire:\n" + end(b)
 		}
 	}
