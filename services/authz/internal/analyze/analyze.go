@@ -144,7 +144,7 @@ type analyzer struct {
 
 func (a *analyzer) run() error {
 	if a.snap == nil {
-		return refuse(access.Unavailable, "57P03", "the catalog of the database is not available")
+		return refuse(access.Unavailable, stateCannotConnect, "the catalog of the database is not available")
 	}
 	if a.version == 0 {
 		a.version = a.snap.ServerVersionNum

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"errors"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -31,15 +32,26 @@ type inside struct {
 	part bool
 }
 
+// unavailable refuses what uses a text that the server could not print. Whether there
+// is such a text is told only to whom requires, and all that led to it, is granted.
+func unavailable(requires ...access.Access) error {
+	const message = "a part of the catalog is locked"
+	return &verdict{outcome: access.Refused, reason: access.Unavailable, detail: message, requires: requires, hidesUnit: true,
+		err: access.Error{SQLState: stateCannotConnect, Message: message}}
+}
+
 // catalogued parses a text of the catalog and has it bound by an analyzer of its own,
-// which collects accesses apart. Its errors are nobody's but for the limit on work: what
-// cannot be bound is for the caller to judge.
+// which collects accesses apart. Its errors are nobody's but for the limit on work and
+// a text that is not there: what cannot be bound is for the caller to judge.
 func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_query.ParseResult) error) (*recorder, error) {
 	if a.texts >= maxTexts {
 		return nil, deny(access.OpaqueCode, "code that is nested too deeply")
 	}
 	if err := a.spend(len(text)); err != nil {
 		return nil, err
+	}
+	if strings.Contains(text, catalog.Unreadable) {
+		return nil, unavailable()
 	}
 	seen, err := precheck([]byte(text), a.limits)
 	if err != nil {

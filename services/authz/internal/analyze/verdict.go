@@ -28,6 +28,7 @@ const (
 	stateTooComplex        = "54001"
 	stateProgramLimit      = "54000"
 	stateUndefinedSchema   = "3F000"
+	stateCannotConnect     = "57P03"
 )
 
 // verdict ends the analysis of a unit. It is an error, so that it travels up the

@@ -86,6 +86,11 @@ func (a *analyzer) boundView(rel *catalog.Relation) (*view, error) {
 	}
 	v := &view{busy: true}
 	a.views[key] = v
+	if rel.Definition == catalog.Unreadable {
+		object := relationObject(rel)
+		v.busy, v.err = false, unavailable(access.Access{Action: access.Select, Named: object, Resolved: object, AllColumns: true})
+		return nil, v.err
+	}
 	v.accesses, v.err = a.catalogued(rel.Definition, inside{path: searchPath{schemaCatalog}, reader: a.viewReader(rel), stored: true},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {

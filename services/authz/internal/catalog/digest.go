@@ -12,24 +12,68 @@ import (
 
 // digestLabel begins what is hashed, so that a digest of another encoding
 // cannot be the same by accident.
-const digestLabel = "scopewire catalog snapshot 4\n"
+const digestLabel = "scopewire catalog snapshot 5\n"
 
-// ComputeDigest returns the digest of the content: of every field but Digest and
-// Version. Equal catalogs have equal digests, on whatever replica they were
-// read: rows are taken in the order of their OIDs, settings by name. Lists
-// inside a row are taken as they stand; whoever fills a snapshot sorts them
-// where their order means nothing.
+// Sums are the digests of one object: Identity is of every field without the tag
+// `digest:"-"`, Content of all.
+type Sums struct {
+	Identity, Content [sha256.Size]byte
+}
+
+// Sum returns the digests of a relation, a type or a function. Who keeps them can
+// have a snapshot's digest without hashing every object again.
+func Sum[T Relation | Type | Function](object *T) Sums {
+	v := reflect.ValueOf(object).Elem()
+	return Sums{Identity: digestOf(v, true), Content: digestOf(v, false)}
+}
+
+func digestOf(v reflect.Value, identity bool) [sha256.Size]byte {
+	e := encoder{hash: sha256.New(), identity: identity}
+	e.value(v)
+	e.flush()
+	return [sha256.Size]byte(e.hash.Sum(nil))
+}
+
+// ComputeDigest returns the digest of the content: of every field but Digest,
+// Version and those that are tagged `digest:"-"`, which follow from others. Equal
+// catalogs have equal digests, on whatever replica they were read: rows are taken
+// in the order of their OIDs, settings by name. Lists inside a row are taken as
+// they stand; whoever fills a snapshot sorts them where their order means nothing.
 //
 // The encoding is injective: numbers have eight bytes, and texts and lists
 // begin with their length. It follows the types by reflection, so that a field
-// added to the model cannot be left out of the digest.
+// added to the model cannot be left out of the digest by mistake.
 func (s *Snapshot) ComputeDigest() [sha256.Size]byte {
+	identity := func(sums Sums) [sha256.Size]byte { return sums.Identity }
+	return s.digestWith(digestLists{
+		relations: sumsOf(s.Relations, func(v Relation) OID { return v.OID }, identity),
+		types:     sumsOf(s.Types, func(v Type) OID { return v.OID }, identity),
+		functions: sumsOf(s.Functions, func(v Function) OID { return v.OID }, identity),
+	})
+}
+
+// DigestWith returns what ComputeDigest does, and the digest of all fields, tagged
+// ones included, from the digests of the objects: one for each relation, type and
+// function, in the order of their OIDs.
+func (s *Snapshot) DigestWith(relations, types, functions []Sums) Sums {
+	lists := func(of func(Sums) [sha256.Size]byte) digestLists {
+		return digestLists{relations: pick(relations, of), types: pick(types, of), functions: pick(functions, of)}
+	}
+	return Sums{
+		Identity: s.digestWith(lists(func(v Sums) [sha256.Size]byte { return v.Identity })),
+		Content:  s.digestWith(lists(func(v Sums) [sha256.Size]byte { return v.Content })),
+	}
+}
+
+// digestLists stand for the lists of objects in a snapshot's digest.
+type digestLists struct {
+	relations, types, functions [][sha256.Size]byte
+}
+
+func (s *Snapshot) digestWith(lists digestLists) [sha256.Size]byte {
 	c := Snapshot{
-		Database: s.Database, ServerVersionNum: s.ServerVersionNum, ServerEncoding: s.ServerEncoding,
+		Database: s.Database, ServerVersionNum: s.ServerVersionNum, ServerEncoding: s.ServerEncoding, TextSearch: s.TextSearch,
 		Schemas:         sorted(s.Schemas, func(v Schema) OID { return v.OID }),
-		Relations:       sorted(s.Relations, func(v Relation) OID { return v.OID }),
-		Types:           sorted(s.Types, func(v Type) OID { return v.OID }),
-		Functions:       sorted(s.Functions, func(v Function) OID { return v.OID }),
 		Operators:       sorted(s.Operators, func(v Operator) OID { return v.OID }),
 		Casts:           sorted(s.Casts, func(v Cast) OID { return v.OID }),
 		OperatorClasses: sorted(s.OperatorClasses, func(v OperatorClass) OID { return v.OID }),
@@ -39,11 +83,35 @@ func (s *Snapshot) ComputeDigest() [sha256.Size]byte {
 		EventTriggers:   sorted(s.EventTriggers, func(v EventTrigger) OID { return v.OID }),
 		Settings:        sorted(s.Settings, func(v Setting) string { return v.Name }),
 	}
-	e := encoder{hash: sha256.New()}
+	e := encoder{hash: sha256.New(), identity: true}
 	e.text(digestLabel)
+	for _, list := range [][][sha256.Size]byte{lists.relations, lists.types, lists.functions} {
+		e.number(uint64(len(list)))
+		for _, sum := range list {
+			e.flush()
+			_, _ = e.hash.Write(sum[:]) // A hash never fails.
+		}
+	}
 	e.value(reflect.ValueOf(&c).Elem())
 	e.flush()
 	return [sha256.Size]byte(e.hash.Sum(nil))
+}
+
+// sumsOf hashes every row of a list, in the order of their OIDs.
+func sumsOf[T Relation | Type | Function](rows []T, oid func(T) OID, of func(Sums) [sha256.Size]byte) [][sha256.Size]byte {
+	out := make([][sha256.Size]byte, 0, len(rows))
+	for _, row := range sorted(rows, oid) {
+		out = append(out, of(Sum(&row)))
+	}
+	return out
+}
+
+func pick(sums []Sums, of func(Sums) [sha256.Size]byte) [][sha256.Size]byte {
+	out := make([][sha256.Size]byte, len(sums))
+	for i, v := range sums {
+		out[i] = of(v)
+	}
+	return out
 }
 
 func sorted[T any, K cmp.Ordered](rows []T, key func(T) K) []T {
@@ -56,6 +124,8 @@ func sorted[T any, K cmp.Ordered](rows []T, key func(T) K) []T {
 type encoder struct {
 	hash hash.Hash
 	buf  []byte
+	// identity leaves the fields out that are tagged `digest:"-"`.
+	identity bool
 }
 
 func (e *encoder) number(n uint64) {
@@ -107,7 +177,8 @@ func (e *encoder) value(v reflect.Value) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			// The index is made from the exported fields, and is empty here.
-			if v.Type().Field(i).IsExported() {
+			f := v.Type().Field(i)
+			if f.IsExported() && !(e.identity && f.Tag.Get("digest") == "-") {
 				e.value(v.Field(i))
 			}
 		}

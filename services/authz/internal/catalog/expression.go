@@ -2,7 +2,7 @@ package catalog
 
 // Expression is an expression that a catalog table holds, as the server prints it.
 type Expression struct {
-	Text       string
+	Text       string `digest:"-"`
 	References References
 }
 
@@ -24,3 +24,8 @@ type References struct {
 	Functions []OID
 	Operators []OID
 }
+
+// Unreadable stands in a snapshot for a text that could not be read, since
+// somebody had a relation locked that must be locked to print it. It is no SQL, so
+// that nobody takes it for a text without code; nothing can be decided by it.
+const Unreadable = "\x01 unreadable \x01"

@@ -17,7 +17,7 @@ type Trigger struct {
 	Condition bool
 	// Definition is the condition as pg_get_triggerdef prints the whole trigger,
 	// when there is one; References are what it was resolved to.
-	Definition string
+	Definition string `digest:"-"`
 	References References
 }
 
@@ -30,7 +30,7 @@ type Rule struct {
 	Instead bool
 	Enabled byte
 	// Definition is pg_get_ruledef; References are what it was resolved to.
-	Definition string
+	Definition string `digest:"-"`
 	References References
 }
 
@@ -45,7 +45,7 @@ type Policy struct {
 	Roles []string
 	// Using and Check are its expressions, empty for none; References are what both were
 	// resolved to.
-	Using, Check string
+	Using, Check string `digest:"-"`
 	References   References
 }
 

@@ -220,7 +220,7 @@ func TestEveryTableIsMarked(t *testing.T) {
 	for _, q := range []string{
 		querySchemas, queryRelations, queryColumns, queryConstraints, queryIndexes, queryTriggers, queryRules,
 		queryPolicies, queryStatistics, queryInheritance, queryTypes, queryFunctions, queryOperators, queryCasts,
-		queryOperatorClasses, queryCollations, queryRoles, querySearchPath, queryExtensions, querySettings,
+		queryOperatorClasses, queryCollations, queryRoles, querySearchPath, queryExtensions, querySettings, queryTextSearch,
 	} {
 		for _, m := range regexp.MustCompile(`(?:FROM|JOIN) pg_catalog\.(pg_\w+)`).FindAllStringSubmatch(q, -1) {
 			found++

@@ -139,3 +139,13 @@ FROM pg_catalog.pg_extension AS x JOIN pg_catalog.pg_namespace AS n ON n.oid = x
 
 const querySettings = `
 SELECT name, context FROM pg_catalog.pg_settings ORDER BY name COLLATE pg_catalog."C"`
+
+// What constants of types regconfig and regdictionary show.
+const queryTextSearch = `
+SELECT pg_catalog.concat(
+	(SELECT pg_catalog.json_agg(ARRAY[c.oid::pg_catalog.text, n.nspname, c.cfgname] ORDER BY c.oid)
+		FROM pg_catalog.pg_ts_config AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.cfgnamespace
+		WHERE n.nspname !~ '^pg_(toast_)?temp_'),
+	(SELECT pg_catalog.json_agg(ARRAY[d.oid::pg_catalog.text, n.nspname, d.dictname] ORDER BY d.oid)
+		FROM pg_catalog.pg_ts_dict AS d JOIN pg_catalog.pg_namespace AS n ON n.oid = d.dictnamespace
+		WHERE n.nspname !~ '^pg_(toast_)?temp_'))`

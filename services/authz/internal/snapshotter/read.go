@@ -47,7 +47,7 @@ func readCatalog(ctx context.Context, tx pgx.Tx, serverPath bool) (*catalog.Snap
 		{"triggers", r.triggers}, {"rules", r.rules}, {"policies", r.policies}, {"statistics", r.statistics},
 		{"inheritance", r.inheritance}, {"functions", r.functions}, {"operators", r.operators}, {"casts", r.casts},
 		{"operator classes", r.operatorClasses}, {"collations", r.collations}, {"roles", r.roles},
-		{"extensions", r.extensions}, {"event triggers", r.eventTriggers}, {"settings", r.settings},
+		{"extensions", r.extensions}, {"event triggers", r.eventTriggers}, {"settings", r.settings}, {"text search", r.textSearch},
 	}
 	for _, step := range steps {
 		if err := step.read(ctx); err != nil {
@@ -155,7 +155,9 @@ func (r *reader) columns(ctx context.Context) error {
 		v.Generated, v.Identity = char(generated), char(identity)
 		v.References = references(v.Default, depends)
 		rel.Columns = append(rel.Columns, v)
+		// The digest takes expressions from Details alone.
 		r.detail(oid, "column", details)
+		r.detail(oid, "default", v.Default)
 		return nil
 	})
 }
@@ -176,7 +178,9 @@ func (r *reader) constraints(ctx context.Context) error {
 		}
 		fromColumns, toColumns = nil, nil
 		if i, ok := r.types[typ]; ok && kind == "c" {
-			r.s.Types[i].Checks = append(r.s.Types[i].Checks, expression(check, depends))
+			v := &r.s.Types[i]
+			v.Checks = append(v.Checks, expression(check, depends))
+			v.Details = sha256.Sum256(append(v.Details[:], details...))
 		}
 		rel := r.relation(relation)
 		if rel == nil {

@@ -152,3 +152,11 @@ func (r *reader) settings(ctx context.Context) error {
 		return nil
 	})
 }
+
+func (r *reader) textSearch(ctx context.Context) error {
+	var names string
+	return r.each(ctx, queryTextSearch, []any{&names}, func() error {
+		r.s.TextSearch = sha256.Sum256([]byte(names))
+		return nil
+	})
+}
