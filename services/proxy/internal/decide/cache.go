@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 
 	"google.golang.org/protobuf/proto"
@@ -23,6 +24,8 @@ type cacheKey struct {
 	// context is the whole session context, encoded: database, login, role,
 	// search_path, settings and all that may be added to it.
 	context string
+	// answers is the digest of what the session's backend said of its own objects.
+	answers string
 	kind    UnitKind
 	// types are the parameter types of a Parse, four bytes each.
 	types string
@@ -60,12 +63,31 @@ func ContextKey(c *authzv1.SessionContext) (string, error) {
 	return string(b), nil
 }
 
+// AnswersKey is the digest of answers to probes for Request.AnswersKey; empty for
+// none. Their lengths are in what is digested.
+func AnswersKey(answers []*authzv1.ProbeAnswer) (string, error) {
+	if len(answers) == 0 {
+		return "", nil
+	}
+	sum := sha256.New()
+	for _, a := range answers {
+		b, err := proto.MarshalOptions{Deterministic: true}.Marshal(a)
+		if err != nil {
+			return "", err
+		}
+		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
+		sum.Write(b)
+	}
+	return string(sum.Sum(nil)), nil
+}
+
 // Authorize returns the decision that is kept for the request, or next's.
 func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) {
 	if req.ContextKey == "" || len(req.Text) > maxCachedText || (req.Kind != UnitQuery && req.Kind != UnitParse) {
 		return c.next.Authorize(ctx, req)
 	}
-	key := cacheKey{token: req.TokenHash, context: req.ContextKey, kind: req.Kind, types: encodeTypes(req.ParameterTypes), text: string(req.Text)}
+	key := cacheKey{token: req.TokenHash, context: req.ContextKey, answers: req.AnswersKey, kind: req.Kind,
+		types: encodeTypes(req.ParameterTypes), text: string(req.Text)}
 	database := req.Context.GetDatabase()
 	if d, ok := c.entries.get(req.Principal, key); ok && !req.Fresh {
 		if c.fence.Holds(d, database) {

@@ -81,6 +81,11 @@ func TestEveryFieldIsInTheKey(t *testing.T) {
 	change := map[string]func(*Request){
 		"TokenHash":      func(r *Request) { r.TokenHash[31]++ },
 		"Context":        func(r *Request) { r.Context.SearchPath = "other"; r.ContextKey, _ = ContextKey(r.Context) },
+		"Answers": func(r *Request) {
+			r.Answers = []*authzv1.ProbeAnswer{{Exists: true}}
+			r.AnswersKey, _ = AnswersKey(r.Answers)
+		},
+		"AnswersKey":     func(r *Request) { r.AnswersKey += "x" },
 		"ContextKey":     func(r *Request) { r.ContextKey += "x" },
 		"Kind":           func(r *Request) { r.Kind = UnitQuery },
 		"Text":           func(r *Request) { r.Text = []byte("SELECT 2") },
@@ -159,6 +164,30 @@ func TestContextKeyHoldsEveryField(t *testing.T) {
 	}
 	if len(seen)-1 != fields.Len() {
 		t.Errorf("%d of %d fields are tried", len(seen)-1, fields.Len())
+	}
+}
+
+// Different answers have different digests, also where they are the same bytes in another
+// order or cut elsewhere.
+func TestAnswersKey(t *testing.T) {
+	probe := &authzv1.Probe{Kind: authzv1.ProbeKind_PROBE_KIND_SESSION}
+	objects := &authzv1.Probe{Kind: authzv1.ProbeKind_PROBE_KIND_OBJECTS}
+	seen := map[string]int{}
+	for i, answers := range [][]*authzv1.ProbeAnswer{
+		nil, {{}}, {{}, {}}, {{Exists: true}}, {{Probe: probe}}, {{Probe: objects}}, {{Probe: probe}, {Probe: objects}},
+		{{Probe: objects}, {Probe: probe}}, {{Description: []byte("ab")}}, {{Description: []byte("a")}, {Description: []byte("b")}},
+	} {
+		key, err := AnswersKey(answers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before, ok := seen[key]; ok {
+			t.Errorf("answers %d have the digest of answers %d", i, before)
+		}
+		seen[key] = i
+		if again, _ := AnswersKey(answers); again != key || (key == "") != (len(answers) == 0) {
+			t.Errorf("answers %d: digest %x, then %x", i, key, again)
+		}
 	}
 }
 

@@ -36,11 +36,40 @@ func check(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, sent 
 			return nil, errors.New("authz answered an error without saying which")
 		}
 		return d, nil
-	case authzv1.Verdict_VERDICT_UNSPECIFIED, authzv1.Verdict_VERDICT_UNKNOWN_TOKEN, authzv1.Verdict_VERDICT_PROBE:
+	case authzv1.Verdict_VERDICT_PROBE:
+		d.Probes = resp.GetProbes()
+		return d, checkProbes(d.Probes)
+	case authzv1.Verdict_VERDICT_UNSPECIFIED, authzv1.Verdict_VERDICT_UNKNOWN_TOKEN:
 		return nil, fmt.Errorf("authz answered verdict %v", d.Verdict)
 	default:
 		return nil, fmt.Errorf("authz answered verdict %d, which this version does not know", d.Verdict)
 	}
+}
+
+// maxProbes bounds the questions of one answer.
+const maxProbes = 16
+
+// checkProbes holds the questions that authz has against those the proxy can ask.
+func checkProbes(probes []*authzv1.Probe) error {
+	if len(probes) == 0 || len(probes) > maxProbes {
+		return fmt.Errorf("authz asks for %d probes at once", len(probes))
+	}
+	for _, p := range probes {
+		named := p.GetObject().GetName() != ""
+		switch p.GetKind() {
+		case authzv1.ProbeKind_PROBE_KIND_SESSION, authzv1.ProbeKind_PROBE_KIND_OBJECTS:
+			if p.GetObject() != nil {
+				return fmt.Errorf("authz asks for probe %v of a name", p.GetKind())
+			}
+		case authzv1.ProbeKind_PROBE_KIND_RELATION, authzv1.ProbeKind_PROBE_KIND_FUNCTION, authzv1.ProbeKind_PROBE_KIND_TYPE:
+			if !named {
+				return fmt.Errorf("authz asks for probe %v without a name", p.GetKind())
+			}
+		default:
+			return fmt.Errorf("authz asks for probe %v, which this version does not know", p.GetKind())
+		}
+	}
+	return nil
 }
 
 // kindCopy is the kind of a statement that turns the protocol over to COPY.
@@ -99,9 +128,9 @@ func supported(k authzv1.EffectKind) bool {
 		authzv1.EffectKind_EFFECT_KIND_SET, authzv1.EffectKind_EFFECT_KIND_RESET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL,
 		authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 		authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE,
-		authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_OPAQUE:
+		authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_OPAQUE:
 		return true
-	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_REFRESH:
+	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_REFRESH:
 		return false
 	default:
 		return false

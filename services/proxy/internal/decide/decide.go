@@ -64,6 +64,10 @@ type Request struct {
 	// ContextKey is its ContextKey, without which nothing is kept.
 	Context    *authzv1.SessionContext
 	ContextKey string
+	// Answers are what the session's backend said to probes, shared and never
+	// modified in place; AnswersKey is their AnswersKey, empty without any.
+	Answers    []*authzv1.ProbeAnswer
+	AnswersKey string
 	// Client is what is known of the session's client. It plays no part in finding
 	// a decision: one that depends on it is not Cacheable.
 	Client *authzv1.ClientInfo
@@ -81,7 +85,7 @@ type Request struct {
 
 // Decision is the judgement of a unit. It is immutable.
 type Decision struct {
-	// Verdict is one of ALLOW, DENY, REFUSE and ERROR; never anything else.
+	// Verdict is one of ALLOW, DENY, REFUSE, ERROR and PROBE; never anything else.
 	Verdict authzv1.Verdict
 	// Reason and Detail say why, for audit alone.
 	Reason authzv1.Reason
@@ -90,6 +94,9 @@ type Decision struct {
 	Statements []*authzv1.Statement
 	// Error is set under ERROR, and may be under REFUSE.
 	Error *authzv1.StatementError
+	// Probes are set under PROBE: what to ask the session's backend. Each is of a
+	// kind that this version knows, with a name where the kind has one.
+	Probes []*authzv1.Probe
 	// Epoch is what the decision was made from.
 	Epoch *authzv1.Epoch
 	// AsOf is the moment up to which the facts are known to be fresh at least.

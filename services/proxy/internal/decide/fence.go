@@ -102,6 +102,13 @@ func (f *Fence) Least(database string) *authzv1.Epoch {
 	return e
 }
 
+// Catalog is the highest epoch seen of a database's catalog.
+func (f *Fence) Catalog(database string) uint64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.catalog[database]
+}
+
 // Holds reports whether a decision made for database may still be used.
 func (f *Fence) Holds(d *Decision, database string) bool {
 	if d == nil || d.Epoch == nil {

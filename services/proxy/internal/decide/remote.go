@@ -218,7 +218,7 @@ func message(req *Request) *authzv1.AuthorizeRequest {
 	sum := sha256.Sum256(text)
 	m := &authzv1.AuthorizeRequest{
 		SessionId: req.SessionID[:], StatementId: req.StatementID[:], TokenSha256: req.TokenHash[:],
-		Context: req.Context, UnitSha256: sum[:], Client: req.Client, FreshCatalog: req.Fresh,
+		Context: req.Context, UnitSha256: sum[:], Client: req.Client, FreshCatalog: req.Fresh, ProbeAnswers: req.Answers,
 	}
 	switch req.Kind {
 	case UnitQuery:

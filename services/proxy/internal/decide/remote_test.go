@@ -148,7 +148,7 @@ func lies() map[string]func(*authzv1.AuthorizeResponse) {
 		"no verdict":             func(r *resp) { r.Verdict = 0 },
 		"unknown verdict":        func(r *resp) { r.Verdict = 99 },
 		"negative verdict":       func(r *resp) { r.Verdict = -1 },
-		"probe":                  func(r *resp) { r.Verdict = authzv1.Verdict_VERDICT_PROBE },
+		"no probe":               func(r *resp) { r.Verdict = authzv1.Verdict_VERDICT_PROBE },
 		"unknown reason":         func(r *resp) { r.Reason = 99 },
 		"reason of a denial":     func(r *resp) { r.Reason = authzv1.Reason_REASON_NOT_GRANTED },
 		"unknown cacheability":   func(r *resp) { r.Cacheability = 99 },
@@ -190,10 +190,25 @@ func lies() map[string]func(*authzv1.AuthorizeResponse) {
 	}
 	for n := range authzv1.EffectKind_name {
 		switch kind := authzv1.EffectKind(n); kind {
-		case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_REFRESH:
+		case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_REFRESH:
 			lies["effect "+kind.String()] = func(r *resp) {
 				r.Statements = append(r.Statements, &authzv1.Statement{Effects: []*authzv1.Effect{{Kind: kind}}})
 			}
+		}
+	}
+	probes := map[string]*authzv1.Probe{
+		"unspecified": {}, "unknown": {Kind: 99}, "relation without a name": {Kind: authzv1.ProbeKind_PROBE_KIND_RELATION},
+		"function of an empty name": {Kind: authzv1.ProbeKind_PROBE_KIND_FUNCTION, Object: &authzv1.ObjectName{Schema: "public"}},
+		"session of a name":         {Kind: authzv1.ProbeKind_PROBE_KIND_SESSION, Object: &authzv1.ObjectName{Name: "x"}},
+		"objects of a name":         {Kind: authzv1.ProbeKind_PROBE_KIND_OBJECTS, Object: &authzv1.ObjectName{}},
+	}
+	for name, p := range probes {
+		lies["probe "+name] = func(r *resp) { r.Verdict, r.Probes = authzv1.Verdict_VERDICT_PROBE, []*authzv1.Probe{p} }
+	}
+	lies["too many probes"] = func(r *resp) {
+		r.Verdict = authzv1.Verdict_VERDICT_PROBE
+		for range 17 {
+			r.Probes = append(r.Probes, &authzv1.Probe{Kind: authzv1.ProbeKind_PROBE_KIND_SESSION})
 		}
 	}
 	return lies

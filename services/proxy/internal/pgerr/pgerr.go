@@ -37,6 +37,9 @@ const (
 	CharacterNotInRepert  = "22021"
 	AdminShutdown         = "57P01"
 	UndefinedDatabase     = "3D000"
+	SerializationFailure  = "40001"
+
+	NotInPrerequisiteState = "55000"
 )
 
 // DeniedMessage is what a denial says, whatever was denied.
@@ -64,9 +67,15 @@ const (
 	RefusalEncoding
 	// RefusalResources: the session holds too many prepared statements.
 	RefusalResources
-	// RefusalAltered: the transaction has changed the catalog, and what it would
-	// look up there cannot be seen from outside.
-	RefusalAltered
+	// RefusalRetry: the catalog has changed in a way that the transaction cannot be
+	// asked about before its first statement.
+	RefusalRetry
+	// RefusalObjects: the session's own objects, temporary or not committed, are too
+	// many to tell authz about.
+	RefusalObjects
+	// RefusalMoved: a portal or cursor was opened before its names came to mean
+	// something else.
+	RefusalMoved
 )
 
 var refusals = map[Refusal]struct{ sqlstate, message string }{
@@ -78,7 +87,9 @@ var refusals = map[Refusal]struct{ sqlstate, message string }{
 	RefusalTooComplex:   {StatementTooComplex, "the statement is nested or chained beyond the limit"},
 	RefusalEncoding:     {CharacterNotInRepert, "the statement is not valid UTF-8 text"},
 	RefusalResources:    {TooManyResources, "the session holds too many prepared statements"},
-	RefusalAltered:      {FeatureNotSupported, "the transaction has changed the catalog: commit it before statements that read or write"},
+	RefusalRetry:        {SerializationFailure, "the catalog has changed: try the transaction again"},
+	RefusalObjects:      {ProgramLimitExceeded, "the session's temporary and uncommitted objects are beyond the limit"},
+	RefusalMoved:        {NotInPrerequisiteState, "the cursor was opened before its names came to mean something else"},
 }
 
 // Denied is the answer to a denied statement; reference is the id of its audit

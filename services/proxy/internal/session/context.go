@@ -17,9 +17,16 @@ import (
 // is immutable.
 type view struct {
 	context *authzv1.SessionContext
-	// key is decide.ContextKey's, empty when there is none: nothing is kept then.
+	// key is decide.ContextKey's, empty when nothing decided under the view may be kept.
 	key string
+	// answers are what the session's backend said of its own objects, digest their
+	// decide.AnswersKey.
+	answers []*authzv1.ProbeAnswer
+	digest  string
 }
+
+// contents are what a generation is the number of.
+type contents struct{ context, digest string }
 
 // surroundings are what the frontend goroutine knows of the context in which the
 // server will read the next statement. Effects of statements change it. A change is
@@ -29,7 +36,7 @@ type surroundings struct {
 	view
 	// generations are the numbers of the contexts this session has had, by their
 	// content, so that a decision made under a context serves when it comes back.
-	generations map[string]uint64
+	generations map[contents]uint64
 	last        uint64
 	// unsettled: something was forwarded whose effects have to be waited for.
 	unsettled bool
@@ -48,8 +55,8 @@ type surroundings struct {
 	// altered: the catalog was changed in the transaction that is open. fresh: it
 	// was changed, and no decision has been made from a newer one yet.
 	altered, fresh bool
-	// ranCode: code ran that nobody looked into; it may have left temporary objects.
-	ranCode bool
+	// own is what else is known of the session's own objects.
+	own own
 }
 
 // named is an effect on a name, and the digest of the message that has it.
@@ -63,36 +70,39 @@ type named struct {
 const maxGenerations = 64
 
 func newSurroundings(c *authzv1.SessionContext) surroundings {
-	w := surroundings{generations: map[string]uint64{}}
+	w := surroundings{generations: map[contents]uint64{}}
 	w.enter(c)
 	return w
 }
 
 // enter makes c the context that statements are judged in.
-func (w *surroundings) enter(c *authzv1.SessionContext) {
+func (w *surroundings) enter(c *authzv1.SessionContext) { w.view = w.viewOf(c) }
+
+// viewOf is the view of a context, with the answers of now.
+func (w *surroundings) viewOf(c *authzv1.SessionContext) view {
 	next, ok := proto.Clone(c).(*authzv1.SessionContext)
 	if !ok {
 		next = &authzv1.SessionContext{}
 	}
 	next.Generation = 0
 	content, err := decide.ContextKey(next)
-	known := err == nil && w.generations[content] != 0
-	if !known {
+	number := w.generations[contents{content, w.digest}]
+	if err != nil || number == 0 {
 		w.last++
+		number = w.last
 		if len(w.generations) >= maxGenerations {
 			clear(w.generations)
 		}
 		if err == nil {
-			w.generations[content] = w.last
+			w.generations[contents{content, w.digest}] = number
 		}
-		next.Generation = w.last
-	} else {
-		next.Generation = w.generations[content]
 	}
-	w.view = view{context: next}
-	if key, err := decide.ContextKey(next); err == nil {
-		w.key = key
+	next.Generation = number
+	v := view{context: next, answers: w.answers, digest: w.digest}
+	if key, err := decide.ContextKey(next); err == nil && !v.blind() {
+		v.key = key
 	}
+	return v
 }
 
 // change enters the context with a change to it.
@@ -118,25 +128,32 @@ func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
 		w.failures = failures
 	}
 	for _, st := range statements {
+		w.own.follow(st, s.piped)
 		for _, e := range st.GetEffects() {
 			switch e.GetKind() {
 			case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_SAVEPOINT, authzv1.EffectKind_EFFECT_KIND_RELEASE:
 			case authzv1.EffectKind_EFFECT_KIND_COMMIT, authzv1.EffectKind_EFFECT_KIND_ROLLBACK, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
 				if w.uncommitted || w.unsettled || w.altered {
-					w.unsettled, w.unknown = true, true
+					w.unsettled, w.unknown, w.own.stale = true, true, true
 				}
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
 				w.unsettled, w.names = true, append(w.names, named{e, digest(text)})
 			case authzv1.EffectKind_EFFECT_KIND_DDL:
-				w.unsettled, w.altered, w.fresh = true, true, true
+				w.unsettled, w.altered, w.fresh, w.own.stale = true, true, true, true
+				// It may take temporary objects with it that depend on what it drops.
+				if len(w.own.temporary) > 0 {
+					w.unknown, w.own.list = true, true
+				}
+			case authzv1.EffectKind_EFFECT_KIND_TEMP:
+				w.unsettled, w.unknown, w.own.list, w.own.stale = true, true, true, true
 			case authzv1.EffectKind_EFFECT_KIND_SET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL, authzv1.EffectKind_EFFECT_KIND_RESET:
 				// Only what is in the context changes what SQL means.
 				if e.GetName() == "" || slices.Contains(followed(w.context), e.GetName()) {
 					w.unsettled, w.unknown = true, true
 				}
 			default:
-				w.unsettled, w.unknown, w.ranCode = true, true, true
+				w.unsettled, w.unknown, w.own.list, w.own.code, w.own.stale = true, true, true, true, true
 			}
 		}
 	}
@@ -225,7 +242,8 @@ func (s *Session) dropBound() {
 // why the context cannot be known; nothing may be judged then.
 func (s *Session) settle() (drop bool, trouble, err error) {
 	w := &s.around
-	if !w.unsettled && !s.disturbed.Load() && !(w.crossed && (w.uncommitted || w.altered || len(s.bound) > 0)) {
+	outdated := s.outdated()
+	if !w.unsettled && !s.disturbed.Load() && !(w.crossed && (w.uncommitted || w.altered || len(s.bound) > 0)) && !outdated {
 		return false, nil, nil
 	}
 	skipping, err := s.await()
@@ -241,15 +259,18 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 	s.applyNames(failed)
 	if s.names.Failed() {
 		// The server reads nothing but the end of the transaction now, and cannot be
-		// asked. What it goes back to is not known until then.
-		w.unsettled, w.unknown = true, true
-		w.change(func(c *authzv1.SessionContext) { c.Uncommitted = true })
+		// asked. What it goes back to is not known until then; and it looks up nothing that
+		// would have to be asked for.
+		w.unsettled, w.unknown, w.own.stale, w.failures = true, true, true, failures
+		w.change(func(c *authzv1.SessionContext) { c.Uncommitted, c.Altered, c.TemporaryRelations = true, false, nil })
 		return false, nil, nil
 	}
-	idle := !s.piped && s.names.Status() == wire.StatusIdle
-	if idle {
-		w.altered = false
-		s.dropBound()
+	idle := s.concluded(failed)
+	if outdated && (idle || w.own.snapshot) {
+		w.unknown, w.own.list, w.own.stale = true, true, true
+	}
+	if w.own.stale || failed {
+		w.forget()
 	}
 	if w.unknown || w.uncommitted && (idle || failed) {
 		if drop, trouble, err := s.learn(idle); drop || trouble != nil || err != nil {
@@ -257,17 +278,49 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 		}
 		w.uncommitted = !idle
 	}
-	if w.uncommitted != w.context.GetUncommitted() {
-		w.change(func(c *authzv1.SessionContext) { c.Uncommitted = w.uncommitted })
-	}
+	w.mark()
 	w.failures, _ = s.names.Failures()
 	w.unsettled, w.unknown, w.crossed = false, false, false
 	return false, nil, nil
 }
 
+// mark puts into the context what is known beside it.
+func (w *surroundings) mark() {
+	uncommitted := w.uncommitted || w.altered
+	if c := w.context; c.GetUncommitted() == uncommitted && c.GetAltered() == w.altered && slices.Equal(c.GetTemporaryRelations(), w.own.temporary) {
+		return
+	}
+	w.change(func(c *authzv1.SessionContext) {
+		c.Uncommitted, c.Altered, c.TemporaryRelations = uncommitted, w.altered, w.own.temporary
+	})
+}
+
+// concluded notes that transactions have ended of what the server has worked off, and
+// reports whether it is idle now.
+func (s *Session) concluded(failed bool) (idle bool) {
+	w := &s.around
+	over, done := w.own.ended && !failed, w.own.done && !failed
+	w.own.ended, w.own.done = false, false
+	if done {
+		// The last message has ended its transaction. A Sync, with which questions may go
+		// now, ends nothing then but what they begin.
+		s.piped = false
+	}
+	idle = done || !s.piped && s.names.Status() == wire.StatusIdle
+	if (idle || over) && (w.altered || w.uncommitted) {
+		w.own.stale = true
+	}
+	w.altered = w.altered && !idle && !over
+	if idle {
+		w.own.snapshot = false
+		s.dropBound()
+	}
+	return idle
+}
+
 // await waits until the server has worked off everything it was sent.
 func (s *Session) await() (skipping bool, err error) {
-	if s.piped {
+	if s.names.InFlight() > 0 {
 		if _, err := s.toServer.Write(wire.AppendBare(nil, wire.Flush)); err != nil {
 			return false, err
 		}
@@ -295,22 +348,6 @@ func (s *Session) dropName(space stmt.Space, name []byte) {
 
 // maxName is how many bytes of a name the server looks at (NAMEDATALEN - 1).
 const maxName = 63
-
-// touches reports whether a decision lets anything through besides the transaction's
-// own control.
-func touches(d *decide.Decision) bool {
-	return slices.ContainsFunc(d.Statements, func(st *authzv1.Statement) bool {
-		return len(st.GetAccesses()) > 0 || !slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool {
-			switch e.GetKind() {
-			case authzv1.EffectKind_EFFECT_KIND_BEGIN, authzv1.EffectKind_EFFECT_KIND_COMMIT, authzv1.EffectKind_EFFECT_KIND_ROLLBACK,
-				authzv1.EffectKind_EFFECT_KIND_SAVEPOINT, authzv1.EffectKind_EFFECT_KIND_RELEASE, authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO:
-				return true
-			default:
-				return false
-			}
-		})
-	})
-}
 
 // followed lists the settings whose values make up the context, by name.
 func followed(c *authzv1.SessionContext) []string {

@@ -120,6 +120,7 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 	}
 	switch msg.Type {
 	case wire.Query:
+		s.around.own.boundary(s.tx.current() != 0)
 		return s.query(ctx, msg)
 	case wire.FunctionCall:
 		return s.functionCall(ctx, msg)
@@ -135,6 +136,7 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 		return s.close(msg)
 	case wire.Sync:
 		s.skipping = false
+		s.around.own.boundary(s.tx.current() != 0)
 		return s.forward(&op{Kind: stmt.Sync}, msg.Raw)
 	case wire.Flush:
 		_, err := s.toServer.Write(msg.Raw)
@@ -177,7 +179,9 @@ func (s *Session) forward(o *op, raw []byte) error {
 	if err := s.names.Push(o); err != nil {
 		return err
 	}
-	s.piped = o.Kind != stmt.Query && o.Kind != stmt.Sync
+	// A Close begins no transaction.
+	s.piped = o.Kind != stmt.Query && o.Kind != stmt.Sync && (s.piped || o.Kind != stmt.Close)
+	s.around.own.done = s.around.own.done && o.Kind == stmt.Execute
 	s.around.crossed = s.around.crossed || !s.piped
 	_, err := s.toServer.Write(raw)
 	return err
@@ -201,6 +205,10 @@ func (s *Session) track(u *unit, d *decide.Decision) *attachment {
 
 // substituteQuery sends a Query that stands for an answer.
 func (s *Session) substituteQuery(u *unit, a *answer) error {
+	if a.dropped || a.err != nil {
+		u.span.End()
+		return a.err
+	}
 	return s.forward(&op{Kind: stmt.Query, Substituted: true, Attachment: &attachment{answer: a, statement: u.span}},
 		wire.AppendQuery(nil, a.text))
 }
@@ -208,6 +216,10 @@ func (s *Session) substituteQuery(u *unit, a *answer) error {
 // substituteParse sends a Parse that stands for an answer, and skips to Sync as
 // the server will.
 func (s *Session) substituteParse(u *unit, name string, a *answer) error {
+	if a.dropped || a.err != nil {
+		u.span.End()
+		return a.err
+	}
 	att := &attachment{answer: a}
 	if u != nil {
 		att.statement = u.span
@@ -254,7 +266,7 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	}
 	// The text outlives the message: it is judged again when its decision no
 	// longer holds.
-	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters, view: s.around.view}
+	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters}
 	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_PARSE, decide.UnitParse, p.text)
 	u.types = p.types
 	name := string(f.Name)
@@ -265,7 +277,8 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteParse(u, name, a)
 	}
-	p.decision = d
+	p.decision, p.view = d, u.view.bare()
+	s.around.own.parsed(d.Statements, s.basisOf(u, d))
 	s.dropName(stmt.Statements, f.Name)
 	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: len(p.text),
 		Attachment: s.track(u, d)}, msg.Raw)

@@ -28,6 +28,18 @@ type answer struct {
 	// afterAbort says that the server would look at the transaction's state
 	// before it came to this answer: in a failed transaction it is 25P02.
 	afterAbort bool
+	// dropped says that the server skips the message: there is nothing to answer. err
+	// ends the session.
+	dropped bool
+	err     error
+}
+
+// gone is the answer to a message with which the session may have ended, nil if not.
+func gone(err error) *answer {
+	if err == nil {
+		return nil
+	}
+	return &answer{err: err}
 }
 
 // unit is a message under judgement.
@@ -38,8 +50,10 @@ type unit struct {
 	types   []uint32
 	oid     uint32
 	args    uint32
-	// view is the context it is judged in.
-	view view
+	// view is the context it is judged in: that of now, or, where bound is set, what bound
+	// says of the session with the catalog of now.
+	view  view
+	bound *authzv1.SessionContext
 	// span is the statement's.
 	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
 	span trace.Span
@@ -72,6 +86,16 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 		return nil, s.refuse(u, nil, pgerr.RefusalUnavailable, "backend", authzv1.Reason_REASON_UNAVAILABLE, "")
 	}
 	d, err := s.decide(u)
+	for round := 0; err == nil && d.Verdict == authzv1.Verdict_VERDICT_PROBE; round++ {
+		if round == maxRounds {
+			return nil, s.unasked(u, "authz asks again and again")
+		}
+		if a := s.probe(u, d.Probes); a != nil {
+			return nil, a
+		}
+		u.view = s.viewOf(u.bound)
+		d, err = s.decide(u)
+	}
 	if err != nil {
 		s.Logger.Warn("no decision", "error", err, "statement", u.id.String())
 		class := "authz_unavailable"
@@ -82,7 +106,11 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	}
 	switch d.Verdict {
 	case authzv1.Verdict_VERDICT_ALLOW:
-		return d, s.hold(u, d)
+		a := s.hold(u, d)
+		if a == nil && u.message != auditv1.MessageKind_MESSAGE_KIND_PARSE {
+			a = s.replan(u, d)
+		}
+		return d, a
 	case authzv1.Verdict_VERDICT_REFUSE:
 		kind, class := refusalOf(d)
 		return nil, s.refuse(u, d, kind, class, d.Reason, d.Detail)
@@ -93,14 +121,9 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	}
 }
 
-// hold refuses what is allowed and cannot be followed: anything that looks names up in
-// a transaction whose own changes to the catalog nobody else can see, and names
-// beyond the session's limit.
+// hold refuses what is allowed and cannot be followed: names beyond the session's
+// limit.
 func (s *Session) hold(u *unit, d *decide.Decision) *answer {
-	if s.around.altered && touches(d) {
-		return s.refuse(u, d, pgerr.RefusalAltered, "context", authzv1.Reason_REASON_CONTEXT,
-			"the transaction has changed the catalog")
-	}
 	made, text := 0, 0
 	for _, st := range d.Statements {
 		for _, e := range st.GetEffects() {
@@ -125,16 +148,16 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Decision)
 	defer cancel()
 	began := s.System.Clock.Now()
+	// While the transaction that changed the catalog is open, no catalog that anybody
+	// reads has the change.
+	fresh := s.around.fresh && !s.around.altered
 	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
 		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Principal: s.p.Principal,
-		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: s.around.fresh,
+		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: fresh,
+		Answers: u.view.answers, AnswersKey: u.view.digest,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
 	})
-	if err == nil && !s.around.altered {
-		// While the transaction that changed the catalog is open, no catalog that
-		// anybody reads has the change.
-		s.around.fresh = false
-	}
+	s.around.fresh = s.around.fresh && !(fresh && err == nil)
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
 	if err == nil {
 		verdict, reason, cached = d.Verdict, d.Reason, d.Cached

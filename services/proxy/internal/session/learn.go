@@ -19,6 +19,8 @@ type question struct {
 	// piped says that it is asked inside the client's pipeline, where an error is the
 	// client's as well.
 	piped bool
+	// limit bounds the answer, in bytes; 0 is none.
+	limit int
 
 	mu sync.Mutex
 	// rows are the first columns of what came.
@@ -29,6 +31,12 @@ type question struct {
 func (q *question) add(value string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.limit > 0 && len(value) > q.limit {
+		if q.err == nil {
+			q.err = errOversize
+		}
+		return
+	}
 	q.rows = append(q.rows, value)
 }
 
@@ -48,11 +56,15 @@ func (q *question) result() ([]string, error) {
 
 // leftovers lists what code can leave in the session: what its temporary schema holds,
 // prepared statements and cursors, each with a letter before it and the names with the
-// digest of their text. Names are qualified, because the path may be anything.
+// digest of their text; and x when the transaction has written anything. Names are
+// qualified, because the path may be anything.
 const leftovers = `SELECT 't' OPERATOR(pg_catalog.||) c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
 UNION ALL SELECT 't' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
 WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
+UNION ALL SELECT 't' OPERATOR(pg_catalog.||) f.proname::pg_catalog.text FROM pg_catalog.pg_proc AS f
+WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
+UNION ALL SELECT 'x' WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL
 UNION ALL SELECT 'S' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(s.statement, 'UTF8')), 'hex') OPERATOR(pg_catalog.||) s.name
 FROM pg_catalog.pg_prepared_statements AS s
 UNION ALL SELECT 'P' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.statement, 'UTF8')), 'hex') OPERATOR(pg_catalog.||) p.name
@@ -71,34 +83,16 @@ func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
 		}
 	}
 	var left *question
-	if s.around.ranCode {
+	catalog := s.catalogEpoch()
+	if s.around.own.list {
 		left = &question{piped: s.piped}
 		asked = append(asked, left)
 		if err := s.ask(left, leftovers); err != nil {
 			return false, nil, err
 		}
 	}
-	end := byte(wire.Flush)
-	if !s.piped {
-		end = wire.Sync
-		if err := s.names.Push(&op{Kind: stmt.Sync, Injected: true, Attachment: &question{}}); err != nil {
-			return false, nil, err
-		}
-	}
-	if _, err := s.toServer.Write(wire.AppendBare(nil, end)); err != nil {
-		return false, nil, err
-	}
-	if err := s.flushServer(); err != nil {
-		return false, nil, err
-	}
-	skipping, err := s.names.Settle()
-	if err != nil {
-		return false, nil, err
-	}
-	if skipping {
-		// The client has been told of the error, and its pipeline is skipped.
-		s.skipping = true
-		return true, nil, nil
+	if skipping, err := s.asked(); err != nil || skipping {
+		return skipping, nil, err
 	}
 	values := map[string]string{}
 	for i, name := range names {
@@ -117,8 +111,30 @@ func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
 		if err != nil {
 			return false, fmt.Errorf("what code has left in the session cannot be learned: %w", err), nil
 		}
+		s.around.own.catalog = catalog
 	}
 	return false, nil, nil
+}
+
+// asked waits for the answers to all that was asked. skipping says that an error has
+// been told to the client, and its pipeline is skipped.
+func (s *Session) asked() (skipping bool, err error) {
+	end := byte(wire.Flush)
+	if !s.piped {
+		end = wire.Sync
+		if err := s.names.Push(&op{Kind: stmt.Sync, Injected: true, Attachment: &question{}}); err != nil {
+			return false, err
+		}
+	}
+	if _, err := s.toServer.Write(wire.AppendBare(nil, end)); err != nil {
+		return false, err
+	}
+	if err := s.flushServer(); err != nil {
+		return false, err
+	}
+	skipping, err = s.names.Settle()
+	s.skipping = s.skipping || skipping && err == nil
+	return skipping, err
 }
 
 // ask sends a question, to be answered after the next Flush or Sync.

@@ -52,13 +52,17 @@ func planned(kind string) bool {
 
 // takeLeftovers enters what the server says code has left.
 func (s *Session) takeLeftovers(rows []string, idle bool) error {
+	w := &s.around
 	var temporary []string
+	written := false
 	there := map[sqlName]source{}
 	for _, row := range rows {
 		const digits = 2 * sha256.Size
 		switch {
 		case row != "" && row[0] == 't':
 			temporary = append(temporary, row[1:])
+		case row == "x":
+			written = true
 		case len(row) > digits && (row[0] == byte(stmt.Statements) || row[0] == byte(stmt.Portals)):
 			sum, err := hex.DecodeString(row[1 : 1+digits])
 			if err != nil {
@@ -70,9 +74,13 @@ func (s *Session) takeLeftovers(rows []string, idle bool) error {
 		}
 	}
 	s.compareNames(there)
-	s.around.change(func(c *authzv1.SessionContext) { c.TemporaryRelations = temporary })
-	// What is temporary stays until the session ends, or goes with a rollback.
-	s.around.ranCode = !idle || len(temporary) > 0
+	slices.Sort(temporary)
+	w.own.temporary = slices.Compact(temporary)
+	// What code has written in a transaction may have been the catalog. The names of what
+	// is temporary may come and go with a rollback.
+	w.altered = w.altered || w.own.code && written && !idle
+	w.own.code = w.own.code && !idle
+	w.own.list = !idle
 	return nil
 }
 

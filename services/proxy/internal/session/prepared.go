@@ -2,6 +2,9 @@ package session
 
 import (
 	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
@@ -21,14 +24,16 @@ func (s *Session) lookup(space stmt.Space, name string) (*prepared, bool, error)
 	return s.names.Lookup(space, name)
 }
 
-// holds reports whether a statement may be used under the decision it has.
+// holds reports whether a statement may be used under the decision it has. One that was
+// made without the session's own objects is good for its moment only.
 func (s *Session) holds(p *prepared) bool {
-	return s.lives(p) && p.view.context.GetGeneration() == s.around.context.GetGeneration() && !s.around.altered
+	return s.lives(p) && p.view.context.GetGeneration() == s.around.context.GetGeneration() && !s.around.blind()
 }
 
 // lives reports whether a decision still holds in the context it was made in.
 func (s *Session) lives(p *prepared) bool {
-	return s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase()) && !s.around.fresh
+	return s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase()) &&
+		(!s.around.fresh || s.around.altered)
 }
 
 // renew judges a statement again, unless its decision still holds.
@@ -38,32 +43,58 @@ func (s *Session) renew(u *unit, p *prepared) *answer {
 	}
 	d, a := s.judge(u)
 	if a == nil {
-		p.decision, p.view = d, u.view
+		p.decision, p.view = d, u.view.bare()
 	}
 	return a
 }
 
 // renewPortal judges what a portal runs again, unless its decision still holds. It was
 // planned in the context of its Bind, and what it calls may read names in the
-// context of now: both have to allow it.
+// context of now: both have to allow it. Its plan stays what it was when the catalog
+// changes: what its text means now must be what it meant then.
 func (s *Session) renewPortal(u *unit, p *prepared) *answer {
-	now := s.around.view
-	if !s.lives(p) || s.around.altered {
-		u.view = p.view
+	u.view = s.around.view
+	if p.view.context.GetGeneration() != u.view.context.GetGeneration() {
+		u.bound = p.view.context
+		u.view = s.viewOf(u.bound)
+	}
+	if !s.lives(p) || u.view.blind() || u.view.context.GetGeneration() != p.view.context.GetGeneration() {
 		d, a := s.judge(u)
+		if a == nil && !sameMeaning(p.decision.Statements, d.Statements) {
+			a = s.refuse(u, d, pgerr.RefusalMoved, "context", authzv1.Reason_REASON_CONTEXT, "the portal's names mean something else than when it was bound")
+		}
 		if a != nil {
 			return a
 		}
-		p.decision, p.also = d, 0
+		p.decision, p.view, p.also = d, u.view.bare(), 0
 	}
-	if generation := now.context.GetGeneration(); p.view.context.GetGeneration() != generation && p.also != generation {
-		u.view = now
-		if _, a := s.judge(u); a != nil {
-			return a
-		}
-		p.also = generation
+	u.bound, u.view = nil, s.around.view
+	generation := u.view.context.GetGeneration()
+	if p.view.context.GetGeneration() == generation || p.also == generation && !u.view.blind() {
+		return nil
 	}
+	if _, a := s.judge(u); a != nil {
+		return a
+	}
+	p.also = u.view.context.GetGeneration()
 	return nil
+}
+
+// viewOf is the view of a context that was, with what is known of the catalog now; that
+// of now for nil.
+func (s *Session) viewOf(bound *authzv1.SessionContext) view {
+	w := &s.around
+	if bound == nil {
+		return w.view
+	}
+	c := proto.CloneOf(w.context)
+	c.SearchPath, c.Role, c.Settings = bound.GetSearchPath(), bound.GetRole(), bound.GetSettings()
+	return w.viewOf(c)
+}
+
+// sameMeaning reports whether two judgements of one text found the same in it.
+func sameMeaning(a, b []*authzv1.Statement) bool {
+	return slices.EqualFunc(a, b, func(x, y *authzv1.Statement) bool { return proto.Equal(x, y) })
 }
 
 // again opens a unit for a message about a statement that was parsed before.

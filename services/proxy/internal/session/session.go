@@ -158,7 +158,7 @@ type Session struct {
 	marker    string
 	// around is the context that the next statement is read in, bound the cursors
 	// that end with their transaction. piped says that messages of the extended
-	// protocol were forwarded since the last Sync or Query. The frontend goroutine's
+	// protocol, which begin a transaction, were forwarded since the last Sync or Query. The frontend goroutine's
 	// alone.
 	around surroundings
 	bound  map[string]bool
