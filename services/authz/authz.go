@@ -100,7 +100,7 @@ func (a *Authz) build(machine sys.System) error {
 	}
 	d := a.cfg.Decisions
 	a.server, err = rpc.New(rpc.Config{
-		TTL: d.TTL.Or(defaultTTL), MaxSourceAge: a.maxAge, RefreshWait: d.RefreshWait.Or(defaultRefreshWait),
+		TTL: d.TTL.Or(defaultTTL), MaxSourceAge: a.maxAge, RefreshWait: d.RefreshWait.Or(defaultRefreshWait), FreshWait: d.FreshWait.Or(defaultFreshWait),
 		Heartbeat: d.Heartbeat.Or(defaultHeartbeat), Analyses: or(d.Analyses, defaultAnalyses),
 		StreamRequests: or(d.StreamRequests, defaultStreamRequests), Tokens: or(d.Tokens, defaultTokens),
 		Databases: a.databases(),

@@ -83,6 +83,11 @@ type DecisionsConfig struct {
 	// than that, and the answer comes to nobody; shorter than a catalog takes to be
 	// read, and a table made a moment ago is refused at first.
 	RefreshWait config.Duration `yaml:"refresh_wait,omitempty"`
+	// FreshWait is how long a request waits for the catalog to be read again when its
+	// own session has changed it. Default 5s. A shorter one refuses statements behind
+	// DDL when the catalog is large or the machine busy; the proxy's own limit for
+	// these (limits.fresh) is to be no shorter.
+	FreshWait config.Duration `yaml:"fresh_wait,omitempty"`
 	// Heartbeat is the time between two epochs that a proxy gets unasked. Default
 	// 250ms.
 	Heartbeat config.Duration `yaml:"heartbeat,omitempty"`
@@ -104,6 +109,7 @@ const (
 	defaultTTL             = 60 * time.Second
 	defaultSourceSlack     = time.Second
 	defaultRefreshWait     = 150 * time.Millisecond
+	defaultFreshWait       = 5 * time.Second
 	defaultHeartbeat       = 250 * time.Millisecond
 	defaultAnalyses        = 64
 	defaultStreamRequests  = 256
@@ -130,6 +136,7 @@ func (c *Config) Validate(p *config.Problems) {
 	}{
 		{"policy.interval", c.Policy.Interval}, {"keys.refresh", c.Keys.Refresh}, {"keys.max_age", c.Keys.MaxAge},
 		{"keys.fetch_timeout", c.Keys.FetchTimeout}, {"decisions.ttl", d.TTL}, {"decisions.refresh_wait", d.RefreshWait},
+		{"decisions.fresh_wait", d.FreshWait},
 		{"decisions.heartbeat", d.Heartbeat}, {"decisions.max_source_age", d.MaxSourceAge},
 	} {
 		if v.d < 0 {

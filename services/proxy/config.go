@@ -120,6 +120,9 @@ type LimitsConfig struct {
 	// Decision is how long a decision may take before the statement is refused.
 	// Default 200ms.
 	Decision config.Duration `yaml:"decision,omitempty"`
+	// Fresh is the same for a decision that has to wait for a catalog that is read after
+	// the session's own DDL. Default 5s.
+	Fresh config.Duration `yaml:"fresh,omitempty"`
 	// Staleness is how long a decision may be used after it was last known to be
 	// fresh. Default 1s; lower makes prepared statements ask authz more often,
 	// higher lets a withdrawn grant live that much longer when authz is cut off.
@@ -145,6 +148,7 @@ const (
 	defaultSpoolBytes     = 1 << 30
 	defaultLogin          = 10 * time.Second
 	defaultDecision       = 200 * time.Millisecond
+	defaultFresh          = 5 * time.Second
 	defaultStaleness      = time.Second
 	defaultDecisions      = 8192
 	maxStatementBytes     = 1 << 20
@@ -276,7 +280,7 @@ func (l *LimitsConfig) validate(p *config.Problems, path string) {
 	for _, d := range []struct {
 		key string
 		v   config.Duration
-	}{{"login", l.Login}, {"decision", l.Decision}, {"staleness", l.Staleness}} {
+	}{{"login", l.Login}, {"decision", l.Decision}, {"fresh", l.Fresh}, {"staleness", l.Staleness}} {
 		if d.v < 0 {
 			p.Addf(path+"."+d.key, "is not negative")
 		}

@@ -211,7 +211,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		TTL: time.Minute, MaxSourceAge: 1500 * time.Millisecond, RefreshWait: time.Second, Heartbeat: 250 * time.Millisecond,
+		TTL: time.Minute, MaxSourceAge: 1500 * time.Millisecond, RefreshWait: time.Second, FreshWait: time.Second, Heartbeat: 250 * time.Millisecond,
 		Analyses: 8, StreamRequests: 4, Tokens: 16, Databases: []string{"app"},
 	}
 	if change != nil {

@@ -49,7 +49,7 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 		return refused
 	}
 	if req.GetFreshCatalog() {
-		if missing := s.readAgain(ctx, req); missing != "" {
+		if missing := s.readAgain(ctx, req, s.cfg.FreshWait); missing != "" {
 			return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	}
 	// The name may be younger than the snapshot. Only a client that may know
 	// whether it exists gets here, so the wait tells nobody anything.
-	if missing := s.readAgain(ctx, req); missing != "" {
+	if missing := s.readAgain(ctx, req, s.cfg.RefreshWait); missing != "" {
 		// "does not exist" would be a guess.
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
@@ -74,10 +74,10 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 	return resp
 }
 
-// readAgain reads the catalog of a request's database anew. It says why it could
-// not, or "".
-func (s *Server) readAgain(ctx context.Context, req *authzv1.AuthorizeRequest) string {
-	wait, cancel := context.WithTimeout(ctx, s.cfg.RefreshWait)
+// readAgain reads the catalog of a request's database anew, within a time. It says why
+// it could not, or "".
+func (s *Server) readAgain(ctx context.Context, req *authzv1.AuthorizeRequest, within time.Duration) string {
+	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if s.deps.Catalogs.Refresh(wait, req.GetContext().GetDatabase()) != nil {
 		return "the catalog could not be read again in time"
@@ -282,6 +282,8 @@ func checkContext(c *authzv1.SessionContext, session *session, f facts) string {
 		return "the session's server is of another major version than the catalog's"
 	case len(c.GetTemporaryRelations()) > 0:
 		return "the session has temporary relations, which the catalog does not show"
+	case c.GetAltered():
+		return "the session's open transaction has changed the catalog, which does not show it"
 	default:
 		return ""
 	}

@@ -185,6 +185,7 @@ func TestSessionContextMustFit(t *testing.T) {
 		"another server":         func(c *authzv1.SessionContext) { c.ServerVersionNum = 160004 },
 		"no server":              func(c *authzv1.SessionContext) { c.ServerVersionNum = 0 },
 		"temporary relations":    func(c *authzv1.SessionContext) { c.TemporaryRelations = []string{"orders"} },
+		"altered catalog":        func(c *authzv1.SessionContext) { c.Altered = true },
 		"strings with escapes":   func(c *authzv1.SessionContext) { c.Settings["standard_conforming_strings"] = "off" },
 	} {
 		req := request(w.token(t, "orders.read"), "SELECT id FROM orders")

@@ -27,6 +27,8 @@ type Config struct {
 	// RefreshWait bounds the wait for newer facts when the proxy has seen a higher
 	// epoch. It counts against the proxy's deadline for a decision.
 	RefreshWait time.Duration
+	// FreshWait bounds the wait for a catalog that is read after a session's own DDL.
+	FreshWait time.Duration
 	// Heartbeat is the time between two pushes of a watch.
 	Heartbeat time.Duration
 	// Analyses bounds the units analysed at once in the process, StreamRequests the
@@ -119,7 +121,7 @@ type Server struct {
 // New makes a server. It answers as soon as it is registered; what it has no
 // facts for, it refuses.
 func New(cfg Config, deps Deps) (*Server, error) {
-	for _, v := range []int64{int64(cfg.TTL), int64(cfg.MaxSourceAge), int64(cfg.RefreshWait), int64(cfg.Heartbeat),
+	for _, v := range []int64{int64(cfg.TTL), int64(cfg.MaxSourceAge), int64(cfg.RefreshWait), int64(cfg.FreshWait), int64(cfg.Heartbeat),
 		int64(cfg.Analyses), int64(cfg.StreamRequests), int64(cfg.Tokens)} {
 		if v <= 0 {
 			return nil, errors.New("make authorization service: a bound is not positive")

@@ -160,7 +160,7 @@ func newRig(t *testing.T, database string, options ...option) *rig {
 	params := session.Params{Client: proxyEnd, Server: server, Record: rec, Context: server.Context,
 		Token: secret.FromString("token"), Expires: system.Clock.Now().Add(time.Hour)}
 	deps := session.Deps{System: system, Logger: slog.New(slog.DiscardHandler), Authorizer: r.judge, Fence: r.fence, Spool: r.spool,
-		Observer: silent{}, Limits: session.Limits{Statement: 1 << 20, Prepared: 100, PreparedText: 1 << 20, Decision: time.Second}}
+		Observer: silent{}, Limits: session.Limits{Statement: 1 << 20, Prepared: 100, PreparedText: 1 << 20, Decision: time.Second, Fresh: time.Second}}
 	for _, o := range options {
 		o(&params, &deps)
 	}

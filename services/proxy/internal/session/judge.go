@@ -145,12 +145,15 @@ func (s *Session) hold(u *unit, d *decide.Decision) *answer {
 func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	ctx, span := s.Observer.Start(u.ctx, telemetry.SpanDecide)
 	defer span.End()
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Decision)
-	defer cancel()
-	began := s.System.Clock.Now()
 	// While the transaction that changed the catalog is open, no catalog that anybody
 	// reads has the change.
-	fresh := s.around.fresh && !s.around.altered
+	fresh, deadline := s.around.fresh && !s.around.altered, s.Limits.Decision
+	if fresh {
+		deadline = max(deadline, s.Limits.Fresh)
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	began := s.System.Clock.Now()
 	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
 		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Principal: s.p.Principal,
 		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: fresh,

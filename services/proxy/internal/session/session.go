@@ -75,8 +75,9 @@ type Limits struct {
 	// together.
 	Prepared     int
 	PreparedText int
-	// Decision is how long a decision may take.
-	Decision time.Duration
+	// Decision is how long a decision may take, Fresh one that waits for a catalog that
+	// is read after the session's own DDL.
+	Decision, Fresh time.Duration
 }
 
 const (
