@@ -79,8 +79,8 @@ func TestEveryFieldIsInTheKey(t *testing.T) {
 	}
 	notKept := []string{"FunctionOID", "Arguments", "Fresh"} // Function calls are never kept, fresh answers never found.
 	change := map[string]func(*Request){
-		"TokenHash":      func(r *Request) { r.TokenHash[31]++ },
-		"Context":        func(r *Request) { r.Context.SearchPath = "other"; r.ContextKey, _ = ContextKey(r.Context) },
+		"TokenHash": func(r *Request) { r.TokenHash[31]++ },
+		"Context":   func(r *Request) { r.Context.SearchPath = "other"; r.ContextKey, _ = ContextKey(r.Context) },
 		"Answers": func(r *Request) {
 			r.Answers = []*authzv1.ProbeAnswer{{Exists: true}}
 			r.AnswersKey, _ = AnswersKey(r.Answers)

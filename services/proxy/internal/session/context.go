@@ -243,7 +243,8 @@ func (s *Session) dropBound() {
 func (s *Session) settle() (drop bool, trouble, err error) {
 	w := &s.around
 	outdated := s.outdated()
-	if !w.unsettled && !s.disturbed.Load() && !(w.crossed && (w.uncommitted || w.altered || len(s.bound) > 0)) && !outdated {
+	ended := w.crossed && (w.uncommitted || w.altered || len(s.bound) > 0 || w.own.inside)
+	if !w.unsettled && !s.disturbed.Load() && !ended && !outdated {
 		return false, nil, nil
 	}
 	skipping, err := s.await()
@@ -267,9 +268,9 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 	}
 	idle := s.concluded(failed)
 	if outdated && (idle || w.own.snapshot) {
-		w.unknown, w.own.list, w.own.stale = true, true, true
+		w.unknown, w.own.list = true, true
 	}
-	if w.own.stale || failed {
+	if w.own.stale || failed || outdated {
 		w.forget()
 	}
 	if w.unknown || w.uncommitted && (idle || failed) {
@@ -307,7 +308,7 @@ func (s *Session) concluded(failed bool) (idle bool) {
 		s.piped = false
 	}
 	idle = done || !s.piped && s.names.Status() == wire.StatusIdle
-	if (idle || over) && (w.altered || w.uncommitted) {
+	if (idle || over) && (w.altered || w.uncommitted || w.own.inside) {
 		w.own.stale = true
 	}
 	w.altered = w.altered && !idle && !over

@@ -25,8 +25,9 @@ type own struct {
 	list, code bool
 	// temporary are the names of what is temporary, as they were listed last.
 	temporary []string
-	// stale: the answers may not be true any more.
-	stale bool
+	// stale: the answers may not be true any more. inside: they were given in a
+	// transaction of the client's, and hold no longer than that.
+	stale, inside bool
 	// ended: what is waited for has ended a transaction, and nothing since has changed
 	// the catalog. done: that was the last of it, and no transaction is open behind it.
 	ended, done bool
@@ -102,7 +103,7 @@ func (v view) bare() view { return view{context: v.context, key: v.key} }
 
 // forget drops the answers.
 func (w *surroundings) forget() {
-	w.own.stale = false
+	w.own.stale, w.own.inside = false, false
 	if len(w.answers) > 0 {
 		w.answers, w.digest = nil, ""
 		w.enter(w.context)
@@ -195,7 +196,7 @@ func (s *Session) probe(u *unit, wanted []*authzv1.Probe) *answer {
 		return s.unasked(u, "answers without a digest")
 	}
 	w := &s.around
-	w.answers, w.digest, w.own.catalog = answers, digest, catalog
+	w.answers, w.digest, w.own.catalog, w.own.inside = answers, digest, catalog, !idle
 	w.enter(w.context)
 	return nil
 }
