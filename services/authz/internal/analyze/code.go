@@ -159,9 +159,16 @@ func (a *analyzer) generates(rel *catalog.Relation, c *catalog.Column, at place)
 	return a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+rel.Schema+"."+rel.Name)
 }
 
-// generatedCode judges the generated columns of a relation and its descendants. A
-// MERGE prepares them whatever its branches do (ExecInitModifyTable).
+// generatedLateSince is the first server_version_num that prepares generated columns
+// only when there is a row to store (ExecComputeStoredGenerated).
+const generatedLateSince = 160000
+
+// generatedCode judges the generated columns of a relation and its descendants. Before
+// generatedLateSince a MERGE prepares them whatever its branches do (ExecInitModifyTable).
 func (a *analyzer) generatedCode(rel *catalog.Relation, at place) error {
+	if a.version >= generatedLateSince {
+		return nil
+	}
 	family, err := a.descendants(rel)
 	if err != nil {
 		return err

@@ -251,8 +251,18 @@ func (a *analyzer) typeCast(s *scope, c *pg_query.TypeCast) (value, error) {
 		}
 		made.kind = computed
 	}
-	made.location = leftmost(location, v.location, c.TypeName.GetLocation())
+	if !a.keepsPlace(v, to, c.TypeName) {
+		made.location = leftmost(location, v.location, c.TypeName.GetLocation())
+	}
 	return made, nil
+}
+
+// keepsPlace reports whether a cast leaves no node of its own (coerce_type of
+// parse_coerce.c): what is of the type already stays what it is, and an untyped
+// literal becomes a constant in its own place. Errors then point at that.
+func (a *analyzer) keepsPlace(v value, to catalog.OID, name *pg_query.TypeName) bool {
+	literal := v.open() && (v.kind == constant || v.kind == null) && a.names().Base(to) == to
+	return len(name.GetTypmods()) == 0 && (v.typ == to || literal)
 }
 
 // applyModifier judges the cast of a type to itself, which applies a type modifier

@@ -215,13 +215,27 @@ func (a *analyzer) mergedColumns(j *pg_query.JoinExpr, left, right *item) ([]col
 		}
 		// Both sides are marked already; the name stays.
 		c.name = name
-		if err := a.mergeType(&c, pairs[len(pairs)-1]); err != nil {
-			return nil, err
+		if a.version < mergedLateSince {
+			if err := a.mergeType(&c, pairs[len(pairs)-1]); err != nil {
+				return nil, err
+			}
 		}
 		merged = append(merged, c)
 	}
-	return merged, a.compareMerged(pairs)
+	if err := a.compareMerged(pairs); err != nil || a.version < mergedLateSince {
+		return merged, err
+	}
+	for i := range merged {
+		if err := a.mergeType(&merged[i], pairs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return merged, nil
 }
+
+// mergedLateSince is the first server_version_num that compares the columns of a join
+// before it makes one of them (transformFromClauseItem).
+const mergedLateSince = 160000
 
 // mergeType gives a merged column its type (buildMergedJoinVar).
 func (a *analyzer) mergeType(c *column, pair [2]value) error {

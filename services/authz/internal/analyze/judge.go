@@ -302,11 +302,9 @@ func (a *analyzer) castsOfRecords() error {
 		if cast.Target != typeJSON || cast.Function == 0 || a.runsUnasked(cast.Function) {
 			continue
 		}
-		t := a.snap.TypeByOID(cast.Source)
-		if t == nil {
-			return deny(access.OpaqueCode, "a cast from a type that is not in the catalog")
+		if err := a.castsByItself(cast); err != nil {
+			return err
 		}
-		a.trustType(t, true)
 	}
 	return nil
 }
@@ -339,7 +337,9 @@ func (a *analyzer) castsFrom(oid catalog.OID, depth int) error {
 		if cast == nil || cast.Function == 0 || a.runsUnasked(cast.Function) {
 			continue
 		}
-		a.trustType(t, true)
+		if err := a.castsByItself(cast); err != nil {
+			return err
+		}
 	}
 	parts := []catalog.OID{t.Element, t.Subtype}
 	if rel := a.snap.RelationByOID(t.Relation); rel != nil {

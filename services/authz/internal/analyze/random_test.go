@@ -323,11 +323,13 @@ func (w *writer) conflict() string {
 func TestOracleRandom(t *testing.T) {
 	o := newOracle(t)
 	w := &writer{random: rand.New(rand.NewPCG(7, 11))}
-	path := publicContext().SearchPath
+	context := publicContext()
+	context.ServerVersionNum = o.snap.ServerVersionNum
+	path := context.SearchPath
 	outcomes := map[access.Outcome]int{}
 	for range randomStatements {
 		sql := w.statement()
-		got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, o.snap)
+		got := Analyze(Input{Text: []byte(sql), Context: context}, o.snap)
 		outcomes[got.Outcome]++
 		switch got.Outcome {
 		case access.Judge:

@@ -52,6 +52,11 @@ func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, a
 				return err
 			}
 		}
+		if !cascaded && action == access.Update {
+			if err := a.keyCasts(r, at); err != nil {
+				return err
+			}
+		}
 		if err := a.fires(r, fired, at, cascaded); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func TestEveryFunctionOfAnEmptyDatabaseIsFound(t *testing.T) {
 		}
 		want := 0
 		for _, e := range All(major) {
-			if e.Schema != "" {
+			if minors, late := addedLate()[e.Name]; e.Schema != "" && (!late || minors.In(s.ServerVersionNum)) {
 				want++
 			}
 		}

@@ -13,9 +13,9 @@ INSERT INTO notes VALUES (1, 1, 'n');
 CREATE VIEW names AS SELECT id, name FROM people;
 CREATE VIEW names_of_names AS SELECT n.name FROM names AS n WHERE n.id > 0;
 CREATE VIEW rich AS SELECT p.name, count(*) AS notes FROM people AS p JOIN notes AS n ON n.person = p.id GROUP BY p.name HAVING count(*) > 1;
-CREATE VIEW mine WITH (security_invoker) AS SELECT id, name FROM people WHERE salary > 5;
-CREATE VIEW over_mine AS SELECT id FROM mine;
-CREATE VIEW mine_of_names WITH (security_invoker) AS SELECT name FROM names;
+CREATE VIEW mine WITH (security_invoker) AS SELECT id, name FROM people WHERE salary > 5; -- since 15
+CREATE VIEW over_mine AS SELECT id FROM mine; -- since 15
+CREATE VIEW mine_of_names WITH (security_invoker) AS SELECT name FROM names; -- since 15
 CREATE VIEW unions AS SELECT id FROM people UNION ALL SELECT id FROM hr.secrets;
 CREATE VIEW with_cte AS WITH w AS (SELECT id FROM people) SELECT w.id FROM w WHERE EXISTS (SELECT FROM notes WHERE notes.person = w.id);
 CREATE VIEW renamed (a, b) AS SELECT id, name FROM people;
@@ -111,7 +111,7 @@ CREATE POLICY ins ON secured FOR INSERT WITH CHECK (id IN (SELECT people.id FROM
 CREATE POLICY upd ON secured FOR UPDATE USING (positive(x)) WITH CHECK (opaque(x));
 CREATE POLICY other ON secured FOR DELETE TO pg_monitor USING (opaque(x));
 CREATE VIEW of_secured AS SELECT id FROM secured;
-CREATE VIEW my_secured WITH (security_invoker) AS SELECT id FROM secured;
+CREATE VIEW my_secured WITH (security_invoker) AS SELECT id FROM secured; -- since 15
 
 INSERT INTO on_condition VALUES (1, 2);
 INSERT INTO secured VALUES (1, 'a', 1);
@@ -122,11 +122,11 @@ INSERT INTO defaults VALUES (1, 2, true);
 CREATE TABLE staff (id serial PRIMARY KEY, name text DEFAULT 'x', grade int CHECK (positive(grade)), hidden int DEFAULT 7);
 INSERT INTO staff (name, grade) VALUES ('a', 1);
 CREATE VIEW staff_names AS SELECT id, name FROM staff WHERE grade > 0;
-CREATE VIEW my_staff WITH (security_invoker) AS SELECT id AS number, name, grade + 1 AS next FROM staff WHERE id IN (SELECT person FROM notes);
+CREATE VIEW my_staff WITH (security_invoker) AS SELECT id AS number, name, grade + 1 AS next FROM staff WHERE id IN (SELECT person FROM notes); -- since 15
 CREATE VIEW staff_of_names AS SELECT name AS n, id FROM staff_names;
 CREATE VIEW staff_checked AS SELECT id, name, grade FROM staff WHERE grade > 0 WITH CHECK OPTION;
-CREATE VIEW invoker_of_owner WITH (security_invoker) AS SELECT id, name FROM staff_names;
-CREATE VIEW owner_of_invoker AS SELECT number, name FROM my_staff;
+CREATE VIEW invoker_of_owner WITH (security_invoker) AS SELECT id, name FROM staff_names; -- since 15
+CREATE VIEW owner_of_invoker AS SELECT number, name FROM my_staff; -- since 15
 CREATE VIEW counted AS SELECT name, count(*) FROM staff GROUP BY name;
 CREATE VIEW loud_view AS SELECT id, name FROM staff;
 CREATE TRIGGER t INSTEAD OF INSERT OR UPDATE OR DELETE ON loud_view FOR EACH ROW EXECUTE FUNCTION opaque_trigger();
