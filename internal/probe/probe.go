@@ -10,12 +10,13 @@
 // document, or NULL where there is no such object.
 //
 // Expressions are printed by the server with names qualified as far as the
-// search_path makes it necessary, so the query empties that for the time it takes
-// (set_config, local to the transaction) and puts it back: it leaves the value that
-// was in force in force, and leaves what COMMIT and ROLLBACK make of it as it was.
-// Names of the session's temporary relations and types stay bare all the same: its
-// temporary schema is searched first, and pg_catalog next, under an empty path.
-// The server evaluates in the order that CASE gives it. The statement needs a
+// search_path makes it necessary, so the query sets that to pg_catalog for the time
+// it takes (set_config, local to the transaction) and puts it back: it leaves the value
+// that was in force in force, and leaves what COMMIT and ROLLBACK make of it as it was.
+// Names of the session's temporary relations and types are printed without a schema
+// under any path. pg_temp stands last in this one, so that a bare name is one of
+// pg_catalog if there is one, as in the texts of a snapshot, and a temporary one
+// otherwise. The server evaluates in the order that CASE gives it. The statement needs a
 // transaction that has not failed; an error in it fails the transaction, as any
 // does. pg_get_expr and its kin lock the relations they print for (ACCESS SHARE).
 package probe
@@ -31,11 +32,14 @@ type Kind int
 
 // The kinds. A relation's answer holds its row type and that one's array type as
 // well; a type's holds its array type, the multirange of a range, and the relation
-// of a composite; a function's holds all functions of the name.
+// of a composite; a function's holds all functions of the name. Session asks for all
+// that a session sees and a snapshot does not show; it has no name, and there is
+// always an answer.
 const (
 	Relation Kind = iota + 1
 	Function
 	Type
+	Session
 )
 
 // tempSchema is the name by which a session calls its own temporary schema.
@@ -65,12 +69,14 @@ func Query(kind Kind, schema, name string) string {
 	SELECT NULL::pg_catalog.oid AS relation, NULL::pg_catalog.oid AS type, pg_catalog.array_agg(p.oid) AS functions FROM pg_catalog.pg_proc AS p
 		JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace WHERE ` + named("p.proname") + `
 		HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0`)
+	case Session:
+		found = sessionQuery()
 	default:
 		found = "NULL"
 	}
 	return `SELECT CASE WHEN pg_catalog.set_config('search_path', d.path, true) IS NOT NULL THEN d.answer END
 FROM (SELECT pg_catalog.current_setting('search_path') AS path,
-	CASE WHEN pg_catalog.set_config('search_path', '', true) IS NOT NULL THEN (` + found + `)::pg_catalog.text END AS answer OFFSET 0) AS d`
+	CASE WHEN pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) IS NOT NULL THEN (` + found + `)::pg_catalog.text END AS answer OFFSET 0) AS d`
 }
 
 // literal is a name as an expression that holds no character of it.

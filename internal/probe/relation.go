@@ -49,7 +49,11 @@ var relationFields = []field{
 		WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid`)},
 	{"PartitionKey", "CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN " +
 		object(expressionFields("pg_catalog.pg_get_partkeydef(c.oid)", "pg_class", "c.oid")) + " END"},
-	{"Children", oids("SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid ORDER BY i.inhrelid")},
+	// Another session's temporary children are not read (expand_inherited_rtentry).
+	{"Children", oids(`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS h ON h.oid OPERATOR(pg_catalog.=) i.inhrelid
+		WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid
+			AND (h.relpersistence OPERATOR(pg_catalog.<>) 't' OR h.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())
+		ORDER BY i.inhrelid`)},
 	{"Parents", oids("SELECT i.inhparent FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid ORDER BY i.inhseqno")},
 	{"Keys", list(uniqueFields, "k.oid", `pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid
 		AND (k.contype OPERATOR(pg_catalog.=) 'p' OR k.contype OPERATOR(pg_catalog.=) 'u' OR k.contype OPERATOR(pg_catalog.=) 'x')`)},

@@ -13,6 +13,9 @@ const (
 	// DefaultReceiveLimit bounds a received message where the caller of this
 	// package names no other limit, in bytes.
 	DefaultReceiveLimit = StatementLimit + MessageOverhead
+	// AuthorizeLimit bounds a message to the authorization service: a statement, and what
+	// the session's backend says of its own objects (probe.AnswerLimit).
+	AuthorizeLimit = DefaultReceiveLimit + 4<<20
 	// maxReceiveLimit is the largest limit that may be asked for: 16 MiB of
 	// statement, which is the most a configuration may allow, and its overhead.
 	maxReceiveLimit = 16<<20 + MessageOverhead

@@ -123,7 +123,7 @@ func (s *Stack) build() error {
 	if s.authz, err = authz.New(s.cfg.Authz, authz.Deps{System: s.deps.System, Telemetry: s.telemetry}); err != nil {
 		return err
 	}
-	authzConn, err := s.host(s.cfg.Authz.Listen, 0, rpc.Authz, s.authz.Register)
+	authzConn, err := s.host(s.cfg.Authz.Listen, rpc.AuthorizeLimit, rpc.Authz, s.authz.Register)
 	if err != nil {
 		return fmt.Errorf("authz: %w", err)
 	}

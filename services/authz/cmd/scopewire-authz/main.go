@@ -57,7 +57,7 @@ func run(ctx context.Context, f program.Flags) error {
 
 func serve(ctx context.Context, cfg authz.Config, system sys.System, t *telemetry.Telemetry) error {
 	server, err := rpc.NewServer(cfg.Listen, rpc.ServerDeps{Clock: system.Clock, Net: system.Net, FS: system.FS,
-		Log: t.Log(), Tracer: t.TracerProvider()})
+		Log: t.Log(), Tracer: t.TracerProvider(), ReceiveLimit: rpc.AuthorizeLimit})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type searchPath []string
 // newSearchPath reads search_path as SHOW prints it.
 func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, error) {
 	names, ok := splitIdentifiers(setting)
-	if !ok {
+	if !ok || snap.TempSchema() != "" {
 		return nil, deny(access.Context, "search_path cannot be read")
 	}
 	var path searchPath

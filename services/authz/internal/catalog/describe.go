@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scopewire/scopewire/internal/probe"
 )
 
 // Limits of a description. A relation has 1600 columns at most (MaxHeapAttributeNumber
 // of access/htup_details.h), a name 63 bytes (NAMEDATALEN of pg_config_manual.h).
 const (
-	maxDescription = 4 << 20
+	maxDescription = probe.AnswerLimit
 	maxObjects     = 256
 	maxColumns     = 1600
 	maxHanging     = 4096
@@ -52,15 +55,29 @@ func (a *Additions) check() error {
 	if len(a.Schemas)+len(a.Relations)+len(a.Types)+len(a.Functions) > maxObjects {
 		return errors.New("too many objects")
 	}
-	if len(a.Dropped.Relations)+len(a.Dropped.Types)+len(a.Dropped.Functions) != 0 {
+	if !reflect.ValueOf(a.Dropped).IsZero() {
 		return errors.New("a description cannot drop anything")
-	}
-	if a.TempSchema != "" && !strings.HasPrefix(a.TempSchema, "pg_temp_") {
-		return fmt.Errorf("%q is no temporary schema", a.TempSchema)
 	}
 	for _, v := range a.Schemas {
 		if err := checkObject(v.OID, "-", v.Name); err != nil {
 			return err
+		}
+	}
+	return a.checkObjects()
+}
+
+// checkObjects checks everything, however much it is.
+func (a *Additions) checkObjects() error {
+	if a.TempSchema != "" && !strings.HasPrefix(a.TempSchema, "pg_temp_") {
+		return fmt.Errorf("%q is no temporary schema", a.TempSchema)
+	}
+	for _, v := range a.Schemas {
+		// Of the schemas that come with the server, public is one of users.
+		if err := checkName(v.Name); err != nil {
+			return err
+		}
+		if v.OID == 0 || strings.HasPrefix(v.Name, "pg_") || v.Name == "information_schema" {
+			return fmt.Errorf("schema %q came with the server", v.Name)
 		}
 	}
 	for _, v := range a.Relations {
@@ -83,6 +100,47 @@ func (a *Additions) check() error {
 		if !strings.ContainsRune("fpaw", rune(v.Kind)) || v.Defaults != len(v.DefaultExpressions) || v.Defaults > len(v.Arguments) ||
 			len(v.ArgumentModes) != len(v.AllArguments) || len(v.AllArguments) > maxHanging || len(v.Arguments) > maxHanging {
 			return fmt.Errorf("function %q: kind %d", v.Name, v.Kind)
+		}
+	}
+	return a.checkOperators()
+}
+
+// checkOperators checks what is behind operators, casts and sorting, and the rest.
+func (a *Additions) checkOperators() error {
+	for _, v := range a.Operators {
+		if err := checkObject(v.OID, v.Schema, v.Name); err != nil {
+			return err
+		}
+		if v.Left == 0 && v.Right == 0 {
+			return fmt.Errorf("operator %q", v.Name)
+		}
+	}
+	for _, v := range a.Casts {
+		if v.OID < FirstNormalOID || v.Source == 0 || v.Target == 0 || !strings.ContainsRune("eai", rune(v.Context)) ||
+			!strings.ContainsRune("fib", rune(v.Method)) || (v.Method == 'f') != (v.Function != 0) {
+			return fmt.Errorf("cast %d", v.OID)
+		}
+	}
+	for _, v := range a.OperatorClasses {
+		if err := checkObject(v.OID, v.Schema, v.Name); err != nil {
+			return err
+		}
+		if v.Input == 0 || v.Family == 0 || v.Method == "" || len(v.Functions) != len(v.Numbers) || len(v.Operators) != len(v.Strategies) ||
+			len(v.Functions)+len(v.Operators) > maxHanging {
+			return fmt.Errorf("operator class %q", v.Name)
+		}
+	}
+	for _, v := range a.Collations {
+		if err := checkObject(v.OID, v.Schema, v.Name); err != nil {
+			return err
+		}
+	}
+	for _, v := range a.Extensions {
+		if err := errors.Join(checkName(v.Name), checkName(v.Schema)); err != nil {
+			return err
+		}
+		if v.OID < FirstNormalOID {
+			return fmt.Errorf("extension %q came with the server", v.Name)
 		}
 	}
 	return nil

@@ -114,4 +114,5 @@ func (s *Snapshot) Index() {
 		}
 	}
 	s.index = x
+	s.rolesDigest = s.RolesDigest()
 }

@@ -1,31 +1,34 @@
 package catalog
 
-import "maps"
-
 // Additions are objects of one session that its snapshot does not hold:
 // temporary ones, and what its open transaction has made, changed or dropped.
 type Additions struct {
 	// TempSchema is the real name of the session's temporary schema (pg_temp_3);
 	// empty while it has none.
 	TempSchema string
-	Schemas    []Schema
 	// An object whose OID the shared snapshot has stands in its place, under its new
 	// name alone.
-	Relations []Relation
-	Types     []Type
-	Functions []Function
+	Schemas         []Schema
+	Relations       []Relation
+	Types           []Type
+	Functions       []Function
+	Operators       []Operator
+	Casts           []Cast
+	OperatorClasses []OperatorClass
+	Collations      []Collation
+	Extensions      []Extension
 	// Dropped are the OIDs of objects that are no longer there for the session.
 	Dropped Dropped
 }
 
 // Dropped lists objects by kind: OIDs are unique within a kind only.
 type Dropped struct {
-	Relations, Types, Functions []OID
+	Schemas, Relations, Types, Functions, Operators, Casts, OperatorClasses, Collations, Extensions []OID
 }
 
 // replaced are objects of the base that an overlay hides or has itself.
 type replaced struct {
-	relations, types, functions map[OID]bool
+	schemas, relations, types, functions, operators, casts, classes, collations, extensions map[OID]bool
 }
 
 // Overlay returns a snapshot that shows the additions on top of base: every
@@ -35,13 +38,14 @@ type replaced struct {
 // search_path.
 //
 // The base must be indexed. It is shared, not copied and not changed, and may be
-// an overlay itself. The exported lists of the result are those of the base, and
-// so are its operators, casts, operator classes and the rest that additions do not
-// have. Digest is zero and Version is the base's: what is decided by an overlay
-// depends on the session, and must not be found again for another one. The
+// an overlay itself. The exported lists of the result are those of the base; Each
+// and its kin list what look-ups find. Roles and settings are the base's: additions
+// do not have them. Digest is zero and Version is the base's: what is decided by an
+// overlay depends on the session, and must not be found again for another one. The
 // additions' slices belong to the result from then on.
 func Overlay(base *Snapshot, add Additions) *Snapshot {
-	own := Snapshot{Schemas: add.Schemas, Relations: add.Relations, Types: add.Types, Functions: add.Functions}
+	own := Snapshot{Schemas: add.Schemas, Relations: append(add.Relations, orphaned(base, add)...), Types: add.Types, Functions: add.Functions,
+		Operators: add.Operators, Casts: add.Casts, OperatorClasses: add.OperatorClasses, Collations: add.Collations, Extensions: add.Extensions}
 	if add.TempSchema != "" {
 		own.Schemas = append(own.Schemas[:len(own.Schemas):len(own.Schemas)], Schema{Name: add.TempSchema})
 	}
@@ -49,26 +53,64 @@ func Overlay(base *Snapshot, add Additions) *Snapshot {
 
 	s := *base
 	s.Digest = [len(s.Digest)]byte{}
-	s.base, s.temporary = base, add.TempSchema
-	s.index.schemas, s.index.multiranges = own.index.schemas, own.index.multiranges
-	s.index.relationsByName, s.index.relationsByOID = own.index.relationsByName, own.index.relationsByOID
-	s.index.typesByName, s.index.typesByOID = own.index.typesByName, own.index.typesByOID
-	s.index.functions, s.index.functionsByOID = own.index.functions, own.index.functionsByOID
+	s.base, s.own, s.temporary = base, &own, add.TempSchema
+	s.index = own.index
+	// Roles and settings are looked up at once: they are never added.
+	s.index.roles, s.index.rolesByOID, s.index.settings = base.index.roles, base.index.rolesByOID, base.index.settings
 	if s.temporary == "" {
 		s.temporary = base.temporary
 	}
 	s.replaced = replaced{
-		relations: hidden(own.index.relationsByOID, add.Dropped.Relations),
-		types:     hidden(own.index.typesByOID, add.Dropped.Types),
-		functions: hidden(own.index.functionsByOID, add.Dropped.Functions),
+		schemas:    hidden(add.Schemas, func(v *Schema) OID { return v.OID }, add.Dropped.Schemas),
+		relations:  hidden(own.Relations, func(v *Relation) OID { return v.OID }, add.Dropped.Relations),
+		types:      hidden(add.Types, func(v *Type) OID { return v.OID }, add.Dropped.Types),
+		functions:  hidden(add.Functions, func(v *Function) OID { return v.OID }, add.Dropped.Functions),
+		operators:  hidden(add.Operators, func(v *Operator) OID { return v.OID }, add.Dropped.Operators),
+		casts:      hidden(add.Casts, func(v *Cast) OID { return v.OID }, add.Dropped.Casts),
+		classes:    hidden(add.OperatorClasses, func(v *OperatorClass) OID { return v.OID }, add.Dropped.OperatorClasses),
+		collations: hidden(add.Collations, func(v *Collation) OID { return v.OID }, add.Dropped.Collations),
+		extensions: hidden(add.Extensions, func(v *Extension) OID { return v.OID }, add.Dropped.Extensions),
 	}
 	return &s
 }
 
-func hidden[T any](own map[OID]T, dropped []OID) map[OID]bool {
+// orphaned are the relations of the base that lose a child: dropping one that
+// inherits writes nothing that its parent shows.
+func orphaned(base *Snapshot, add Additions) []Relation {
+	if len(add.Dropped.Relations) == 0 {
+		return nil
+	}
+	described := hidden(add.Relations, func(v *Relation) OID { return v.OID }, add.Dropped.Relations)
+	dropped := hidden[Relation](nil, nil, add.Dropped.Relations)
+	var out []Relation
+	for _, oid := range add.Dropped.Relations {
+		child := base.RelationByOID(oid)
+		if child == nil {
+			continue
+		}
+		for _, p := range child.Parents {
+			parent := base.RelationByOID(p)
+			if parent == nil || described[p] {
+				continue
+			}
+			described[p] = true
+			left := *parent
+			left.Children = nil
+			for _, c := range parent.Children {
+				if !dropped[c] {
+					left.Children = append(left.Children, c)
+				}
+			}
+			out = append(out, left)
+		}
+	}
+	return out
+}
+
+func hidden[T any](own []T, oid func(*T) OID, dropped []OID) map[OID]bool {
 	out := make(map[OID]bool, len(own)+len(dropped))
-	for oid := range maps.Keys(own) {
-		out[oid] = true
+	for i := range own {
+		out[oid(&own[i])] = true
 	}
 	for _, oid := range dropped {
 		out[oid] = true

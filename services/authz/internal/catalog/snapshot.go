@@ -56,8 +56,10 @@ type Snapshot struct {
 	TextSearch [sha256.Size]byte
 
 	index index
-	// base, replaced and temporary are those of an overlay.
-	base      *Snapshot
+	// rolesDigest is that of RolesDigest.
+	rolesDigest string
+	// base, own, replaced and temporary are those of an overlay.
+	base, own *Snapshot
 	replaced  replaced
 	temporary string
 }

@@ -14,6 +14,8 @@ type facts struct {
 	policy *policy.Policy
 	snap   *catalog.Snapshot
 	epoch  *authzv1.Epoch
+	// made says that the session's transaction has made temporary objects.
+	made bool
 	// oldest is when the reading of the oldest of them started.
 	oldest time.Time
 }

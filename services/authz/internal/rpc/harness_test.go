@@ -238,7 +238,8 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 func (w *world) serve(t testing.TB, machine sys.System, tel *telemetry.Telemetry) {
 	t.Helper()
 	pipe := transport.NewPipe()
-	grpcServer, err := transport.NewServer(transport.ServerConfig{}, transport.ServerDeps{Clock: machine.Clock, Net: machine.Net, FS: machine.FS})
+	grpcServer, err := transport.NewServer(transport.ServerConfig{}, transport.ServerDeps{Clock: machine.Clock, Net: machine.Net, FS: machine.FS,
+		ReceiveLimit: transport.AuthorizeLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +256,7 @@ func (w *world) serve(t testing.TB, machine sys.System, tel *telemetry.Telemetry
 			t.Errorf("run: %v", err)
 		}
 	})
-	conn, err := transport.Dial(transport.ClientConfig{}, transport.ClientDeps{Pipe: pipe})
+	conn, err := transport.Dial(transport.ClientConfig{}, transport.ClientDeps{Pipe: pipe, SendLimit: transport.AuthorizeLimit})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,8 +97,9 @@ func readUnit(req *authzv1.AuthorizeRequest) (Unit, string) {
 		return Unit{}, "a digest is malformed"
 	case req.GetContext().GetDatabase() == "":
 		return Unit{}, "the session's context is missing"
-	case len(req.GetProbeAnswers()) > 0:
-		return Unit{}, "nothing was probed"
+	}
+	if bad := checkAnswers(req.GetProbeAnswers()); bad != "" {
+		return Unit{}, bad
 	}
 	u := Unit{Context: req.GetContext()}
 	switch unit := req.GetUnit().(type) {
@@ -188,6 +189,9 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		resp.Epoch = f.epoch
 		return resp, false
 	}
+	if resp = s.look(ctx, req, &f); resp != nil {
+		return resp, false
+	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -201,7 +205,7 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 
-	if d.Allow && goesBack(req.GetContext(), analysis.Statements) {
+	if d.Allow && goesBack(req.GetContext(), f.made, analysis.Statements) {
 		resp = answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, "what the transaction's end changes back is not known before it has ended")
 		resp.Epoch = f.epoch
 		return resp, false
@@ -280,10 +284,6 @@ func checkContext(c *authzv1.SessionContext, session *session, f facts) string {
 		return "the principal may not use the session's login"
 	case int(c.GetServerVersionNum())/10000 != f.snap.ServerVersionNum/10000:
 		return "the session's server is of another major version than the catalog's"
-	case len(c.GetTemporaryRelations()) > 0:
-		return "the session has temporary relations, which the catalog does not show"
-	case c.GetAltered():
-		return "the session's open transaction has changed the catalog, which does not show it"
 	default:
 		return ""
 	}
@@ -291,9 +291,11 @@ func checkContext(c *authzv1.SessionContext, session *session, f facts) string {
 
 // goesBack reports whether a statement stands behind the end of a transaction, or of
 // part of one, in which the session's context was changed: it would be read in a
-// context that the request does not hold.
-func goesBack(c *authzv1.SessionContext, statements []access.Statement) bool {
-	ended := false
+// context that the request does not hold. So it is with a catalog that the transaction
+// has changed: what it drops at its end may be a temporary table that has hidden
+// another one. made says that it has made temporary objects.
+func goesBack(c *authzv1.SessionContext, made bool, statements []access.Statement) bool {
+	ended, moved := false, c.GetUncommitted() || c.GetAltered() || made
 	for _, st := range statements {
 		if ended && (len(st.Accesses) > 0 || len(st.Effects) == 0) {
 			return true
@@ -301,7 +303,7 @@ func goesBack(c *authzv1.SessionContext, statements []access.Statement) bool {
 		for _, e := range st.Effects {
 			switch e.Kind {
 			case access.EffectCommit, access.EffectRollback, access.EffectRollbackTo:
-				ended = c.GetUncommitted()
+				ended = ended || moved
 			case access.EffectBegin, access.EffectSavepoint, access.EffectRelease:
 			default:
 				if ended {

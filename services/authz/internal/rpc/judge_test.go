@@ -184,8 +184,6 @@ func TestSessionContextMustFit(t *testing.T) {
 		"no login":               func(c *authzv1.SessionContext) { c.Login = "" },
 		"another server":         func(c *authzv1.SessionContext) { c.ServerVersionNum = 160004 },
 		"no server":              func(c *authzv1.SessionContext) { c.ServerVersionNum = 0 },
-		"temporary relations":    func(c *authzv1.SessionContext) { c.TemporaryRelations = []string{"orders"} },
-		"altered catalog":        func(c *authzv1.SessionContext) { c.Altered = true },
 		"strings with escapes":   func(c *authzv1.SessionContext) { c.Settings["standard_conforming_strings"] = "off" },
 	} {
 		req := request(w.token(t, "orders.read"), "SELECT id FROM orders")
@@ -326,7 +324,7 @@ func TestContextThatGoesBack(t *testing.T) {
 		{[]access.Statement{effect(access.EffectCommit), effect(access.EffectPrepare)}, true, true},
 		{[]access.Statement{read, read}, false, true},
 	} {
-		if got := goesBack(&authzv1.SessionContext{Uncommitted: c.uncommitted}, c.statements); got != c.want {
+		if got := goesBack(&authzv1.SessionContext{Uncommitted: c.uncommitted}, false, c.statements); got != c.want {
 			t.Errorf("%+v, uncommitted %v: %v", c.statements, c.uncommitted, got)
 		}
 	}

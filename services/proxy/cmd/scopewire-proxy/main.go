@@ -54,7 +54,7 @@ func run(ctx context.Context, f program.Flags) error {
 
 func serve(ctx context.Context, cfg proxy.Config, system sys.System, t *telemetry.Telemetry) (err error) {
 	deps := rpc.ClientDeps{Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(), Tracer: t.TracerProvider()}
-	deps.Server = rpc.Authz
+	deps.Server, deps.SendLimit = rpc.Authz, rpc.AuthorizeLimit
 	authz, err := rpc.Dial(cfg.Authz, deps)
 	if err != nil {
 		return fmt.Errorf("authz: %w", err)

@@ -619,11 +619,16 @@ const (
 	// Describe the type.
 	ProbeKind_PROBE_KIND_TYPE ProbeKind = 3
 	// Describe everything that this session sees and a snapshot of the catalog does
-	// not show: its temporary objects, and what its open transaction has made or
-	// changed, with what depends on that. The probe has no name.
+	// not show: its temporary objects, and what its open transaction has made,
+	// changed or dropped, with what depends on that. The probe has no name; its answer
+	// always exists. An answer holds until the session runs a statement with effect
+	// temp, ddl or opaque, until the transaction that it was given in ends or is rolled
+	// back to a savepoint, and no longer than the catalog component of the database's
+	// epoch stays as it was when the question was asked. A decision made with an
+	// answer is for requests with the same answer.
 	ProbeKind_PROBE_KIND_SESSION ProbeKind = 4
-	// List the OIDs of the objects this session sees, for what its open transaction
-	// has dropped. The probe has no name.
+	// Not asked by this version: what the open transaction has dropped is in the answer
+	// to PROBE_KIND_SESSION.
 	ProbeKind_PROBE_KIND_OBJECTS ProbeKind = 5
 )
 

@@ -1,0 +1,80 @@
+package probe
+
+// What only the question about a whole session describes.
+
+var schemaFields = []field{
+	{"OID", oid("n.oid")},
+	{"Name", "n.nspname"},
+	{"ClosedTo", `ARRAY(SELECT r.rolname FROM pg_catalog.pg_roles AS r
+		WHERE r.rolcanlogin AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') ORDER BY r.rolname COLLATE pg_catalog."C")`},
+}
+
+const operatorFrom = `
+		FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace`
+
+var operatorFields = []field{
+	{"OID", oid("o.oid")},
+	{"Schema", "n.nspname"},
+	{"Name", "o.oprname"},
+	{"Left", oid("o.oprleft")},
+	{"Right", oid("o.oprright")},
+	{"Result", oid("o.oprresult")},
+	{"Function", oid("o.oprcode")},
+}
+
+var castFields = []field{
+	{"OID", oid("k.oid")},
+	{"Source", oid("k.castsource")},
+	{"Target", oid("k.casttarget")},
+	{"Function", oid("k.castfunc")},
+	{"Context", char("k.castcontext")},
+	{"Method", char("k.castmethod")},
+}
+
+const classFrom = `
+		FROM pg_catalog.pg_opclass AS o JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) o.opcnamespace
+			JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) o.opcmethod`
+
+var classFields = []field{
+	{"OID", oid("o.oid")},
+	{"Schema", "n.nspname"},
+	{"Name", "o.opcname"},
+	{"Method", "m.amname"},
+	{"Input", oid("o.opcintype")},
+	{"Key", oid("o.opckeytype")},
+	{"Default", "o.opcdefault"},
+	{"Family", oid("o.opcfamily")},
+	{"Functions", "ARRAY(SELECT p.amproc::pg_catalog.oid::pg_catalog.int8" + classFunctions},
+	{"Numbers", "ARRAY(SELECT p.amprocnum" + classFunctions},
+	{"Operators", "ARRAY(SELECT p.amopopr::pg_catalog.int8" + classOperators},
+	{"Strategies", "ARRAY(SELECT p.amopstrategy" + classOperators},
+}
+
+const classFunctions = ` FROM pg_catalog.pg_amproc AS p WHERE p.amprocfamily OPERATOR(pg_catalog.=) o.opcfamily
+			AND (p.amproclefttype OPERATOR(pg_catalog.=) o.opcintype OR p.amprocrighttype OPERATOR(pg_catalog.=) o.opcintype)
+		ORDER BY p.amproclefttype OPERATOR(pg_catalog.<>) p.amprocrighttype, p.amprocnum, p.amproclefttype, p.amprocrighttype)`
+
+const classOperators = ` FROM pg_catalog.pg_amop AS p WHERE p.amopfamily OPERATOR(pg_catalog.=) o.opcfamily
+			AND (p.amoplefttype OPERATOR(pg_catalog.=) o.opcintype OR p.amoprighttype OPERATOR(pg_catalog.=) o.opcintype)
+		ORDER BY p.amoplefttype OPERATOR(pg_catalog.<>) p.amoprighttype, p.amopstrategy, p.amoplefttype, p.amoprighttype, p.amoppurpose)`
+
+// Only collations of any encoding and of UTF8 are found by name, as in a snapshot.
+const collationFrom = `
+		FROM pg_catalog.pg_collation AS k JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) k.collnamespace
+			AND k.collencoding OPERATOR(pg_catalog.=) ANY ('{-1,6}'::pg_catalog.int4[])`
+
+var collationFields = []field{
+	{"OID", oid("k.oid")},
+	{"Schema", "n.nspname"},
+	{"Name", "k.collname"},
+}
+
+const extensionFrom = `
+		FROM pg_catalog.pg_extension AS x JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) x.extnamespace`
+
+var extensionFields = []field{
+	{"OID", oid("x.oid")},
+	{"Name", "x.extname"},
+	{"Schema", "n.nspname"},
+	{"Version", "x.extversion"},
+}

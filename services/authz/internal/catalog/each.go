@@ -1,0 +1,46 @@
+package catalog
+
+import "iter"
+
+// EachSchema goes through all schemas, those of an overlay first.
+func (s *Snapshot) EachSchema() iter.Seq[*Schema] {
+	return each(s, func(s *Snapshot) []Schema { return s.Schemas },
+		func(s *Snapshot, v *Schema) bool { return v.OID != 0 && s.replaced.schemas[v.OID] })
+}
+
+// EachRelation goes through all relations, those of an overlay first.
+func (s *Snapshot) EachRelation() iter.Seq[*Relation] {
+	return each(s, func(s *Snapshot) []Relation { return s.Relations },
+		func(s *Snapshot, v *Relation) bool { return s.replaced.relations[v.OID] })
+}
+
+// EachClass goes through all operator classes, those of an overlay first.
+func (s *Snapshot) EachClass() iter.Seq[*OperatorClass] {
+	return each(s, func(s *Snapshot) []OperatorClass { return s.OperatorClasses },
+		func(s *Snapshot, v *OperatorClass) bool { return s.replaced.classes[v.OID] })
+}
+
+func each[T any](s *Snapshot, list func(*Snapshot) []T, gone func(*Snapshot, *T) bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		var layers []*Snapshot
+		for at := s; at != nil; at = at.base {
+			own := at
+			if at.base != nil {
+				own = at.own
+			}
+			rows := list(own)
+		rows:
+			for i := range rows {
+				for _, above := range layers {
+					if gone(above, &rows[i]) {
+						continue rows
+					}
+				}
+				if !yield(&rows[i]) {
+					return
+				}
+			}
+			layers = append(layers, at)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package catalog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Session is what a session sees that a snapshot does not show, as the query of
+// package probe describes it.
+type Session struct {
+	Additions
+	// Database and ServerVersionNum say where it was asked.
+	Database         string
+	ServerVersionNum int
+	// Wrote says that the open transaction has written something, if only rows.
+	Wrote bool
+	// Made says that it has written some of its temporary objects: COMMIT may drop them.
+	Made bool
+	// Roles is what RolesDigest gives for the roles it sees; empty unless Wrote.
+	Roles string
+	// Hidden says what is left out, in words that are below.
+	Hidden []string
+	// TooLong stands alone: the answer would be longer than maxDescription.
+	TooLong bool
+}
+
+// What a session's description leaves out.
+const (
+	// hiddenIsolation: what the transaction has changed besides temporary objects. Under
+	// its isolation level queries do not see what the server looks up.
+	hiddenIsolation = "isolation"
+	// hiddenParents: parents of temporary tables, for the same reason.
+	hiddenParents = "parents"
+	// hiddenSystem: changes of objects that came with the server.
+	hiddenSystem = "system"
+	// hiddenTriggers: changes of event triggers.
+	hiddenTriggers = "event triggers"
+)
+
+// ErrTooLong says that a session has changed more than can be described.
+var ErrTooLong = errors.New("the session's description is too long")
+
+// ErrHidden says that a session sees what cannot be described.
+var ErrHidden = errors.New("the session sees what cannot be described")
+
+// ErrRoles says that a session sees other roles than the snapshot has: the snapshot
+// is behind, or the session's transaction has changed them.
+var ErrRoles = errors.New("the session sees other roles")
+
+// DescribeSession decodes what a session's backend said of all it sees. It is as
+// strict as Describe.
+func DescribeSession(document []byte) (*Session, error) {
+	if len(document) > maxDescription {
+		return nil, fmt.Errorf("describe a session: %w", ErrTooLong)
+	}
+	if !utf8.Valid(document) {
+		return nil, errors.New("describe a session: the document is not UTF-8")
+	}
+	var v Session
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("describe a session: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("describe a session: more than one document")
+	}
+	if v.TooLong {
+		return nil, fmt.Errorf("describe a session: %w", ErrTooLong)
+	}
+	for _, word := range v.Hidden {
+		if word != hiddenIsolation && word != hiddenParents && word != hiddenSystem && word != hiddenTriggers {
+			return nil, errors.New("describe a session: something unknown is left out")
+		}
+	}
+	if err := v.Additions.checkObjects(); err != nil {
+		return nil, fmt.Errorf("describe a session: %w", err)
+	}
+	return &v, nil
+}
+
+// Over returns the base as the session sees it. altered says that the session's
+// transaction has changed the catalog, or may have; without that it is enough that its
+// temporary objects are described. The base must be indexed and not be older than the
+// description by more than it may be stale. The description belongs to the result from
+// then on.
+//
+// It fails with ErrRoles and ErrHidden, and with another error when the description
+// is not one of the base's database, or would make a name ambiguous.
+func (v *Session) Over(base *Snapshot, altered bool) (*Snapshot, error) {
+	if v.Database != base.Database || v.ServerVersionNum != base.ServerVersionNum {
+		return nil, errors.New("show what a session sees: it was asked in another database")
+	}
+	for _, word := range v.Hidden {
+		if altered || word == hiddenParents {
+			return nil, fmt.Errorf("show what a session sees: %w", ErrHidden)
+		}
+	}
+	if altered && v.Wrote && v.Roles != base.rolesDigest {
+		return nil, fmt.Errorf("show what a session sees: %w", ErrRoles)
+	}
+	// The names of all that lies in a schema are those of the schema.
+	for i := range v.Schemas {
+		if old := base.schemaByOID(v.Schemas[i].OID); old != nil && old.Name != v.Schemas[i].Name {
+			return nil, fmt.Errorf("show what a session sees: a schema was renamed: %w", ErrHidden)
+		}
+	}
+	s := Overlay(base, v.Additions)
+	if err := s.consistent(); err != nil {
+		return nil, fmt.Errorf("show what a session sees: %w", err)
+	}
+	return s, nil
+}
+
+// schemaByOID finds a schema of a snapshot, or returns nil.
+func (s *Snapshot) schemaByOID(oid OID) *Schema {
+	for i := range s.Schemas {
+		if s.Schemas[i].OID == oid {
+			return &s.Schemas[i]
+		}
+	}
+	return nil
+}
+
+// consistent checks that no addition takes the name of an object that stays: one of
+// the two is out of date.
+func (s *Snapshot) consistent() error {
+	for i := range s.own.Relations {
+		r := &s.own.Relations[i]
+		if other := s.base.RelationByName(r.Schema, r.Name); other != nil && other.OID != r.OID && !s.replaced.relations[other.OID] {
+			return fmt.Errorf("two relations are called %s.%s: %w", r.Schema, r.Name, ErrHidden)
+		}
+	}
+	for i := range s.own.Types {
+		t := &s.own.Types[i]
+		if other := s.base.TypeByName(t.Schema, t.Name); other != nil && other.OID != t.OID && !s.replaced.types[other.OID] {
+			return fmt.Errorf("two types are called %s.%s: %w", t.Schema, t.Name, ErrHidden)
+		}
+	}
+	return nil
+}
+
+// RolesDigest identifies the roles of a snapshot, by the text that package probe's
+// query makes of those that a session sees.
+func (s *Snapshot) RolesDigest() string {
+	flag := map[bool]string{true: " t", false: " f"}
+	var b strings.Builder
+	for i, r := range sorted(s.Roles, func(r Role) OID { return r.OID }) {
+		if i > 0 {
+			b.WriteByte('|')
+		}
+		fmt.Fprintf(&b, "%d %s%s%s%s%s ", r.OID, hex.EncodeToString([]byte(r.Name)), flag[r.Login], flag[r.Superuser], flag[r.Inherit], flag[r.BypassRowSecurity])
+		for j, of := range slices.Sorted(slices.Values(r.MemberOf)) {
+			if j > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "%d", of)
+		}
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:])
+}

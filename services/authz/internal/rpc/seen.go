@@ -1,0 +1,105 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/probe"
+	transport "github.com/scopewire/scopewire/internal/rpc"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// A session sees more than a snapshot of the catalog has when it has temporary
+// objects, or a transaction that has changed the catalog. Its proxy says so in the
+// context, and is asked for what its backend sees (VERDICT_PROBE); the answer comes
+// with the request again and is laid over the snapshot.
+//
+// The snapshot may be older or newer than the answer by what others have committed
+// in between. What the session's own transaction has changed nobody else can change
+// before it ends, since it holds the locks; what others change is as old as it may be
+// in any decision. Where the two contradict each other, the snapshot is read again,
+// and if that does not help, the request is refused.
+
+// An answer to a probe fits into what the transport has room for.
+const _ = uint(transport.AuthorizeLimit - transport.DefaultReceiveLimit - probe.AnswerLimit)
+
+// SQLSTATEs of a request that is refused because of what its session sees.
+const (
+	stateTooLong      = "54000" // program_limit_exceeded
+	stateNotSupported = "0A000" // feature_not_supported
+)
+
+// seesMore reports whether a request needs to be told what its session sees.
+func seesMore(c *authzv1.SessionContext) bool {
+	return c.GetAltered() || len(c.GetTemporaryRelations()) > 0
+}
+
+// checkAnswers says what is wrong with the answers to probes, or "".
+func checkAnswers(answers []*authzv1.ProbeAnswer) string {
+	if len(answers) == 0 {
+		return ""
+	}
+	a := answers[0]
+	switch {
+	case len(answers) > 1, a.GetProbe().GetKind() != authzv1.ProbeKind_PROBE_KIND_SESSION, a.GetProbe().GetObject() != nil:
+		return "an answer to what was not asked"
+	case !a.GetExists():
+		return "a session that is not there"
+	default:
+		return ""
+	}
+}
+
+// look lays what the session sees over the facts' snapshot. It answers when it
+// cannot.
+func (s *Server) look(ctx context.Context, req *authzv1.AuthorizeRequest, f *facts) *authzv1.AuthorizeResponse {
+	if len(req.GetProbeAnswers()) == 0 {
+		if !seesMore(req.GetContext()) {
+			return nil
+		}
+		resp := answer(req, authzv1.Verdict_VERDICT_PROBE, access.Context, "what the session's backend sees has to be asked")
+		resp.Epoch = f.epoch
+		resp.Probes = []*authzv1.Probe{{Kind: authzv1.ProbeKind_PROBE_KIND_SESSION}}
+		return resp
+	}
+	refused := s.lay(req, f)
+	if refused == nil || refused.GetVerdict() != authzv1.Verdict_VERDICT_REFUSE || refused.GetReason() != authzv1.Reason_REASON_CONTEXT {
+		return refused
+	}
+	// The snapshot may be the older of the two.
+	if missing := s.readAgain(ctx, req); missing != "" {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
+	}
+	again, missing := s.gatherFor(ctx, req)
+	if missing != "" {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
+	}
+	*f = again
+	return s.lay(req, f)
+}
+
+func (s *Server) lay(req *authzv1.AuthorizeRequest, f *facts) *authzv1.AuthorizeResponse {
+	seen, err := catalog.DescribeSession(req.GetProbeAnswers()[0].GetDescription())
+	if err == nil {
+		f.made = seen.Made
+		f.snap, err = seen.Over(f.snap, req.GetContext().GetAltered())
+	}
+	if err == nil {
+		return nil
+	}
+	refuse := func(reason access.Reason, state, why string) *authzv1.AuthorizeResponse {
+		resp := answer(req, authzv1.Verdict_VERDICT_REFUSE, reason, why)
+		resp.Epoch, resp.Error = f.epoch, &authzv1.StatementError{Sqlstate: state, Message: why}
+		return resp
+	}
+	switch {
+	case errors.Is(err, catalog.ErrTooLong):
+		return refuse(access.Limit, stateTooLong, "the session has changed more than can be described")
+	case errors.Is(err, catalog.ErrHidden), errors.Is(err, catalog.ErrRoles):
+		return refuse(access.Context, stateNotSupported, "the transaction has changed what cannot be followed before its end")
+	default:
+		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Protocol, "what the session's backend sees is malformed")
+	}
+}
