@@ -9,14 +9,13 @@ import (
 	"reflect"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/scopewire/scopewire/internal/probe"
 )
 
 // Limits of a description. A relation has 1600 columns at most (MaxHeapAttributeNumber
 // of access/htup_details.h), a name 63 bytes (NAMEDATALEN of pg_config_manual.h).
 const (
-	maxDescription = probe.AnswerLimit
+	// MaxDescription is how long a description may be, in bytes.
+	MaxDescription = 4 << 20
 	maxObjects     = 256
 	maxColumns     = 1600
 	maxHanging     = 4096
@@ -31,7 +30,7 @@ const (
 // details has all-zero Details.
 func Describe(document []byte) (Additions, error) {
 	var a Additions
-	if len(document) > maxDescription {
+	if len(document) > MaxDescription {
 		return Additions{}, errors.New("describe an object: the document is too long")
 	}
 	if !utf8.Valid(document) {

@@ -43,7 +43,7 @@ func TestDescribe(t *testing.T) {
 		"two documents":              {`{"TempSchema"`, `{}{"TempSchema"`},
 		"bytes that are no UTF-8":    {`"Owner":"a"`, "\"Owner\":\"\xff\""},
 		"too many objects":           {`"Types":[`, `"Schemas":[` + strings.TrimSuffix(strings.Repeat(`{"OID":20009,"Name":"s"},`, maxObjects), ",") + `],"Types":[`},
-		"too long":                   {`"Owner":"a"`, `"Owner":"` + strings.Repeat("a", maxDescription) + `"`},
+		"too long":                   {`"Owner":"a"`, `"Owner":"` + strings.Repeat("a", MaxDescription) + `"`},
 	} {
 		if !strings.Contains(described, edit[0]) {
 			t.Errorf("%s: nothing to edit", name)

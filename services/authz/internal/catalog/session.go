@@ -28,7 +28,7 @@ type Session struct {
 	Roles string
 	// Hidden says what is left out, in words that are below.
 	Hidden []string
-	// TooLong stands alone: the answer would be longer than maxDescription.
+	// TooLong stands alone: the answer would be longer than MaxDescription.
 	TooLong bool
 }
 
@@ -58,7 +58,7 @@ var ErrRoles = errors.New("the session sees other roles")
 // DescribeSession decodes what a session's backend said of all it sees. It is as
 // strict as Describe.
 func DescribeSession(document []byte) (*Session, error) {
-	if len(document) > maxDescription {
+	if len(document) > MaxDescription {
 		return nil, fmt.Errorf("describe a session: %w", ErrTooLong)
 	}
 	if !utf8.Valid(document) {

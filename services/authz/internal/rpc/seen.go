@@ -22,8 +22,11 @@ import (
 // in any decision. Where the two contradict each other, the snapshot is read again,
 // and if that does not help, the request is refused.
 
-// An answer to a probe fits into what the transport has room for.
-const _ = uint(transport.AuthorizeLimit - transport.DefaultReceiveLimit - probe.AnswerLimit)
+// An answer to a probe fits into what the transport has room for, and can be read.
+const (
+	_ = uint(transport.AuthorizeLimit - transport.DefaultReceiveLimit - probe.AnswerLimit)
+	_ = uint(catalog.MaxDescription - probe.AnswerLimit)
+)
 
 // SQLSTATEs of a request that is refused because of what its session sees.
 const (

@@ -108,10 +108,14 @@ func TestAnswersAreJudgedBy(t *testing.T) {
 		}
 	}
 	for name, spoil := range map[string]func(*authzv1.AuthorizeRequest){
-		"two answers":     func(r *authzv1.AuthorizeRequest) { r.ProbeAnswers = append(r.ProbeAnswers, r.ProbeAnswers[0]) },
-		"of a name":       func(r *authzv1.AuthorizeRequest) { r.ProbeAnswers[0].Probe.Object = &authzv1.ObjectName{Name: "orders"} },
-		"of another kind": func(r *authzv1.AuthorizeRequest) { r.ProbeAnswers[0].Probe.Kind = authzv1.ProbeKind_PROBE_KIND_RELATION },
-		"of nothing":      func(r *authzv1.AuthorizeRequest) { r.ProbeAnswers[0].Exists = false },
+		"two answers": func(r *authzv1.AuthorizeRequest) { r.ProbeAnswers = append(r.ProbeAnswers, r.ProbeAnswers[0]) },
+		"of a name": func(r *authzv1.AuthorizeRequest) {
+			r.ProbeAnswers[0].Probe.Object = &authzv1.ObjectName{Name: "orders"}
+		},
+		"of another kind": func(r *authzv1.AuthorizeRequest) {
+			r.ProbeAnswers[0].Probe.Kind = authzv1.ProbeKind_PROBE_KIND_RELATION
+		},
+		"of nothing": func(r *authzv1.AuthorizeRequest) { r.ProbeAnswers[0].Exists = false },
 	} {
 		req := saw(t, w, "SELECT id FROM orders", good)
 		spoil(req)
