@@ -72,7 +72,7 @@ func (s *Server) look(ctx context.Context, req *authzv1.AuthorizeRequest, f *fac
 		return refused
 	}
 	// The snapshot may be the older of the two.
-	if missing := s.readAgain(ctx, req); missing != "" {
+	if missing := s.readAgain(ctx, req, s.cfg.FreshWait); missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
 	again, missing := s.gatherFor(ctx, req)
