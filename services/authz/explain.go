@@ -121,6 +121,9 @@ func (e *Explainer) Explain(q Question) (*Explanation, error) {
 	}
 	for _, s := range analysis.Statements {
 		st := ExplainedStatement{Kind: s.Kind, Normalised: s.Normalised, Accesses: explainAll(grants, request, s.Accesses)}
+		if s.Session {
+			st.Accesses = append(st.Accesses, explainedFinding(grants.ExplainSession(request)))
+		}
 		for _, f := range s.Effects {
 			st.Effects = append(st.Effects, ExplainedEffect{Kind: string(f.Kind), Name: f.Name})
 		}
@@ -204,10 +207,9 @@ func explainAll(g *policy.Grants, r policy.Request, accesses []access.Access) []
 	var out []ExplainedAccess
 	for _, a := range accesses {
 		f := g.Explain(r, a)
-		x := ExplainedAccess{
-			Action: string(a.Action), Object: policy.Display(f.Object), Columns: a.Columns, AllColumns: a.AllColumns, Within: a.Within,
-			Allowed: f.Reason == access.Granted, Reason: string(f.Reason), Code: f.Code, Needed: f.Needed, Text: f.Text,
-		}
+		x := explainedFinding(f)
+		x.Action, x.Object = string(a.Action), policy.Display(f.Object)
+		x.Columns, x.AllColumns, x.Within = a.Columns, a.AllColumns, a.Within
 		if a.Named.Name != "" {
 			x.Named = policy.Display(a.Named)
 		}
@@ -220,12 +222,18 @@ func explainAll(g *policy.Grants, r policy.Request, accesses []access.Access) []
 		for _, code := range a.Trust {
 			x.Runs = append(x.Runs, code.Code)
 		}
-		for _, rule := range f.Rules {
-			x.Rules = append(x.Rules, ExplainedRule(rule))
-		}
 		out = append(out, x)
 	}
 	return out
+}
+
+// explainedFinding is how policy judged, without what.
+func explainedFinding(f policy.Finding) ExplainedAccess {
+	x := ExplainedAccess{Allowed: f.Reason == access.Granted, Reason: string(f.Reason), Code: f.Code, Needed: f.Needed, Text: f.Text}
+	for _, rule := range f.Rules {
+		x.Rules = append(x.Rules, ExplainedRule(rule))
+	}
+	return x
 }
 
 // issuersOf are the issuers that a policy accepts.

@@ -56,10 +56,11 @@ type ExplainedEffect struct {
 
 // ExplainedAccess is one thing a statement touches, and how that was judged.
 type ExplainedAccess struct {
-	Action string `json:"action"`
+	// Action and Object are empty for what pools send at connect and reset.
+	Action string `json:"action,omitempty"`
 	// Named is the object as written, Object as it was judged.
 	Named      string   `json:"named,omitempty"`
-	Object     string   `json:"object"`
+	Object     string   `json:"object,omitempty"`
 	Columns    []string `json:"columns,omitempty"`
 	AllColumns bool     `json:"all_columns,omitempty"`
 	// Or are actions that would do as well.

@@ -194,6 +194,10 @@ type Statement struct {
 	Accesses []Access
 	// Effects are what it does to the session.
 	Effects []Effect
+	// Session marks what pools and drivers send at connect and reset, which touches
+	// nothing: RESET ALL, DISCARD ALL and their like. The preset of that name allows
+	// it, and policy may take that away.
+	Session bool
 	// Normalised is its text with literals replaced and comments removed; empty
 	// when it could not be normalised.
 	Normalised string

@@ -240,7 +240,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	}
 	found.TextSHA256 = sha256.Sum256([]byte(own))
 	found.Normalised = recorded(raw.Stmt, own)
-	found.Accesses = a.current.accesses()
+	found.Accesses, found.Session = a.current.accesses(), endsAll(raw.Stmt)
 	a.statements = append(a.statements, found)
 	a.current = nil
 	return a.simulate(found)

@@ -26,6 +26,31 @@ func discardKinds() []discardKind {
 	}
 }
 
+// endsAll reports whether a statement takes all of something in the session back to
+// where it started, as pools send it between clients: what the preset session
+// allows. What names one setting, statement or cursor is the client's own business.
+func endsAll(node *pg_query.Node) bool {
+	switch n := node.GetNode().(type) {
+	case *pg_query.Node_DiscardStmt:
+		return n.DiscardStmt.Target == pg_query.DiscardMode_DISCARD_ALL
+	case *pg_query.Node_DeallocateStmt:
+		return n.DeallocateStmt.Name == ""
+	case *pg_query.Node_ClosePortalStmt:
+		return n.ClosePortalStmt.Portalname == ""
+	case *pg_query.Node_UnlistenStmt:
+		return n.UnlistenStmt.Conditionname == ""
+	case *pg_query.Node_VariableSetStmt:
+		switch n.VariableSetStmt.Kind {
+		case pg_query.VariableSetKind_VAR_RESET_ALL:
+			return true
+		case pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_SET_DEFAULT:
+			name := lowerASCII(n.VariableSetStmt.Name)
+			return name == "role" || name == "session_authorization"
+		}
+	}
+	return false
+}
+
 // discardStmt judges DISCARD, which takes the session back to where it started.
 func discardStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {
 	for _, k := range discardKinds() {

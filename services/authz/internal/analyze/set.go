@@ -17,7 +17,7 @@ type settingKind struct {
 }
 
 func settingKinds() []settingKind {
-	const free = "nothing: what pools send between clients"
+	const free = "nothing; what pools send between clients, ALL, ROLE and SESSION AUTHORIZATION, is in the preset `session`"
 	return []settingKind{
 		{pg_query.VariableSetKind_VAR_SET_VALUE, "SET", (*analyzer).setValue, "by the setting"},
 		{pg_query.VariableSetKind_VAR_SET_DEFAULT, "SET … TO DEFAULT", (*analyzer).resetSetting, free},

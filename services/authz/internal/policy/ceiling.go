@@ -43,9 +43,7 @@ func (e *ceilingEntry) compile(c *compiler, path string) *ceiling {
 		actions: compileActions(c, path+".actions", list(e.Actions), nil),
 		objects: compileObjects(c, path+".objects", list(e.Objects), nil),
 	}
-	for _, finding := range out.rule.problems() {
-		c.Addf(path, "%s", finding)
-	}
+	c.addProblems(path, out.rule.problems())
 	return out
 }
 

@@ -50,6 +50,9 @@ func (g *Grants) DecideIn(r Request, a access.Analysis) Decision {
 }
 
 func (t *trial) decide(a *access.Analysis) Decision {
+	if barred := t.connect(); t.judge(&barred) == denied {
+		return deny(access.ExplicitDeny, displayAccess(barred)+t.because(denied))
+	}
 	switch a.Outcome {
 	case access.Judge:
 		return t.judgeAll(a.Statements)
@@ -70,6 +73,21 @@ func (t *trial) decide(a *access.Analysis) Decision {
 	}
 }
 
+// MayConnect reports whether nothing speaks against a session in the request's
+// database. No grant is needed: who may connect is said by the logins.
+func (g *Grants) MayConnect(r Request) bool {
+	t := trial{Grants: g, request: r}
+	a := t.connect()
+	return t.judge(&a) != denied
+}
+
+// connect is being connected to the request's database, which only a deny speaks
+// about.
+func (t *trial) connect() access.Access {
+	o := access.Object{Kind: access.Database, Name: t.request.Database}
+	return access.Access{Action: access.Connect, Named: o, Resolved: o, Within: true}
+}
+
 // failedWith copies the error, so that the analysis does not outlive its use.
 func failedWith(a *access.Analysis) *access.Error {
 	e := a.Error
@@ -88,6 +106,11 @@ func deny(reason access.Reason, detail string) Decision {
 func (t *trial) judgeAll(statements []access.Statement) Decision {
 	t.rules = t.first[:0]
 	for i := range statements {
+		if statements[i].Session {
+			if v := t.judgeSession(); v != covered {
+				return deny(v.reason(), displayText(statements[i].Kind)+" without the preset "+PresetSession+t.because(v))
+			}
+		}
 		for j := range statements[i].Accesses {
 			a := &statements[i].Accesses[j]
 			if v := t.judge(a); v != covered {

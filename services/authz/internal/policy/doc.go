@@ -35,6 +35,9 @@
 // children): neither a grant nor a deny of the child counts there. Who must not
 // read a child's rows is not to be granted the parent, or a deny names both.
 //
+// Statements that take the whole session back to where it started touch nothing; the
+// preset session allows them.
+//
 // A grant whose condition does not hold, or cannot be told, is as if it were not
 // there; a deny is so only when its condition is known not to hold.
 //

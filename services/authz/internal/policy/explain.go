@@ -54,13 +54,32 @@ func (g *Grants) Explain(r Request, a access.Access) Finding {
 	return f
 }
 
+// ExplainSession is Explain for a statement that the preset session allows.
+func (g *Grants) ExplainSession(r Request) Finding {
+	t := trial{Grants: g, request: r}
+	v := t.judgeSession()
+	f := Finding{Reason: v.reason(), Text: "what pools send at connect and reset"}
+	rules := t.rules
+	switch v {
+	case covered:
+	case unmet:
+		rules = []*rule{t.unmet}
+	default:
+		f.Needed = "{presets: [" + PresetSession + "]}"
+	}
+	for _, r := range rules {
+		f.Rules = append(f.Rules, Rule{Path: r.name, Line: r.line})
+	}
+	return f
+}
+
 // Display prints an object as the policy file would name it.
 func Display(o access.Object) string { return displayObject(o) }
 
 // neededGrant writes the grant that would cover an access.
 func neededGrant(a access.Access, trusted bool) string {
 	o := target(a)
-	if o.Name == "" || inSchema(o.Kind) != (o.Schema != "") || !applies(a.Action, o.Kind) {
+	if o.Name == "" || inSchema(o.Kind) != (o.Schema != "") || !coverable(a.Action, o.Kind) || trusted && !runsCode(o.Kind) {
 		return ""
 	}
 	s := "{actions: [" + string(a.Action) + "], objects: [" + quoteYAML(displayObject(o)) + "]"

@@ -181,13 +181,18 @@ func (c *compiler) compileGrant(path string, item grantItem, holes []string) *ru
 	r.actions = compileActions(c, path+".actions", list(item.Actions), holes)
 	r.objects = compileObjects(c, path+".objects", list(item.Objects), holes)
 	r.columns = compileColumns(c, path+".columns", item.Columns, holes)
-	for _, finding := range r.problems() {
-		c.Addf(path, "%s", finding)
-	}
+	c.addProblems(path, r.problems())
 	if r.trusted && slices.ContainsFunc(r.objects, pattern.open) {
 		c.Addf(path+".trusted", "what is trusted is named by the policy, not by the value of a placeholder")
 	}
 	return r
+}
+
+// addProblems adds what is wrong with a rule at its path.
+func (c *compiler) addProblems(path string, problems []problem) {
+	for _, p := range problems {
+		c.Addf(path+p.key, "%s", p.text)
+	}
 }
 
 func (c *compiler) compileDeny(path string, item denyItem) *rule {
@@ -199,9 +204,7 @@ func (c *compiler) compileDeny(path string, item denyItem) *rule {
 	}
 	r.objects = compileObjects(c, path+".objects", list(item.Objects), nil)
 	r.columns = compileColumns(c, path+".columns", item.Columns, nil)
-	for _, finding := range r.meaningless() {
-		c.Addf(path, "%s", finding)
-	}
+	c.addProblems(path, r.meaningless(applies))
 	return r
 }
 
@@ -232,7 +235,7 @@ func compileActions(c *compiler, path string, list, holes []string) []actionItem
 	for i, s := range list {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if h, ok := hole(s); ok && slices.Contains(holes, h) {
-			out = append(out, actionItem{hole: h})
+			out = append(out, actionItem{hole: h, index: i})
 			continue
 		}
 		a := access.Action(s)
@@ -240,7 +243,7 @@ func compileActions(c *compiler, path string, list, holes []string) []actionItem
 			c.Addf(at, "there is no action %q; the actions are %s", s, join(access.Actions()))
 			continue
 		}
-		out = append(out, actionItem{action: a})
+		out = append(out, actionItem{action: a, index: i})
 	}
 	return out
 }
@@ -256,6 +259,7 @@ func compileObjects(c *compiler, path string, list, holes []string) []pattern {
 			c.Addf(fmt.Sprintf("%s[%d]", path, i), "%q: %s", s, err)
 			continue
 		}
+		pat.index = i
 		out = append(out, pat)
 	}
 	return out

@@ -33,6 +33,8 @@ type pattern struct {
 	// arguments are a routine's argument types; nil covers every overload.
 	arguments []string
 	overload  bool
+	// index is its place in the list as written.
+	index int
 }
 
 // parsePattern parses `[kind:]name`. Holes are placeholders of a template:

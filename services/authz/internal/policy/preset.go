@@ -13,8 +13,9 @@ import (
 // The presets.
 const (
 	// PresetSession is what pools and drivers ask at connect and reset: the types
-	// they will meet, and an end to advisory locks. It is on unless the policy gives
-	// a list of presets without it.
+	// they will meet, an end to advisory locks, and the statements that take the whole
+	// session back to where it started (access.Statement.Session). It is on unless the
+	// policy gives a list of presets without it.
 	PresetSession = "session"
 	// PresetIntrospection is what psql's backslash commands, ORMs and JDBC ask about
 	// the database's objects: the catalogs that hold definitions, information_schema,
@@ -38,6 +39,8 @@ func presetNames() []string {
 type preset struct {
 	name  string
 	index *index
+	// session is set when the preset allows what access.Statement.Session marks.
+	session bool
 }
 
 // presets are those there are, by name.
@@ -57,7 +60,7 @@ var sharedPresets = sync.OnceValue(func() presets {
 		PresetSession: session, PresetIntrospection: introspection, PresetAdvisoryLocks: locks,
 		PresetMigrations: slices.Concat(session, introspection, locks),
 	} {
-		out[name] = &preset{name: name, index: newIndex(rules, grantable())}
+		out[name] = &preset{name: name, index: newIndex(rules, grantable()), session: name == PresetSession || name == PresetMigrations}
 	}
 	return out
 })
@@ -134,6 +137,24 @@ func (p pattern) equal(q pattern) bool {
 // catalogObject names an object in full.
 func catalogObject(kind access.Kind, schema, name string) pattern {
 	return pattern{kind: kind, parts: []part{{ident: schema}, {ident: name}}}
+}
+
+// judgeSession judges a statement that the preset session allows.
+func (t *trial) judgeSession() verdict {
+	t.deniedBy, t.unmet, t.code = nil, nil, ""
+	// As with grants, conditions are asked last.
+	for _, asking := range []bool{false, true} {
+		for _, p := range t.presets {
+			if p.preset.session && p.rule.asks() == asking && t.grants(p.rule) {
+				t.note(p.rule)
+				return covered
+			}
+		}
+	}
+	if t.unmet != nil {
+		return unmet
+	}
+	return uncovered
 }
 
 // compileBase checks the policy's own list of presets, which every principal

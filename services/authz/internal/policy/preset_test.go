@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/builtin"
 )
@@ -112,5 +114,49 @@ func TestPresetsCostAPrincipalNothing(t *testing.T) {
 	p := mustParse(t, "presets: [session, introspection, advisory_locks, migrations]\n")
 	if n := testing.AllocsPerRun(100, func() { p.Principal(nil) }); n > 24 {
 		t.Errorf("a principal allocates %g times", n)
+	}
+}
+
+// TestSessionCanBeTakenAway: what pools send between clients is allowed by the preset,
+// to whom it is given, and else to nobody.
+func TestSessionCanBeTakenAway(t *testing.T) {
+	reset := access.Analysis{Outcome: access.Judge, Statements: []access.Statement{{Kind: "discard all", Session: true}}}
+	const away = "presets: []\n"
+	for name, c := range map[string]struct {
+		policy string
+		who    Principal
+		at     Request
+		want   Decision
+	}{
+		"on by itself":      {want: Decision{Allow: true, Reason: access.Granted, Detail: "presets.session"}},
+		"in the list":       {policy: "presets: [introspection, session]\n", want: Decision{Allow: true, Reason: access.Granted, Detail: "presets.session"}},
+		"in migrations":     {policy: "presets: [migrations]\n", want: Decision{Allow: true, Reason: access.Granted, Detail: "presets.migrations"}},
+		"not in the list":   {policy: "presets: [introspection, advisory_locks]\n", want: Decision{Reason: access.NotGranted, Detail: "discard all without the preset session"}},
+		"taken away":        {policy: away, want: Decision{Reason: access.NotGranted, Detail: "discard all without the preset session"}},
+		"given to a scope":  {policy: away + "scopes: {s: [{presets: [session]}]}\n", who: Principal{Scopes: []string{"s"}}, want: Decision{Allow: true, Reason: access.Granted, Detail: "scopes.s[0]"}},
+		"to nobody else":    {policy: away + "scopes: {s: [{presets: [session]}]}\n", want: Decision{Reason: access.NotGranted, Detail: "discard all without the preset session"}},
+		"not by a wildcard": {policy: away + "scopes: {s: [{actions: ['*'], objects: ['*.*', 'setting:*', 'schema:*']}]}\n", who: Principal{Scopes: []string{"s"}}, want: Decision{Reason: access.NotGranted, Detail: "discard all without the preset session"}},
+		"not while one fails": {
+			policy: away + "scopes: {s: [{presets: [session], when: client.tls}]}\n", who: Principal{Scopes: []string{"s"}}, at: Request{Client: &Client{}},
+			want: Decision{Reason: access.ConditionNotMet, Detail: "discard all without the preset session: the condition of scopes.s[0]", Conditional: true},
+		},
+		"in another database": {
+			policy: away, at: Request{Database: "other"},
+			who:  Principal{Issuer: "https://idp.example.com", Details: []Detail{{Databases: []string{"app"}, Presets: []string{"session"}}}},
+			want: Decision{Reason: access.NotGranted, Detail: "discard all without the preset session"},
+		},
+		"in its database": {
+			policy: away, at: Request{Database: "app"},
+			who:  Principal{Issuer: "https://idp.example.com", Details: []Detail{{Databases: []string{"app"}, Presets: []string{"session"}}}},
+			want: Decision{Allow: true, Reason: access.Granted, Detail: "authorization_details[0]"},
+		},
+	} {
+		g := mustParse(t, "    trust_authorization_details: all\n"+c.policy).Grants(c.who)
+		if diff := cmp.Diff(c.want, g.DecideIn(c.at, reset)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if f := g.ExplainSession(c.at); f.Reason != c.want.Reason || (f.Needed == "") != (c.want.Reason != access.NotGranted) {
+			t.Errorf("%s is explained by %+v", name, f)
+		}
 	}
 }

@@ -34,35 +34,8 @@ type rule struct {
 type actionItem struct {
 	action access.Action
 	hole   string
-}
-
-// applies reports whether an action means something for a kind of object
-// (PostgreSQL: table "ACL Privilege Abbreviations" of the manual's chapter
-// Privileges; the rest are Scopewire's own).
-func applies(a access.Action, k access.Kind) bool {
-	switch a {
-	case access.Select, access.Update:
-		return k == access.Table || k == access.Sequence
-	case access.Insert, access.Delete, access.Truncate, access.References, access.Trigger, access.Maintain:
-		return k == access.Table
-	case access.Execute:
-		return k == access.Function || k == access.Procedure
-	case access.Usage:
-		return k == access.Sequence || k == access.Schema || k == access.Type
-	case access.Temporary, access.Connect:
-		return k == access.Database
-	case access.Listen, access.Notify:
-		return k == access.Channel
-	case access.Set:
-		return k == access.Setting
-	case access.DDL:
-		// Granted on a schema; a deny may keep single objects of it from being changed.
-		return k == access.Schema || inSchema(k)
-	case access.Admin, anyAction:
-		return true
-	default:
-		return false
-	}
+	// index is its place in the list as written.
+	index int
 }
 
 // perColumn reports whether PostgreSQL has the privilege for single columns.
@@ -75,50 +48,45 @@ func perColumn(a access.Action, k access.Kind) bool {
 	}
 }
 
-// meaningless lists the actions that apply to none of the objects, and the
-// objects to which none of the actions apply. What a placeholder stands for is
-// checked when it is bound.
-func (r *rule) meaningless() []string {
-	var out []string
-	holes := slices.ContainsFunc(r.actions, func(a actionItem) bool { return a.hole != "" })
+// problem is something wrong with a rule beyond its single parts.
+type problem struct {
+	// key is the key of the rule that it is about, and its item; "" is the rule.
+	key, text string
+}
+
+// problems lists what is wrong with a grant beyond its single parts.
+func (r *rule) problems() []problem {
+	out := r.meaningless(coverable)
+	add := func(key, format string, args ...any) {
+		out = append(out, problem{key, fmt.Sprintf(format, args...)})
+	}
 	for _, a := range r.actions {
-		if a.hole == "" && len(r.objects) > 0 &&
-			!slices.ContainsFunc(r.objects, func(o pattern) bool { return applies(a.action, o.kind) }) {
-			out = append(out, fmt.Sprintf("the action %s means nothing for these objects", a.action))
+		if a.action == access.Admin && slices.ContainsFunc(r.objects, pattern.wild) {
+			add(a.key(), "admin is never covered by a wildcard; name its objects in full")
+		}
+		if a.hole == "" && r.columns != nil && !perColumn(a.action, access.Table) {
+			add(a.key(), "columns go with select, insert, update and references, not with %s", a.action)
 		}
 	}
 	for _, o := range r.objects {
-		if !holes && len(r.actions) > 0 &&
-			!slices.ContainsFunc(r.actions, func(a actionItem) bool { return applies(a.action, o.kind) }) {
-			out = append(out, fmt.Sprintf("none of these actions means anything for a %s", o.kind))
+		if r.columns != nil && o.kind != access.Table {
+			add(o.key(), "columns go with tables, not with a %s", o.kind)
+		}
+		if r.trusted && !runsCode(o.kind) {
+			add(o.key(), "trusted is for what runs code, and a %s runs none", o.kind)
+		}
+		if why := o.pinned(); why != "" {
+			add(o.key(), "%s", why)
 		}
 	}
 	return out
 }
 
-// problems lists what is wrong with a grant beyond its single parts.
-func (r *rule) problems() []string {
-	out := r.meaningless()
-	for _, a := range r.actions {
-		if a.action == access.Admin && slices.ContainsFunc(r.objects, pattern.wild) {
-			out = append(out, "admin is never covered by a wildcard; name its objects in full")
-		}
-		if a.hole != "" || r.columns == nil {
-			continue
-		}
-		if !perColumn(a.action, access.Table) {
-			out = append(out, fmt.Sprintf("columns go with select, insert, update and references, not with %s", a.action))
-		}
-	}
-	if r.columns != nil {
-		for _, o := range r.objects {
-			if o.kind != access.Table {
-				out = append(out, fmt.Sprintf("columns go with tables, not with a %s", o.kind))
-			}
-		}
-	}
-	return out
-}
+// key is where the item stands in its rule.
+func (a actionItem) key() string { return fmt.Sprintf(".actions[%d]", a.index) }
+
+// key is where the item stands in its rule.
+func (p pattern) key() string { return fmt.Sprintf(".objects[%d]", p.index) }
 
 // wild reports whether a pattern stands for more than one name.
 func (p pattern) wild() bool {

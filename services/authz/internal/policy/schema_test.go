@@ -64,7 +64,7 @@ func inSchemaForm(s *jsonschema.Schema, policy []byte) error {
 // beyondTheSchema are errors that no form can tell: what names mean, what goes
 // with what, what YAML hides.
 var beyondTheSchema = []string{
-	"actions.txtar", "conditions.txtar", "hidden-by-yaml.txtar", "kinds.txtar", "names.txtar", "second-document.txtar",
+	"actions.txtar", "conditions.txtar", "hidden-by-yaml.txtar", "kinds.txtar", "names.txtar", "pairs.txtar", "second-document.txtar",
 }
 
 // TestSchemaRefusesWhatParseRefuses goes through the decoder's own corpus.

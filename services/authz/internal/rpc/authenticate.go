@@ -59,6 +59,9 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 		return refusal(noDatabase, "policy has no login for the database", &who)
 	}
 	now := s.deps.Clock.Now()
+	if !s.tokens.grantsOf(session, f.policy).MayConnect(requestOf(req.GetDatabase(), req.GetClient(), now)) {
+		return refusal(noDatabase, "policy denies connect on the database", &who)
+	}
 	if session.left(now) <= 0 {
 		return refusal(expired, "the token has expired", &who)
 	}

@@ -137,3 +137,38 @@ logins: {app: {default: app_ro}}
 		}
 	}
 }
+
+// TestDenyOfConnect: who must not connect is refused at the door, and where a session
+// is open already, at its next statement.
+func TestDenyOfConnect(t *testing.T) {
+	w := newWorld(t, nil)
+	token := w.token(t, "plain")
+	if w.login(t, token, "app", "x").GetAuthenticated() == nil {
+		t.Fatal("no login")
+	}
+	w.setPolicy(t, conditionalPolicy+`  - actions: [connect]
+    objects: ['database:app']
+    when: client.application_name != 'psql'
+`, 9)
+	psql := &authzv1.ClientInfo{Address: "10.1.2.3:1", ApplicationName: "psql"}
+	for _, sql := range []string{"SELECT id FROM orders", "BEGIN", "SELECT 1"} {
+		req := request(token, sql)
+		if got := w.ask(t, req); got.GetVerdict() != deny || got.GetReason() != authzv1.Reason_REASON_EXPLICIT_DENY || got.GetReasonDetail() != "connect on database:app: deny[1]" {
+			t.Errorf("%s: %v", sql, got)
+		}
+		req = request(token, sql)
+		req.Client = psql
+		if got := w.ask(t, req); got.GetVerdict() != allow || got.GetCacheability() != authzv1.Cacheability_CACHEABILITY_NONE {
+			t.Errorf("%s, by psql: %v", sql, got)
+		}
+	}
+	if got := w.login(t, token, "app", "x").GetRefusal(); got.GetReason() != authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_DATABASE {
+		t.Errorf("%v", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	resp, err := w.client.Authenticate(ctx, &authzv1.AuthenticateRequest{Token: []byte(token), Database: "app", SessionId: newID(), Client: psql})
+	if err != nil || resp.GetAuthenticated() == nil {
+		t.Errorf("by psql: %v, %v", resp, err)
+	}
+}

@@ -201,7 +201,8 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	start := s.deps.Clock.Now()
 	analysis := s.deps.Analyze(unit, f.snap)
 	grants := s.tokens.grantsOf(session, f.policy)
-	d := grants.DecideIn(requestOf(req, start), analysis)
+	asked := requestOf(req.GetContext().GetDatabase(), req.GetClient(), start)
+	d := grants.DecideIn(asked, analysis)
 	now := s.deps.Clock.Now()
 	s.duration.Observe(now.Sub(start))
 
@@ -231,7 +232,7 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	if !effectsKnown(resp.Statements) {
 		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have"), false
 	}
-	resp.Errors, d.Conditional = exposureOf(grants, requestOf(req, start), analysis.Statements, f, d.Conditional)
+	resp.Errors, d.Conditional = exposureOf(grants, asked, analysis.Statements, f, d.Conditional)
 	if d.Conditional {
 		ttl = min(ttl, conditionalTTL)
 	}
@@ -248,9 +249,9 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 const conditionalTTL = time.Second
 
 // requestOf is what conditions may ask about. What is malformed is unknown.
-func requestOf(req *authzv1.AuthorizeRequest, now time.Time) policy.Request {
-	r := policy.Request{Now: now, Database: req.GetContext().GetDatabase()}
-	if c := req.GetClient(); c != nil {
+func requestOf(database string, c *authzv1.ClientInfo, now time.Time) policy.Request {
+	r := policy.Request{Now: now, Database: database}
+	if c != nil {
 		r.Client = &policy.Client{TLS: c.GetTls(), ApplicationName: c.GetApplicationName()}
 		if peer, err := netip.ParseAddrPort(c.GetAddress()); err == nil {
 			r.Client.Address = peer.Addr()
