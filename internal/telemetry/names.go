@@ -119,6 +119,7 @@ func sessionOutcomes() []string {
 		"closed",              // the client said Terminate
 		"client_gone",         // the client vanished
 		"login_refused",       // the token was refused
+		"discovery",           // the client was told where to get a token
 		"login_timeout",       // the login deadline passed
 		"protocol_violation",  // a message that may not come, or is not known
 		"backend_unavailable", // the server could not be reached

@@ -10,6 +10,7 @@ import (
 	"github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/proxy/internal/spool"
+	"github.com/scopewire/scopewire/services/proxy/internal/startup"
 )
 
 // Config is the proxy's configuration.
@@ -47,6 +48,26 @@ type ListenerConfig struct {
 	// only: every process of the machine can then read them on the wire.
 	// Default false.
 	InsecureLoopback bool `yaml:"insecure_loopback,omitempty"`
+	// Door is how clients show their token: password (the default) takes it as the
+	// password, which every driver can send; oauth speaks OAUTHBEARER, which needs
+	// libpq 18 or the like. A client chooses the other by options='-c
+	// scopewire.auth=oauth'.
+	Door startup.Door `yaml:"door,omitempty"`
+	// OAuth makes the door oauth, and tells clients that come without a token where
+	// to get one. Default: the listener has no such door.
+	OAuth OAuthDoor `yaml:"oauth,omitempty"`
+}
+
+// OAuthDoor is the OAUTHBEARER door of a listener.
+type OAuthDoor struct {
+	// Issuer is the issuer's identifier, an https URL exactly as in its tokens and in
+	// the clients' oauth_issuer.
+	Issuer string `yaml:"issuer,omitempty"`
+	// Scope is what clients should ask the issuer for, separated by spaces. Default
+	// none: what the issuer gives by itself.
+	Scope string `yaml:"scope,omitempty"`
+	// ServerNames are host names that clients connect to for this door, by SNI.
+	ServerNames []string `yaml:"server_names,omitempty"`
 }
 
 // ServerTLS names certificate files. They are read again at a handshake when
@@ -219,6 +240,7 @@ func (l *ListenerConfig) validate(p *config.Problems, path string) {
 	if (l.TLS.CertFile == "") != (l.TLS.KeyFile == "") {
 		p.Addf(path+".tls", "cert_file and key_file belong together")
 	}
+	l.validateDoor(p, path)
 	if l.InsecureLoopback && !loopback(host) {
 		p.Addf(path+".insecure_loopback", "is allowed on a loopback address only, and %q is none", host)
 	}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,6 +34,9 @@ type refusal struct {
 	err      error
 	// event is recorded before the client is told.
 	event *auditv1.Event
+	// token says that the token is at fault: a client of the OAUTHBEARER door is told
+	// where to get another.
+	token bool
 }
 
 // connection is a client on its way to a session.
@@ -100,7 +102,11 @@ func (c *connection) login(ctx context.Context, cfg startup.Config, unwatch func
 func (c *connection) negotiationFailed(err error) string {
 	var cancelled *startup.CancelError
 	var refused *startup.RefusedError
+	var discovery *startup.DiscoveryError
 	switch {
+	case errors.As(err, &discovery):
+		c.log.Debug("client told where to get a token", "client", c.record.ClientAddress)
+		return "discovery"
 	case errors.As(err, &cancelled):
 		// Hit and miss look alike from outside.
 		c.cancels.Request(cancel.Key{ProcessID: cancelled.ProcessID, Secret: cancelled.Secret}, c.raw.RemoteAddr())
@@ -141,6 +147,11 @@ func (c *connection) refuse(r *refusal) string {
 		r.response.Detail = ""
 	}
 	c.metrics.Refused("login")
+	if r.token {
+		if err := c.client.Challenge(); err != nil {
+			return r.outcome
+		}
+	}
 	c.tell(r.response)
 	return r.outcome
 }
@@ -259,7 +270,7 @@ func (c *connection) tokenRefused(r *authzv1.AuthenticateRefusal) *refusal {
 	}
 	ev := c.refusedEvent(r.GetReason(), code, r.GetDetail())
 	ev.UnverifiedPrincipal = r.GetUnverified()
-	return &refusal{response: pgerr.Fatal(code, message), outcome: "login_refused",
+	return &refusal{response: pgerr.Fatal(code, message), outcome: "login_refused", token: code != pgerr.CannotConnectNow,
 		err: fmt.Errorf("token refused: %s", r.GetReason()), event: ev}
 }
 
@@ -286,7 +297,11 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 		Principal: fmt.Sprintf("%q %q", who.GetPrincipal().GetIssuer(), who.GetPrincipal().GetSubject())},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
 			Observer: c.metrics, Limits: c.limits})
-	key := c.cancels.Add(s.Cancel)
+	length := cancel.ShortSecret
+	if c.client.LongKeys() {
+		length = cancel.LongSecret
+	}
+	key := c.cancels.Add(s.Cancel, length)
 	defer c.cancels.Remove(key)
 	if err := c.greet(server.Parameters, key); err != nil {
 		_ = server.Close()
@@ -316,8 +331,7 @@ func (c *connection) greet(parameters map[string]string, key cancel.Key) error {
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		messages = append(messages, &pgproto3.ParameterStatus{Name: name, Value: parameters[name]})
 	}
-	secretKey := binary.BigEndian.AppendUint32(nil, key.Secret)
-	messages = append(messages, &pgproto3.BackendKeyData{ProcessID: key.ProcessID, SecretKey: secretKey},
+	messages = append(messages, &pgproto3.BackendKeyData{ProcessID: key.ProcessID, SecretKey: key.Secret},
 		&pgproto3.ReadyForQuery{TxStatus: 'I'})
 	var out []byte
 	for _, m := range messages {

@@ -68,6 +68,8 @@ func backendParameters(client map[string]string) (map[string]string, error) {
 func addParameter(out map[string]string, name, value string) error {
 	key := strings.ToLower(name)
 	switch {
+	case key == doorParameter:
+		// It was read before the client was asked for its token.
 	case key == "client_encoding":
 		enc, ok := clientEncoding(value)
 		if !ok {

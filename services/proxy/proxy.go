@@ -115,7 +115,8 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 // prepare loads what listeners and databases need.
 func (p *Proxy) prepare() error {
 	for _, l := range p.cfg.Listeners {
-		start := startup.Config{AllowPlaintext: l.InsecureLoopback}
+		start := startup.Config{AllowPlaintext: l.InsecureLoopback, Door: l.Door, OAuth: l.OAuth.door(),
+			OAuthServerNames: l.OAuth.ServerNames, Word: doorWord}
 		if l.TLS.CertFile != "" {
 			var err error
 			if start.TLS, err = serverTLS(l.TLS, p.system, p.log); err != nil {

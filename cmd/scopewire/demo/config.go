@@ -3,7 +3,7 @@ package demo
 import "fmt"
 
 type configValues struct {
-	Dir, Listen, Host, Port, Limits string
+	Dir, Listen, Host, Port, Limits, Issuer string
 }
 
 // configFile is the demo's configuration: a complete one, with TLS everywhere it
@@ -19,6 +19,7 @@ proxy:
   listeners:
     - address: %[2]s
       tls: {cert_file: %[1]s/server.crt, key_file: %[1]s/server.key}
+      oauth: {issuer: "%[9]s"}
   databases:
     - name: %[5]s
       host: %[3]s
@@ -44,5 +45,5 @@ authz:
         tls: {ca_file: %[1]s/ca.crt}
 audit:
   store: {directory: %[1]s/audit}
-`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits)
+`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer)
 }

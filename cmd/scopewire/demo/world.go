@@ -313,7 +313,7 @@ func (w *World) writeConfig(ctx context.Context) error {
 	if err := sys.WriteFileAtomic(w.cfg.System.FS, w.PolicyFile(), []byte(policy), 0o644); err != nil {
 		return err
 	}
-	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits})
+	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits, Issuer: w.Issuer.Issuer()})
 	return sys.WriteFileAtomic(w.cfg.System.FS, w.ConfigFile(), []byte(text), 0o644)
 }
 

@@ -1,12 +1,14 @@
 // Package cancel maps the cancel keys that the proxy gives to clients onto
 // sessions. The server's own keys never leave the proxy.
 //
-// A client proves that it may cancel by the 32-bit process id and the 32-bit
-// secret of its session, both minted here from a strong source. Look-ups compare
-// in constant time and say nothing; attempts that miss are limited per address.
+// A client proves that it may cancel by the 32-bit process id and the secret of its
+// session, both minted here from a strong source. The secret has 4 bytes under
+// protocol 3.0 and 32 under 3.2. Look-ups compare in constant time and say nothing;
+// attempts that miss are limited per address.
 package cancel
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
 	"net"
@@ -24,10 +26,19 @@ const (
 	maxAddresses = 4096
 )
 
-// Key is what BackendKeyData carries under protocol 3.0.
+// The lengths of a key's secret, in bytes.
+const (
+	// ShortSecret is what protocol 3.0 has room for.
+	ShortSecret = 4
+	// LongSecret is what a server of PostgreSQL 18 gives under 3.2 (MAX_CANCEL_KEY_LENGTH
+	// of postgres.c).
+	LongSecret = 32
+)
+
+// Key is what BackendKeyData and CancelRequest carry.
 type Key struct {
 	ProcessID uint32
-	Secret    uint32
+	Secret    []byte
 }
 
 // Registry holds the keys of the open sessions. Safe for concurrent use.
@@ -42,7 +53,9 @@ type Registry struct {
 }
 
 type entry struct {
-	secret uint32
+	// secret is the SHA-256 of the secret, so that comparing takes the same time
+	// whatever length is shown.
+	secret [sha256.Size]byte
 	cancel func()
 }
 
@@ -51,20 +64,20 @@ func New(clock sys.Clock, rand sys.Rand) *Registry {
 	return &Registry{clock: clock, rand: rand, sessions: make(map[uint32]entry), misses: make(map[string]int)}
 }
 
-// Add mints a key; cancel is called for every request that shows it, and must
-// not block. Remove must follow.
-func (r *Registry) Add(cancel func()) Key {
+// Add mints a key with a secret of that many bytes; cancel is called for every request
+// that shows it, and must not block. Remove must follow.
+func (r *Registry) Add(cancel func(), length int) Key {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		var b [8]byte
-		r.rand.Read(b[:])
+		b := make([]byte, 4+length)
+		r.rand.Read(b)
 		// Positive, because some clients read the process id as a signed number.
-		k := Key{ProcessID: binary.BigEndian.Uint32(b[:]) & 0x7fffffff, Secret: binary.BigEndian.Uint32(b[4:])}
+		k := Key{ProcessID: binary.BigEndian.Uint32(b) & 0x7fffffff, Secret: b[4:]}
 		if _, taken := r.sessions[k.ProcessID]; taken || k.ProcessID == 0 {
 			continue
 		}
-		r.sessions[k.ProcessID] = entry{secret: k.Secret, cancel: cancel}
+		r.sessions[k.ProcessID] = entry{secret: sha256.Sum256(k.Secret), cancel: cancel}
 		return k
 	}
 }
@@ -93,10 +106,8 @@ func (r *Registry) Request(k Key, from net.Addr) bool {
 		return false
 	}
 	e, ok := r.sessions[k.ProcessID]
-	var have, want [4]byte
-	binary.BigEndian.PutUint32(have[:], k.Secret)
-	binary.BigEndian.PutUint32(want[:], e.secret)
-	same := subtle.ConstantTimeCompare(have[:], want[:]) == 1
+	have := sha256.Sum256(k.Secret)
+	same := subtle.ConstantTimeCompare(have[:], e.secret[:]) == 1
 	if !ok || !same {
 		r.misses[host]++
 		return false

@@ -1,11 +1,14 @@
 package cancel_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/proxy/internal/cancel"
@@ -39,6 +42,13 @@ func (d *dice) Read(p []byte) {
 
 func from(host string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(host), Port: 1234} }
 
+// other is a secret with one bit changed.
+func other(secret []byte) []byte {
+	b := bytes.Clone(secret)
+	b[len(b)-1] ^= 1
+	return b
+}
+
 // A key cancels its own session and no other; half of it, or a key that has been
 // forgotten, cancels nothing.
 func TestKeysCancelTheirOwnSession(t *testing.T) {
@@ -48,7 +58,14 @@ func TestKeysCancelTheirOwnSession(t *testing.T) {
 	cancelled := make([]int, n)
 	keys := make([]cancel.Key, n)
 	for i := range n {
-		keys[i] = r.Add(func() { cancelled[i]++ })
+		length := cancel.ShortSecret
+		if i%2 == 1 {
+			length = cancel.LongSecret
+		}
+		keys[i] = r.Add(func() { cancelled[i]++ }, length)
+		if len(keys[i].Secret) != length {
+			t.Errorf("a secret of %d bytes", len(keys[i].Secret))
+		}
 		if keys[i].ProcessID == 0 || keys[i].ProcessID >= 1<<31 {
 			t.Errorf("process id %d", keys[i].ProcessID)
 		}
@@ -58,7 +75,8 @@ func TestKeysCancelTheirOwnSession(t *testing.T) {
 			t.Fatalf("key %d misses", i)
 		}
 		// Misses of addresses of their own, so that no limit hides a hit.
-		for j, wrong := range []cancel.Key{{k.ProcessID, k.Secret ^ 1}, {k.ProcessID, 0}, {k.ProcessID ^ 1<<31, k.Secret}, {0, 0},
+		for j, wrong := range []cancel.Key{{k.ProcessID, other(k.Secret)}, {k.ProcessID, make([]byte, 4)}, {k.ProcessID, nil}, {k.ProcessID ^ 1<<31, k.Secret}, {},
+			{k.ProcessID, k.Secret[:3]}, {k.ProcessID, append(k.Secret[:len(k.Secret):len(k.Secret)], 0)},
 			{k.ProcessID, keys[(i+1)%n].Secret}, {keys[(i+1)%n].ProcessID, k.Secret}} {
 			if r.Request(wrong, from(fmt.Sprintf("198.51.100.%d", j))) {
 				t.Fatalf("key %d: a wrong key hits", i)
@@ -82,9 +100,9 @@ func TestKeysCancelTheirOwnSession(t *testing.T) {
 // Process ids are never given twice, and 0 is none.
 func TestKeysAreMintedAnew(t *testing.T) {
 	r := cancel.New(&hands{}, &dice{numbers: []uint32{0, 9, 7, 1, 7, 2, 7 | 1<<31, 3, 8, 4}})
-	a, b := r.Add(func() {}), r.Add(func() {})
-	if a != (cancel.Key{ProcessID: 7, Secret: 1}) || b != (cancel.Key{ProcessID: 8, Secret: 4}) {
-		t.Errorf("%v, %v", a, b)
+	a, b := r.Add(func() {}, cancel.ShortSecret), r.Add(func() {}, cancel.ShortSecret)
+	if diff := cmp.Diff([]cancel.Key{{7, []byte{0, 0, 0, 1}}, {8, []byte{0, 0, 0, 4}}}, []cancel.Key{a, b}); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -95,8 +113,8 @@ func TestMissesAreLimited(t *testing.T) {
 	clock := &hands{now: time.Unix(1000, 0)}
 	r := cancel.New(clock, sys.OS().Rand)
 	cancelled := 0
-	k := r.Add(func() { cancelled++ })
-	wrong := cancel.Key{ProcessID: k.ProcessID, Secret: k.Secret + 1}
+	k := r.Add(func() { cancelled++ }, cancel.LongSecret)
+	wrong := cancel.Key{ProcessID: k.ProcessID, Secret: other(k.Secret)}
 	for port := range 10 {
 		if r.Request(wrong, &net.TCPAddr{IP: net.ParseIP("192.0.2.1"), Port: port}) {
 			t.Fatal("a wrong key hits")

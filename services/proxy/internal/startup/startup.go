@@ -9,39 +9,16 @@ package startup
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
-)
-
-// Codes of the first packet ("Message Formats": SSLRequest, GSSENCRequest,
-// CancelRequest, StartupMessage).
-const (
-	codeSSL    = 80877103
-	codeGSSENC = 80877104
-	codeCancel = 80877102
-	// protocol30 is the version that is spoken; a newer minor version is answered
-	// by NegotiateProtocolVersion.
-	protocol30 = 3 << 16
-)
-
-const (
-	// maxStartupPacket is PostgreSQL's MAX_STARTUP_PACKET_LENGTH.
-	maxStartupPacket = 10000
-	// maxPassword is PostgreSQL's limit for an authentication message
-	// (PG_MAX_AUTH_TOKEN_LENGTH).
-	maxPassword = 65535
 )
 
 // Config says how clients are received.
@@ -50,6 +27,22 @@ type Config struct {
 	TLS *tls.Config
 	// AllowPlaintext accepts a token without TLS. Only for loopback listeners.
 	AllowPlaintext bool
+	// OAuth is the listener's OAUTHBEARER door, nil for none.
+	OAuth *OAuth
+	// Door is the default door; empty is DoorPassword. OAuthServerNames are names in
+	// TLS that choose DoorOAuth.
+	Door             Door
+	OAuthServerNames []string
+	// Word reads the client's own choice of a door from its parameters, and takes it
+	// out of them; empty for none. Its error is told to the client. Nil reads none.
+	Word func(parameters map[string]string) (string, error)
+}
+
+func (c Config) word(parameters map[string]string) (string, error) {
+	if c.Word == nil {
+		return "", nil
+	}
+	return c.Word(parameters)
 }
 
 // Client is a client that has shown its token.
@@ -68,13 +61,22 @@ type Client struct {
 	TLS               bool
 	ServerName        string
 	CertificateSHA256 []byte
+
+	version uint32
+	// oauth is set once the client has spoken OAUTHBEARER.
+	oauth *OAuth
 }
+
+// maxKey is the longest cancel key of protocol 3.2 ("Message Formats",
+// BackendKeyData).
+const maxKey = 256
 
 // CancelError is returned by Negotiate for a CancelRequest: there is no session,
 // and nothing to answer.
 type CancelError struct {
 	ProcessID uint32
-	Secret    uint32
+	// Secret has 1 to 256 bytes.
+	Secret []byte
 }
 
 func (*CancelError) Error() string { return "the connection carried a cancel request" }
@@ -93,14 +95,20 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return e.Detail }
 
-// Negotiate reads packets until the client has sent its password. It returns
-// CancelError, RefusedError, or an error of the connection. The caller closes
+// Negotiate reads packets until the client has shown its token. It returns
+// CancelError, DiscoveryError, RefusedError, or an error of the connection. The caller closes
 // conn in every case.
 func Negotiate(ctx context.Context, conn net.Conn, cfg Config) (*Client, error) {
 	c := &Client{Conn: conn}
 	var askedSSL, askedGSS bool
-	for {
-		code, body, err := readPacket(c.Conn)
+	for first := true; ; first = false {
+		code, body, err := readPacket(c.Conn, first)
+		if errors.Is(err, errDirectTLS) {
+			if err := c.directTLS(ctx, cfg.TLS); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			var bad *packetError
 			if errors.As(err, &bad) {
@@ -121,65 +129,24 @@ func Negotiate(ctx context.Context, conn net.Conn, cfg Config) (*Client, error) 
 				return nil, fmt.Errorf("answer GSSENCRequest: %w", err)
 			}
 		case code == codeCancel:
-			if len(body) != 8 {
-				return nil, errors.New("cancel request without a 4-byte key")
+			if len(body) <= 4 || len(body) > 4+maxKey {
+				return nil, errors.New("cancel request without a key")
 			}
-			return nil, &CancelError{ProcessID: binary.BigEndian.Uint32(body), Secret: binary.BigEndian.Uint32(body[4:])}
+			return nil, &CancelError{ProcessID: binary.BigEndian.Uint32(body), Secret: body[4:]}
 		case code>>16 == 3:
-			return c, c.start(code, body, cfg)
+			if err := c.start(code, body, cfg); err != nil {
+				return nil, err
+			}
+			return c, nil
 		default:
 			return nil, c.refuse(pgerr.Fatal(pgerr.FeatureNotSupported,
-				"unsupported frontend protocol: version 3.0 is spoken here"),
+				"unsupported frontend protocol: versions 3.0 to 3.2 are spoken here"),
 				fmt.Sprintf("first packet has code %d", code))
 		}
 	}
 }
 
-type packetError struct{ msg string }
-
-func (e *packetError) Error() string { return e.msg }
-
-// readPacket reads one packet without a type byte.
-func readPacket(r io.Reader) (code uint32, body []byte, err error) {
-	var head [8]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return 0, nil, err
-	}
-	n := binary.BigEndian.Uint32(head[:])
-	if n < 8 || n > maxStartupPacket {
-		return 0, nil, &packetError{fmt.Sprintf("startup packet announces %d bytes", n)}
-	}
-	body = make([]byte, n-8)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return 0, nil, err
-	}
-	return binary.BigEndian.Uint32(head[4:]), body, nil
-}
-
-func (c *Client) startTLS(ctx context.Context, cfg *tls.Config) error {
-	if cfg == nil {
-		if _, err := c.Conn.Write([]byte{'N'}); err != nil {
-			return fmt.Errorf("answer SSLRequest: %w", err)
-		}
-		return nil
-	}
-	if _, err := c.Conn.Write([]byte{'S'}); err != nil {
-		return fmt.Errorf("answer SSLRequest: %w", err)
-	}
-	tc := tls.Server(c.Conn, cfg)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("tls handshake: %w", err)
-	}
-	state := tc.ConnectionState()
-	c.Conn, c.TLS, c.ServerName = tc, true, state.ServerName
-	if len(state.PeerCertificates) > 0 {
-		sum := sha256.Sum256(state.PeerCertificates[0].Raw)
-		c.CertificateSHA256 = sum[:]
-	}
-	return nil
-}
-
-// start reads the startup message's parameters and asks for the password.
+// start reads the startup message's parameters and asks for the token.
 func (c *Client) start(code uint32, body []byte, cfg Config) error {
 	params, err := parameters(body)
 	if err != nil {
@@ -204,117 +171,27 @@ func (c *Client) start(code uint32, body []byte, cfg Config) error {
 		hint.Hint = "Connect with sslmode=require or stricter."
 		return c.refuse(hint, "connection without TLS")
 	}
-	out := c.negotiateVersion(code)
-	auth := pgproto3.AuthenticationCleartextPassword{}
-	if out, err = auth.Encode(out); err != nil {
-		return fmt.Errorf("encode password request: %w", err)
-	}
-	if _, err := c.Conn.Write(out); err != nil {
-		return fmt.Errorf("ask for the password: %w", err)
-	}
-	return c.readPassword()
-}
-
-// falseWord reports whether v is one of the words that PostgreSQL reads as false
-// (utils/adt/bool.c), for the replication parameter.
-func falseWord(v string) bool {
-	switch strings.ToLower(v) {
-	case "false", "off", "no", "0", "f", "n", "fa", "fal", "fals", "of":
-		return true
-	default:
-		return false
-	}
-}
-
-// negotiateVersion answers a newer minor version and unknown protocol options by
-// NegotiateProtocolVersion, and takes the options from the parameters.
-func (c *Client) negotiateVersion(code uint32) []byte {
-	var options []string
-	for name := range c.Parameters {
-		if strings.HasPrefix(name, "_pq_.") {
-			options = append(options, name)
-			delete(c.Parameters, name)
-		}
-	}
-	if code == protocol30 && len(options) == 0 {
-		return nil
-	}
-	m := pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: protocol30, UnrecognizedOptions: options}
-	out, err := m.Encode(nil)
+	door, err := c.door(cfg)
 	if err != nil {
-		return nil
+		return err
 	}
-	return out
-}
-
-// parameters decodes name and value strings, ended by an empty name.
-func parameters(body []byte) (map[string]string, error) {
-	// Names of databases and users go into audit events, which are UTF-8: a login
-	// that could not be recorded must not be refused in silence.
-	if !utf8.Valid(body) {
-		return nil, errors.New("startup parameters are not UTF-8")
+	out := c.negotiateVersion(code)
+	if door == DoorOAuth {
+		return c.askBearer(out, cfg.OAuth)
 	}
-	params := make(map[string]string)
-	rest := string(body)
-	next := func() (string, bool) {
-		s, after, ok := strings.Cut(rest, "\x00")
-		rest = after
-		return s, ok
-	}
-	for {
-		name, ok := next()
-		if !ok {
-			return nil, errors.New("startup parameters do not end")
-		}
-		if name == "" {
-			if rest != "" {
-				return nil, errors.New("bytes behind the startup parameters")
-			}
-			return params, nil
-		}
-		value, ok := next()
-		if !ok {
-			return nil, errors.New("startup parameter without a value")
-		}
-		if _, dup := params[name]; dup {
-			return nil, errors.New("startup parameter given twice")
-		}
-		params[name] = value
-	}
-}
-
-// readPassword reads the one message that may come now.
-func (c *Client) readPassword() error {
-	var head [5]byte
-	if _, err := io.ReadFull(c.Conn, head[:]); err != nil {
-		return fmt.Errorf("read password: %w", err)
-	}
-	n := binary.BigEndian.Uint32(head[1:])
-	if head[0] != 'p' || n < 5 || n > maxPassword {
-		return c.refuse(pgerr.Fatal(pgerr.ProtocolViolation, "expected a password message"), "no password message")
-	}
-	body := make([]byte, n-4)
-	if _, err := io.ReadFull(c.Conn, body); err != nil {
-		return fmt.Errorf("read password: %w", err)
-	}
-	if last := len(body) - 1; body[last] != 0 || strings.IndexByte(string(body[:last]), 0) >= 0 {
-		return c.refuse(pgerr.Fatal(pgerr.ProtocolViolation, "malformed password message"), "malformed password message")
-	}
-	if len(body) == 1 {
-		empty := pgerr.Fatal(pgerr.InvalidPassword, "the password is empty: it has to be an access token")
-		empty.Hint = "Set PGPASSWORD to an OAuth access token."
-		return c.refuse(empty, "empty password")
-	}
-	c.Token = secret.New(body[:len(body)-1])
-	return nil
+	return c.askPassword(out)
 }
 
 // refuse tells the client and returns the RefusedError. A client that cannot be
 // told any more is refused all the same.
 func (c *Client) refuse(resp *pgproto3.ErrorResponse, detail string) error {
+	c.tell(resp)
+	return &RefusedError{Response: resp, Detail: detail, User: c.User, Database: c.Database,
+		ApplicationName: c.Parameters["application_name"]}
+}
+
+func (c *Client) tell(resp *pgproto3.ErrorResponse) {
 	if b, err := resp.Encode(nil); err == nil {
 		_, _ = c.Conn.Write(b)
 	}
-	return &RefusedError{Response: resp, Detail: detail, User: c.User, Database: c.Database,
-		ApplicationName: c.Parameters["application_name"]}
 }
