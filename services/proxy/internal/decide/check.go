@@ -28,7 +28,7 @@ func check(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, sent 
 		Statements: resp.GetStatements(), Epoch: resp.GetEpoch(), Error: resp.GetError(), AsOf: sent, Expires: sent}
 	switch d.Verdict {
 	case authzv1.Verdict_VERDICT_ALLOW:
-		return d, checkAllow(msg, resp, d, sent)
+		return d, checkAllow(resp, d, sent)
 	case authzv1.Verdict_VERDICT_DENY, authzv1.Verdict_VERDICT_REFUSE:
 		return d, nil
 	case authzv1.Verdict_VERDICT_ERROR:
@@ -72,14 +72,8 @@ func checkProbes(probes []*authzv1.Probe) error {
 	return nil
 }
 
-// kindCopy is the kind of a statement that turns the protocol over to COPY.
-const kindCopy = "copy"
-
 // checkAllow completes an allow, which has to be flawless.
-func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) error {
-	if msg.GetFunctionCall() != nil {
-		return errors.New("authz allowed a function call, which this version does not forward")
-	}
+func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) error {
 	if d.Error != nil || len(resp.GetProbes()) > 0 {
 		return errors.New("authz answered an allow and an error at once")
 	}
@@ -97,9 +91,6 @@ func checkAllow(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, 
 		return errors.New("authz asks for obligations that this version does not fulfil")
 	}
 	for _, s := range d.Statements {
-		if s.GetKind() == kindCopy {
-			return errors.New("authz allowed COPY, whose messages this version does not follow")
-		}
 		for _, e := range s.GetEffects() {
 			if !supported(e.GetKind()) {
 				return fmt.Errorf("the statement has effect %v, which this version does not follow", e.GetKind())

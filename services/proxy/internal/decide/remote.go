@@ -214,8 +214,12 @@ func (s *stream) ask(ctx context.Context, msg *authzv1.AuthorizeRequest) (*authz
 
 // message builds the request message, without id, epoch and token.
 func message(req *Request) *authzv1.AuthorizeRequest {
-	text := append([]byte(nil), req.Text...)
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(req.Text)
+	var text []byte
+	if req.Kind != UnitFunctionCall {
+		// The arguments of a call stay here.
+		text = append(text, req.Text...)
+	}
 	m := &authzv1.AuthorizeRequest{
 		SessionId: req.SessionID[:], StatementId: req.StatementID[:], TokenSha256: req.TokenHash[:],
 		Context: req.Context, UnitSha256: sum[:], Client: req.Client, FreshCatalog: req.Fresh, ProbeAnswers: req.Answers,

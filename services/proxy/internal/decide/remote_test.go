@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -185,7 +186,6 @@ func lies() map[string]func(*authzv1.AuthorizeResponse) {
 		"unknown field in ttl":   func(r *resp) { r.Ttl.ProtoReflect().SetUnknown(unknownField()) },
 		"unknown enum, deeper":   func(r *resp) { r.Statements[0].Accesses[0].Action = 99 },
 		"unknown effect":         func(r *resp) { r.Statements[0].Effects = []*authzv1.Effect{{Kind: 99}} },
-		"copy":                   func(r *resp) { r.Statements[0].Kind = "copy" },
 		"empty":                  func(r *resp) { id := r.RequestId; proto.Reset(r); r.RequestId = id },
 	}
 	for n := range authzv1.EffectKind_name {
@@ -258,15 +258,27 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// A function call is never allowed, whatever authz says.
-func TestFunctionCallIsNeverAllowed(t *testing.T) {
+// Of a function call authz is told the function and how many arguments there are; the
+// arguments stay here, but for the digest that the answer must echo.
+func TestFunctionCallsKeepTheirArguments(t *testing.T) {
+	var asked []byte
+	var call *authzv1.FunctionCallUnit
 	l := &liar{answer: func(req *authzv1.AuthorizeRequest) []*authzv1.AuthorizeResponse {
+		asked, _ = proto.Marshal(req)
+		call = req.GetFunctionCall()
 		return []*authzv1.AuthorizeResponse{allow(req)}
 	}}
-	req := request("body")
-	req.Kind = decide.UnitFunctionCall
-	if d, err := remote(t, l, decide.NewFence(sys.OS().Clock, time.Hour)).Authorize(t.Context(), req); err == nil {
-		t.Errorf("%v", d.Verdict)
+	req := request("body with an argument")
+	req.Kind, req.FunctionOID, req.Arguments = decide.UnitFunctionCall, 89, 2
+	d, err := remote(t, l, decide.NewFence(sys.OS().Clock, time.Hour)).Authorize(t.Context(), req)
+	if err != nil || !d.Allowed() {
+		t.Fatalf("%v, %v", d, err)
+	}
+	if call.GetFunctionOid() != 89 || call.GetArgumentCount() != 2 || bytes.Contains(asked, []byte("argument")) {
+		t.Errorf("authz was asked %q", asked)
+	}
+	if sum := sha256.Sum256(req.Text); !bytes.Contains(asked, sum[:]) {
+		t.Error("the digest is not the body's")
 	}
 }
 

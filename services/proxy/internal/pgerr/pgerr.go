@@ -37,6 +37,7 @@ const (
 	CharacterNotInRepert  = "22021"
 	AdminShutdown         = "57P01"
 	UndefinedDatabase     = "3D000"
+	QueryCanceled         = "57014"
 	SerializationFailure  = "40001"
 
 	NotInPrerequisiteState = "55000"
@@ -213,7 +214,7 @@ func Message(sqlstate string) string {
 	switch sqlstate {
 	case FailedTransaction:
 		return Aborted().Message
-	case "57014":
+	case QueryCanceled:
 		return "canceling statement due to user request or timeout"
 	case AdminShutdown:
 		return "terminating connection due to administrator command"

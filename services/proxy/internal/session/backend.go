@@ -50,6 +50,9 @@ func (s *Session) serverFailed(err error) End {
 		return EndClosed
 	case errors.Is(err, errClientGone):
 		return EndClientGone
+	case errors.Is(err, errAmidData):
+		s.violation(err)
+		return EndProtocolViolation
 	case errors.Is(err, errServerClosed):
 		s.told = true
 		return EndBackendGone
@@ -105,7 +108,8 @@ func (s *Session) answerItem(it wire.Item) error {
 	case wire.ReadyForQuery:
 		return s.readyForQuery(it)
 	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.NoData, wire.RowDescription,
-		wire.ParameterDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
+		wire.ParameterDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended,
+		wire.CopyInResponse, wire.CopyOutResponse, wire.CopyData, wire.CopyDone, wire.FunctionCallResponse:
 		o, done, err := s.names.Answer(it.Type, 0)
 		if err != nil {
 			return err
@@ -120,8 +124,8 @@ func (s *Session) answerItem(it wire.Item) error {
 		// for.
 		return s.toClientBytes(it.Bytes)
 	default:
-		// COPY, function results and authentication come from nothing that was let
-		// through.
+		// COPY in both directions is a replication connection's, and authentication is
+		// over.
 		return fmt.Errorf("%w: message %q", stmt.ErrDesync, it.Type)
 	}
 }
@@ -173,14 +177,25 @@ func (s *Session) errorResponse(it wire.Item) error {
 		s.hush(o)
 		s.answered(o, f.SQLState)
 	}
-	if att, ok := o.Attachment.(*attachment); ok && att.answer != nil &&
-		f.SQLState == pgerr.SyntaxError && strings.Contains(f.Message, att.answer.text) {
+	if att, ok := o.Attachment.(*attachment); ok && att.answer != nil && quotes(f, pgerr.SyntaxError, att.answer) {
 		if failed && att.answer.afterAbort {
 			return s.send(pgerr.Aborted())
 		}
 		return s.send(att.answer.response)
 	}
-	return s.sendError(o, it, f)
+	a := s.cutBy.Load()
+	if a == nil || !quotes(f, pgerr.QueryCanceled, a) {
+		return s.sendError(o, it, f)
+	}
+	if err := s.send(a.response); err != nil || !a.ends {
+		return err
+	}
+	return errAmidData
+}
+
+// quotes reports whether an error is the server's about the text of an answer.
+func quotes(f pgerr.Fields, sqlstate string, a *answer) bool {
+	return f.SQLState == sqlstate && strings.Contains(f.Message, a.text)
 }
 
 // parameterStatus watches the settings on which reading SQL depends.

@@ -39,6 +39,7 @@ func (e *effects) Authorize(ctx context.Context, req *decide.Request) (*decide.D
 	if e.seen == nil {
 		e.seen = map[string]*authzv1.SessionContext{}
 	}
+	d.Statements = nil
 	for part := range strings.SplitSeq(string(req.Text), ";") {
 		st := &authzv1.Statement{Kind: "x", Accesses: []*authzv1.Access{{}}}
 		if e := effectOf(strings.TrimSpace(part)); e != nil {

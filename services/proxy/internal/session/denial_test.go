@@ -100,7 +100,7 @@ func TestDenialBehavesAsSyntaxError(t *testing.T) {
 				want = append(want, plain.run(broken(st)...)...)
 			}
 			for i, l := range want {
-				want[i] = strings.ReplaceAll(l, "ErrorResponse ERROR 42601", "ErrorResponse ERROR 42501")
+				want[i] = asDenied(l)
 			}
 			r := newRig(t, dbname(t))
 			var got []string
@@ -130,18 +130,28 @@ func TestDenialBehavesAsSyntaxError(t *testing.T) {
 func broken(st step) step {
 	out := make(step, len(st))
 	for i, m := range st {
+		out[i] = m
 		switch m := m.(type) {
 		case *pgproto3.Query:
-			out[i] = &pgproto3.Query{String: strings.ReplaceAll(m.String, "SELECT denied", "SELEC broken")}
+			out[i] = &pgproto3.Query{String: unparsableText(m.String)}
 		case *pgproto3.Parse:
-			out[i] = &pgproto3.Parse{Name: m.Name, Query: strings.ReplaceAll(m.Query, "SELECT denied", "SELEC broken")}
+			out[i] = &pgproto3.Parse{Name: m.Name, Query: unparsableText(m.Query)}
 		case *pgproto3.FunctionCall:
-			out[i] = &pgproto3.Query{String: "SELEC broken"}
-		default:
-			out[i] = m
+			if m.Function == deniedFunction {
+				out[i] = &pgproto3.Query{String: "SELEC broken"}
+			}
 		}
 	}
 	return out
+}
+
+// asDenied is a line of a transcript with a denial in the place of a syntax error.
+func asDenied(line string) string {
+	return strings.ReplaceAll(line, "ErrorResponse ERROR 42601", "ErrorResponse ERROR 42501")
+}
+
+func unparsableText(sql string) string {
+	return strings.NewReplacer("SELECT denied", "SELEC broken", "COPY denied", "COP broken").Replace(sql)
 }
 
 // dbname is a database of the test's own, with the schema in it.

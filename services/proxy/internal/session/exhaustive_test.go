@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	"github.com/scopewire/scopewire/internal/pgtest"
 )
 
 // alphabet is every message of a sequence, allowed and denied. A denied text is
@@ -20,8 +21,39 @@ func alphabet() []pgproto3.FrontendMessage {
 	return []pgproto3.FrontendMessage{
 		q("SELECT 1"), q(denied), prep("", "SELECT 2"), prep("", denied), prep("a", "SELECT 3"), prep("a", denied),
 		bind("", ""), bind("", "a"), descS("a"), descP(""), exec(""), closeS("a"), closeP(""), flush, syn,
-		&pgproto3.CopyData{Data: []byte("x")}, &pgproto3.CopyDone{}, &pgproto3.CopyFail{}, &pgproto3.FunctionCall{Function: 1299},
+		q("COPY c FROM STDIN"), q("COPY (SELECT 4) TO STDOUT"), prep("", "COPY c FROM STDIN"),
+		data("5\n"), done, fail, function(int4pl, "6", "7"), function(deniedFunction, "1", "x"),
 	}
+}
+
+// deadly reports whether the server may end the session at a sequence: a message comes
+// amid the data of a COPY that may not (CopyGetData). What comes of names is not looked
+// at, so that it says so of some sequences that nothing comes of.
+func deadly(seq []pgproto3.FrontendMessage) bool {
+	reads, parsed := false, false
+	for _, m := range seq {
+		copies := false
+		switch m := m.(type) {
+		case *pgproto3.CopyDone, *pgproto3.CopyFail:
+			reads = false
+		case *pgproto3.CopyData, *pgproto3.Flush, *pgproto3.Sync:
+		case *pgproto3.Query:
+			copies = strings.HasSuffix(m.String, "FROM STDIN")
+		case *pgproto3.Parse:
+			parsed = parsed || strings.HasSuffix(m.Query, "FROM STDIN")
+		case *pgproto3.Execute:
+			copies = parsed
+		}
+		switch m.(type) {
+		case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CopyFail, *pgproto3.Flush, *pgproto3.Sync:
+		default:
+			if reads {
+				return true
+			}
+		}
+		reads = reads || copies
+	}
+	return false
 }
 
 // sequences calls f with every sequence of at most n messages.
@@ -48,16 +80,18 @@ func sequences(n int, f func([]pgproto3.FrontendMessage)) {
 // and the server is never sent a denied text. Between two sequences a query with
 // a text of its own says where one ends, and the named statement is closed.
 //
-// COPY's messages outside of COPY are ignored on both sides; a FunctionCall, which
-// is always denied, stands against a Query that does not parse.
-// Nothing else has to be accounted for: a Query drops the unnamed statement, a
-// Bind of nothing is 26000 and an Execute of nothing 34000 on both sides.
+// A denied FunctionCall stands against a Query that does not parse. Nothing else has to
+// be accounted for: a Query drops the unnamed statement, a Bind of nothing is 26000 and
+// an Execute of nothing 34000 on both sides. Where a COPY is under way the sequence is
+// ended by a CopyFail, which is ignored elsewhere. Sequences at which the server ends
+// the session have a session each; of those only every twentieth is tried, all with
+// SCOPEWIRE_NIGHTLY set.
 func TestSec_T14_EverySequence(t *testing.T) {
-	length := 3
+	length, every := 3, 20
 	if os.Getenv("SCOPEWIRE_NIGHTLY") != "" {
-		length = 4
+		length, every = 4, 1
 	}
-	database := dbname(t)
+	database := pgtest.NewDatabaseOn(t, pgtest.Start(t), schema+"; CREATE TABLE c (v int)")
 	plain := direct(t, database)
 	r := newRig(t, database)
 	type pending struct {
@@ -66,11 +100,12 @@ func TestSec_T14_EverySequence(t *testing.T) {
 	}
 	const together = 64
 	var batch []pending
-	n := 0
+	n, lethal := 0, 0
+	var alone [][]pgproto3.FrontendMessage
 	run := func() {
 		var atServer, atSession []pgproto3.FrontendMessage
 		for _, p := range batch {
-			tail := []pgproto3.FrontendMessage{syn, closeS("a"), syn, q("SELECT '" + p.mark + "'")}
+			tail := []pgproto3.FrontendMessage{fail, syn, closeS("a"), syn, q("SELECT '" + p.mark + "'")}
 			atServer = append(append(atServer, broken(p.sequence)...), tail...)
 			atSession = append(append(atSession, p.sequence...), tail...)
 		}
@@ -81,7 +116,7 @@ func TestSec_T14_EverySequence(t *testing.T) {
 		for _, p := range batch {
 			want, got := plain.through(p.mark), r.client.through(p.mark)
 			for i, l := range want {
-				want[i] = strings.ReplaceAll(l, "ErrorResponse ERROR 42601", "ErrorResponse ERROR 42501")
+				want[i] = asDenied(l)
 			}
 			if diff := cmp.Diff(normalise(want), normalise(got)); diff != "" {
 				t.Fatalf("%s\ndirect (-) and through the session (+):\n%s", spell(p.sequence), diff)
@@ -91,19 +126,47 @@ func TestSec_T14_EverySequence(t *testing.T) {
 	}
 	sequences(length, func(seq []pgproto3.FrontendMessage) {
 		n++
+		if deadly(seq) {
+			if lethal++; lethal%every == 0 {
+				alone = append(alone, seq)
+			}
+			return
+		}
 		batch = append(batch, pending{seq, fmt.Sprintf("mark-%d", n)})
 		if len(batch) == together {
 			run()
 		}
 	})
 	run()
+	for _, seq := range alone {
+		apart(t, database, seq)
+	}
 	if r.received("denied") {
 		t.Error("the server was sent a denied text")
 	}
 	if len(r.spool.of(auditv1.EventType_EVENT_TYPE_STATEMENT_DENIED)) < n/4 {
 		t.Error("too few denials for what was sent")
 	}
-	t.Logf("%d sequences", n)
+	t.Logf("%d sequences, %d of %d in sessions of their own", n, len(alone), lethal)
+}
+
+// apart runs a sequence at which the server may end the session.
+func apart(t *testing.T, database string, seq []pgproto3.FrontendMessage) {
+	t.Helper()
+	script := []talk{say("DataRow mark", append(seq[:len(seq):len(seq)], fail, syn, q("SELECT 'mark'"))...)}
+	plain, r := direct(t, database), newRig(t, database)
+	want, got := plain.hold(unparsable(script)), r.client.hold(script)
+	for i, l := range want {
+		want[i] = asDenied(l)
+	}
+	if diff := cmp.Diff(normalise(want), normalise(got)); diff != "" {
+		t.Fatalf("%s\ndirect (-) and through the session (+):\n%s", spell(seq), diff)
+	}
+	if r.received("denied") {
+		t.Error("the server was sent a denied text")
+	}
+	_ = plain.conn.Close()
+	_ = r.client.conn.Close()
 }
 
 // through reads up to the ReadyForQuery behind the row with the mark.

@@ -68,7 +68,10 @@ func (s *Session) readFailed(err error) End {
 }
 
 func (s *Session) messageFailed(err error) End {
+	var read *clientError
 	switch {
+	case errors.As(err, &read):
+		return s.readFailed(read.err)
 	case errors.Is(err, wire.ErrMalformed):
 		s.violation(err)
 		return EndProtocolViolation
@@ -115,6 +118,11 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 	if s.skipping && msg.Type != wire.Sync {
 		return nil
 	}
+	if reads, err := s.readsData(); err != nil {
+		return err
+	} else if reads {
+		return s.data(ctx, msg)
+	}
 	if drop, err := s.ready(ctx, msg); drop || err != nil {
 		return err
 	}
@@ -142,8 +150,8 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 		_, err := s.toServer.Write(msg.Raw)
 		return err
 	case wire.CopyData, wire.CopyDone, wire.CopyFail:
-		// Outside of COPY the server ignores these (tcop/postgres.c,
-		// PostgresMain), and no COPY is let through.
+		// Outside of COPY the server ignores these: what follows a COPY that has failed
+		// (tcop/postgres.c, PostgresMain).
 		return nil
 	default:
 		return fmt.Errorf("%w: type %q", wire.ErrMalformed, msg.Type)
@@ -180,9 +188,12 @@ func (s *Session) forward(o *op, raw []byte) error {
 		return err
 	}
 	// A Close begins no transaction.
-	s.piped = o.Kind != stmt.Query && o.Kind != stmt.Sync && (s.piped || o.Kind != stmt.Close)
+	s.piped = o.Kind != stmt.Query && o.Kind != stmt.FunctionCall && o.Kind != stmt.Sync && (s.piped || o.Kind != stmt.Close)
 	s.around.own.done = s.around.own.done && o.Kind == stmt.Execute
 	s.around.crossed = s.around.crossed || !s.piped
+	if o.Copies {
+		s.copying = o
+	}
 	_, err := s.toServer.Write(raw)
 	return err
 }
@@ -242,7 +253,7 @@ func (s *Session) query(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteQuery(u, a)
 	}
-	return s.forward(&op{Kind: stmt.Query, Attachment: s.track(u, d)}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Query, Copies: copies(d.Statements), Attachment: s.track(u, d)}, msg.Raw)
 }
 
 func (s *Session) functionCall(ctx context.Context, msg wire.Message) error {
@@ -254,9 +265,12 @@ func (s *Session) functionCall(ctx context.Context, msg wire.Message) error {
 	u.oid, u.args = oid, uint32(args) //nolint:gosec // G115: an Int16.
 	d, a := s.judge(u)
 	if a == nil {
-		a = s.deny(u, d)
+		a = s.intend(u, d)
 	}
-	return s.substituteQuery(u, a)
+	if a != nil {
+		return s.substituteQuery(u, a)
+	}
+	return s.forward(&op{Kind: stmt.FunctionCall, Attachment: s.track(u, d)}, msg.Raw)
 }
 
 func (s *Session) parse(ctx context.Context, msg wire.Message) error {
@@ -310,8 +324,11 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 	s.dropName(stmt.Portals, portal)
 	s.plan(p.decision)
 	bound := &prepared{text: p.text, types: p.types, decision: p.decision, view: p.view}
-	return s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound,
-		Attachment: &attachment{decision: p.decision}}, msg.Raw)
+	if err := s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound,
+		Attachment: &attachment{decision: p.decision}}, msg.Raw); err != nil {
+		return err
+	}
+	return s.passRest(msg)
 }
 
 func (s *Session) describe(ctx context.Context, msg wire.Message) error {
@@ -360,7 +377,7 @@ func (s *Session) execute(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteParse(u, reservedName, a)
 	}
-	return s.forward(&op{Kind: stmt.Execute, Attachment: s.track(u, p.decision)}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Execute, Copies: copies(p.decision.Statements), Attachment: s.track(u, p.decision)}, msg.Raw)
 }
 
 func (s *Session) close(msg wire.Message) error {

@@ -32,7 +32,8 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // judge is an authorizer of the test's own: a text with the word denied in it is
 // denied, one with the word refused refused, one with a syntax error in error,
-// and everything else allowed; with open errors where it has the comment "open".
+// and everything else allowed; with open errors where it has the comment "open". Of
+// functions it denies one.
 type judge struct {
 	mu    sync.Mutex
 	clock sys.Clock
@@ -51,9 +52,9 @@ func (j *judge) Authorize(_ context.Context, req *decide.Request) (*decide.Decis
 	j.asked = append(j.asked, text)
 	now := j.clock.Now()
 	d := &decide.Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, Epoch: &authzv1.Epoch{Policy: j.policy}, AsOf: now, Expires: now.Add(time.Minute),
-		Open: strings.Contains(text, "/* open */")}
+		Statements: []*authzv1.Statement{{Kind: kindOf(text)}}, Open: strings.Contains(text, "/* open */")}
 	switch {
-	case req.Kind == decide.UnitFunctionCall, strings.Contains(text, "denied"), j.deny != "" && strings.Contains(text, j.deny):
+	case req.FunctionOID == deniedFunction, strings.Contains(text, "denied"), j.deny != "" && strings.Contains(text, j.deny):
 		d.Verdict, d.Reason = authzv1.Verdict_VERDICT_DENY, authzv1.Reason_REASON_NOT_GRANTED
 	case strings.Contains(text, "refused"):
 		d.Verdict = authzv1.Verdict_VERDICT_REFUSE
@@ -65,6 +66,17 @@ func (j *judge) Authorize(_ context.Context, req *decide.Request) (*decide.Decis
 		d.Error = &authzv1.StatementError{Sqlstate: "42P01", Message: `relation "undefined" does not exist`, Position: 15}
 	}
 	return d, nil
+}
+
+// deniedFunction is shobj_description, which every version has.
+const deniedFunction = 1993
+
+// kindOf is what authz calls a statement, as far as the session looks at it.
+func kindOf(text string) string {
+	if strings.Contains(text, "COPY") {
+		return "copy"
+	}
+	return "select"
 }
 
 func (j *judge) set(deny string) {
@@ -271,6 +283,10 @@ func (c *wireClient) receive() (string, bool) {
 		return fmt.Sprintf("RowDescription %d", len(m.Fields)), true
 	case *pgproto3.ParameterDescription:
 		return fmt.Sprintf("ParameterDescription %v", m.ParameterOIDs), true
+	case *pgproto3.CopyData:
+		return fmt.Sprintf("CopyData %q", m.Data), true
+	case *pgproto3.FunctionCallResponse:
+		return fmt.Sprintf("FunctionCallResponse %q", m.Result), true
 	default:
 		return strings.TrimPrefix(fmt.Sprintf("%T", m), "*pgproto3."), true
 	}

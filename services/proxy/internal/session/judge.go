@@ -32,6 +32,8 @@ type answer struct {
 	// ends the session.
 	dropped bool
 	err     error
+	// ends says that the session ends behind it.
+	ends bool
 }
 
 // gone is the answer to a message with which the session may have ended, nil if not.
@@ -75,7 +77,7 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	if !s.System.Clock.Now().Before(s.p.Expires) {
 		return nil, s.refuse(u, nil, pgerr.RefusalTokenExpired, "token_expired", authzv1.Reason_REASON_TOKEN_EXPIRED, "")
 	}
-	if len(u.text) > s.Limits.Statement {
+	if len(u.text) > s.Limits.Statement && u.kind != decide.UnitFunctionCall {
 		return nil, s.refuse(u, nil, pgerr.RefusalTooLong, "limit", authzv1.Reason_REASON_LIMIT, "statement text over the limit")
 	}
 	if !utf8.Valid(u.text) && u.kind != decide.UnitFunctionCall {

@@ -21,6 +21,8 @@
 // SQLSTATE 42601 that quotes the marker answers the replaced message, the client
 // gets the denial instead. Errors are never matched by counting.
 //
+// A COPY FROM STDIN is cut by a CopyFail with such a text (copy.go).
+//
 // After the replacement of a message of the extended protocol the frontend
 // goroutine drops everything up to the next Sync, as the server would.
 //
@@ -81,7 +83,7 @@ type Limits struct {
 }
 
 const (
-	// maxMessage is the longest message but for a statement's (16 MiB).
+	// maxMessage is the longest message but for those that carry data (16 MiB).
 	maxMessage = 16 << 20
 	// closing bounds what is still done for a session that has ended: its cancel
 	// and its farewell.
@@ -169,6 +171,11 @@ type Session struct {
 	// hushed says that a message of the transaction was forwarded under a decision that
 	// keeps the server's errors closed. Of the goroutine that reads the server.
 	hushed bool
+	// copying is the last message forwarded, if the server may turn to COPY for it and
+	// has not answered it. The frontend goroutine's alone.
+	copying *op
+	// cutBy is the answer by which a COPY is being cut.
+	cutBy atomic.Pointer[answer]
 	// disturbed says that the server has reported a change nobody asked for.
 	disturbed atomic.Bool
 
@@ -214,8 +221,12 @@ func New(p Params, deps Deps) *Session {
 // login; 0 for types that it may not.
 func frontendLimit(typ byte) uint32 {
 	switch typ {
-	case wire.Query, wire.Parse, wire.Bind, wire.FunctionCall, wire.CopyData, wire.CopyFail:
+	case wire.Query, wire.Parse, wire.FunctionCall:
 		return maxMessage
+	case wire.Bind, wire.CopyData:
+		return wire.MaxCopyData
+	case wire.CopyFail:
+		return wire.MaxCopyFail
 	case wire.Describe, wire.Execute, wire.Close:
 		return 64 << 10
 	case wire.Flush, wire.Sync, wire.Terminate, wire.CopyDone:

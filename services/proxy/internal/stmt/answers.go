@@ -5,12 +5,13 @@ import "github.com/scopewire/scopewire/services/proxy/internal/wire"
 // fits says whether a message can answer a kind, and whether it is the last.
 func fits(k Kind, space Space, typ byte) (done, ok bool) {
 	if typ == wire.ErrorResponse {
-		return k != Query && k != Sync, true
+		return k != Query && k != FunctionCall && k != Sync, true
 	}
 	switch k {
 	case Query:
 		switch typ {
-		case wire.RowDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse:
+		case wire.RowDescription, wire.DataRow, wire.CommandComplete, wire.EmptyQueryResponse,
+			wire.CopyInResponse, wire.CopyOutResponse, wire.CopyData, wire.CopyDone:
 			return false, true
 		default:
 			return true, typ == wire.ReadyForQuery
@@ -28,8 +29,11 @@ func fits(k Kind, space Space, typ byte) (done, ok bool) {
 			return false, space == Statements
 		}
 		return true, typ == wire.RowDescription || typ == wire.NoData
+	case FunctionCall:
+		return typ == wire.ReadyForQuery, typ == wire.FunctionCallResponse || typ == wire.ReadyForQuery
 	case Execute:
-		if typ == wire.DataRow {
+		switch typ {
+		case wire.DataRow, wire.CopyInResponse, wire.CopyOutResponse, wire.CopyData, wire.CopyDone:
 			return false, true
 		}
 		return true, typ == wire.CommandComplete || typ == wire.EmptyQueryResponse || typ == wire.PortalSuspended

@@ -38,88 +38,12 @@ import (
 // never waited for in turn.
 const maxInFlight = 16384
 
-// maxName is how many bytes of a name the server looks at (NAMEDATALEN - 1). A
-// server that was built with another number is refused when it is opened.
-const maxName = 63
-
 var (
 	// ErrDesync means that the server's answers do not fit what was sent.
 	ErrDesync = errors.New("the server's answers do not fit the messages sent")
 	// ErrEnded means that the session has ended.
 	ErrEnded = errors.New("the session has ended")
 )
-
-// Kind is a forwarded message that is answered.
-type Kind int
-
-// The kinds of Op.
-const (
-	// Query: answered by anything, ended by ReadyForQuery.
-	Query Kind = iota + 1
-	// Parse: ParseComplete.
-	Parse
-	// Bind: BindComplete.
-	Bind
-	// Describe: ParameterDescription (of a statement), then RowDescription or
-	// NoData.
-	Describe
-	// Execute: rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
-	Execute
-	// Close: CloseComplete.
-	Close
-	// Sync: ReadyForQuery.
-	Sync
-)
-
-// Space is the namespace of a name, as Describe and Close spell it.
-type Space byte
-
-// The two namespaces.
-const (
-	Statements Space = 'S'
-	Portals    Space = 'P'
-)
-
-// Op is one message on its way through the server. P is what a statement or
-// portal stands for.
-type Op[P any] struct {
-	Kind Kind
-	// Space and Name are what Parse, Bind and Close make or drop.
-	Space Space
-	Name  string
-	// Value is what Parse and Bind make, Weight how much of the session's memory
-	// it counts for.
-	Value  P
-	Weight int
-	// Substituted means that the server was sent something it cannot parse: only
-	// an error may answer.
-	Substituted bool
-	// Injected means that the proxy asks on its own account: the client knows
-	// nothing of it.
-	Injected bool
-	// Attachment is the session's own.
-	Attachment any
-}
-
-type key struct {
-	space Space
-	name  string
-}
-
-// named is the key of a name as the server knows it.
-func named(space Space, name string) key { return key{space, name[:min(len(name), maxName)]} }
-
-func (o *Op[P]) key() (key, bool) {
-	switch o.Kind {
-	case Parse, Bind, Close:
-		return named(o.Space, o.Name), true
-	case Query:
-		// A simple query drops the unnamed statement.
-		return named(Statements, ""), true
-	default:
-		return key{}, false
-	}
-}
 
 type entry[P any] struct {
 	value  P
@@ -128,8 +52,8 @@ type entry[P any] struct {
 }
 
 // Tracker follows one session. The methods of the frontend side (Push, Lookup,
-// Settle, Forget) are for one goroutine, those of the backend side (Front, Answer)
-// for another.
+// Settle, Forget, AwaitCopy, EndCopy) are for one goroutine, those of the backend
+// side (Front, Answer) for another.
 type Tracker[P any] struct {
 	// Skipped, if set before the first Push, is called with each message that the
 	// server skips after an error, on the goroutine of either side. It must not
@@ -201,6 +125,7 @@ func (t *Tracker[P]) enqueue(op *Op[P], k key, hasName bool) error {
 		t.skip(op)
 		return nil
 	}
+	op.queued = true
 	t.queue = append(t.queue, op)
 	t.weight += op.Weight
 	if hasName {
@@ -322,9 +247,10 @@ func (t *Tracker[P]) Answer(typ, status byte) (op *Op[P], done bool, err error) 
 	}
 	op = t.queue[0]
 	done, ok := fits(op.Kind, op.Space, typ)
-	if !ok || op.Substituted && typ != wire.ErrorResponse && typ != wire.ReadyForQuery {
+	if !ok || !op.fitsCopy(typ) || op.Substituted && typ != wire.ErrorResponse && typ != wire.ReadyForQuery {
 		return op, false, fmt.Errorf("%w: message %q answers kind %d", ErrDesync, typ, op.Kind)
 	}
+	op.moveCopy(typ)
 	switch typ {
 	case wire.ErrorResponse:
 		t.failures++
@@ -349,6 +275,7 @@ func (t *Tracker[P]) Answer(typ, status byte) (op *Op[P], done bool, err error) 
 // pop takes the oldest message off.
 func (t *Tracker[P]) pop() {
 	op := t.queue[0]
+	op.queued = false
 	t.queue[0] = nil
 	t.queue = t.queue[1:]
 	t.weight -= op.Weight
@@ -384,7 +311,7 @@ func (t *Tracker[P]) drop(k key) {
 // fail applies an error: after one in the extended protocol everything up to the
 // next Sync is skipped, simple queries included.
 func (t *Tracker[P]) fail(op *Op[P]) {
-	if op.Kind == Query || op.Kind == Sync {
+	if op.Kind == Query || op.Kind == FunctionCall || op.Kind == Sync {
 		return
 	}
 	if op.Kind == Parse && op.Name == "" {

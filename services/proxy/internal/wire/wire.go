@@ -3,7 +3,8 @@
 //
 // It takes apart as little as possible. A frontend message is read whole (its
 // length checked before a byte is allocated, memory growing only as bytes
-// arrive) and forwarded as the very bytes that were judged; decoders return
+// arrive), but for data that nobody looks into: what is long of that goes through in
+// parts. It is forwarded as the very bytes that were judged; decoders return
 // slices into it and accept nothing but the one encoding the server accepts, so
 // that what was judged and what the server reads cannot differ. Bytes from the
 // server are never decoded: Scanner hops over headers. The protocol is described
@@ -15,7 +16,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // Frontend message types ("Message Formats").
@@ -74,6 +74,11 @@ const (
 	// MaxBackendMessage is PostgreSQL's own limit for one message (1 GiB - 1,
 	// MaxAllocSize in utils/memutils.h, plus the length word).
 	MaxBackendMessage = 1<<30 + 4
+	// MaxCopyData is PostgreSQL's limit for the length of a CopyData or Bind message
+	// (PQ_LARGE_MESSAGE_LIMIT in libpq/libpq.h), MaxCopyFail that for the end of a
+	// COPY (PQ_SMALL_MESSAGE_LIMIT).
+	MaxCopyData = 0x3fffffff - 1
+	MaxCopyFail = 10000
 	// firstBuffer is what a reader begins with, and comes back to.
 	firstBuffer = 4 << 10
 	// growStep is how far a message's buffer grows ahead of the bytes received.
@@ -92,101 +97,6 @@ type TooLongError struct {
 
 func (e *TooLongError) Error() string {
 	return fmt.Sprintf("message %q of %d bytes is over the limit of %d", e.Type, e.Len, e.Limit)
-}
-
-// Message is one frontend message: Raw is all of it as it arrived, Body what
-// follows the header. Both belong to the Reader and hold until its next Next.
-type Message struct {
-	Type byte
-	Raw  []byte
-	Body []byte
-}
-
-// Reader reads frontend messages from a connection after startup. Not safe for
-// concurrent use.
-type Reader struct {
-	src    io.Reader
-	limit  func(typ byte) uint32
-	before func() error
-	buf    []byte
-	r, w   int
-}
-
-// NewReader returns a reader. limit gives the most bytes a message of a type may
-// have after its type byte, 0 for a type that is not known. before is called
-// ahead of every read, which may block: what the peer may be waiting for has to
-// be sent by then. Its error is Next's.
-func NewReader(src io.Reader, limit func(typ byte) uint32, before func() error) *Reader {
-	return &Reader{src: src, limit: limit, before: before, buf: make([]byte, firstBuffer)}
-}
-
-// Next reads one message. A length is checked against its limit before anything
-// is allocated for it; io.EOF is returned only between messages. After an error
-// the stream is of no use.
-func (r *Reader) Next() (Message, error) {
-	if err := r.fill(HeaderLen); err != nil {
-		if errors.Is(err, io.EOF) && r.w > r.r {
-			err = io.ErrUnexpectedEOF
-		}
-		return Message{}, err
-	}
-	typ := r.buf[r.r]
-	n := binary.BigEndian.Uint32(r.buf[r.r+1:])
-	if n < 4 {
-		return Message{}, fmt.Errorf("%w: length %d of message %q", ErrMalformed, n, typ)
-	}
-	limit := r.limit(typ)
-	if limit == 0 {
-		return Message{}, fmt.Errorf("%w: unknown type %q", ErrMalformed, typ)
-	}
-	if n > limit {
-		return Message{Type: typ}, &TooLongError{Type: typ, Len: n, Limit: limit}
-	}
-	total := int(n) + 1
-	if err := r.fill(total); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return Message{}, err
-	}
-	raw := r.buf[r.r : r.r+total : r.r+total]
-	r.r += total
-	return Message{Type: typ, Raw: raw, Body: raw[HeaderLen:]}, nil
-}
-
-// fill makes at least n bytes available from r.r on.
-func (r *Reader) fill(n int) error {
-	if r.r == r.w {
-		r.r, r.w = 0, 0
-		if len(r.buf) > growStep {
-			// A large message is done with; idle sessions keep little.
-			r.buf = make([]byte, firstBuffer)
-		}
-	}
-	for r.w-r.r < n {
-		if r.r > 0 && (r.r+n > len(r.buf) || r.w == len(r.buf)) {
-			r.w = copy(r.buf, r.buf[r.r:r.w])
-			r.r = 0
-		}
-		if r.w == len(r.buf) {
-			grown := make([]byte, min(n, len(r.buf)+max(growStep, len(r.buf)/2)))
-			copy(grown, r.buf[:r.w])
-			r.buf = grown
-		}
-		if err := r.before(); err != nil {
-			return err
-		}
-		m, err := r.src.Read(r.buf[r.w:])
-		r.w += m
-		if m > 0 {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return io.ErrNoProgress
-	}
-	return nil
 }
 
 // cstring splits a NUL-terminated string from b.
@@ -330,6 +240,14 @@ func AppendClose(dst []byte, kind byte, name string) []byte {
 	at := len(dst)
 	dst = append(dst, Close, 0, 0, 0, 0, kind)
 	dst = append(append(dst, name...), 0)
+	return finish(dst, at)
+}
+
+// AppendCopyFail appends a CopyFail message.
+func AppendCopyFail(dst []byte, text string) []byte {
+	at := len(dst)
+	dst = append(dst, CopyFail, 0, 0, 0, 0)
+	dst = append(append(dst, text...), 0)
 	return finish(dst, at)
 }
 
