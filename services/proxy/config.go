@@ -108,6 +108,10 @@ type ClientTLS struct {
 	KeyFile string `yaml:"key_file,omitempty"`
 	// ServerName is the name the certificate must carry. Default: host.
 	ServerName string `yaml:"server_name,omitempty"`
+	// ChannelBinding is require (the default: SCRAM is bound to the TLS connection, so
+	// that nobody in between can pass it on) or prefer, for a server whose certificate
+	// is signed with Ed25519, or whose TLS something else ends.
+	ChannelBinding string `yaml:"channel_binding,omitempty"`
 }
 
 // LoginConfig is one credential.
@@ -178,6 +182,8 @@ const (
 	defaultSessions       = 5000
 	tlsModeVerifyFull     = "verify-full"
 	tlsModeDisable        = "disable"
+	bindingRequire        = "require"
+	bindingPrefer         = "prefer"
 	watchPerStaleness     = 4
 	backendConnectTimeout = 5 * time.Second
 )
@@ -276,6 +282,11 @@ func (d *DatabaseConfig) validate(p *config.Problems, path string) {
 		}
 	default:
 		p.Addf(path+".tls.mode", "is verify-full or disable, not %q", d.TLS.Mode)
+	}
+	switch d.TLS.ChannelBinding {
+	case "", bindingRequire, bindingPrefer:
+	default:
+		p.Addf(path+".tls.channel_binding", "is require or prefer, not %q", d.TLS.ChannelBinding)
 	}
 	if (d.TLS.CertFile == "") != (d.TLS.KeyFile == "") {
 		p.Addf(path+".tls", "cert_file and key_file belong together")

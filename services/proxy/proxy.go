@@ -147,7 +147,8 @@ func (p *Proxy) logins(d DatabaseConfig, tlsConfig *tls.Config) (map[string]upst
 			return nil, fmt.Errorf("login %s of database %s: %w", l.Name, d.Name, err)
 		}
 		logins[l.Name] = upstream.Target{Host: d.Host, Port: or(d.Port, defaultPort), Database: d.Name,
-			User: or(l.User, l.Name), Password: password, TLS: tlsConfig, Login: l.Name}
+			User: or(l.User, l.Name), Password: password, TLS: tlsConfig,
+			WithoutBinding: d.TLS.ChannelBinding == bindingPrefer, Login: l.Name}
 	}
 	return logins, nil
 }

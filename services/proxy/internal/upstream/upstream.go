@@ -40,6 +40,9 @@ type Target struct {
 	Password secret.Bytes
 	// TLS is the client side's configuration; nil speaks plaintext.
 	TLS *tls.Config
+	// WithoutBinding lets a server log in by SCRAM without binding it to the TLS
+	// connection. Only for certificates whose hash SCRAM does not define.
+	WithoutBinding bool
 	// Login is the credential's name in the configuration.
 	Login string
 }
@@ -75,6 +78,11 @@ func Connect(ctx context.Context, dialer sys.Dialer, t Target, params map[string
 	cfg.Host, cfg.Port, cfg.Database, cfg.User = t.Host, t.Port, t.Database, t.User
 	cfg.Password = string(t.Password.Expose())
 	cfg.TLSConfig, cfg.Fallbacks = t.TLS, nil
+	if t.TLS != nil && !t.WithoutBinding {
+		// Who stands in between, with a certificate that is accepted, cannot pass SCRAM on
+		// (SCRAM-SHA-256-PLUS, tls-server-end-point, RFC 5929).
+		cfg.ChannelBinding = "require"
+	}
 	cfg.DialFunc = dialer.DialContext
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	cfg.MinProtocolVersion, cfg.MaxProtocolVersion = "3.0", "3.0"

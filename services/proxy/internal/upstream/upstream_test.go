@@ -94,9 +94,9 @@ func backend(heard *strings.Builder, answers ...pgproto3.BackendMessage) func(ne
 	}
 }
 
-// A server that does not ask for SCRAM is refused, whatever else it offers, and
-// is not sent the password.
-func TestServersThatDoNotAskForSCRAM(t *testing.T) {
+// TestSec_T03_ServersThatDoNotAskForSCRAM: a server that does not ask for SCRAM is
+// refused, whatever else it offers, and is not sent the password.
+func TestSec_T03_ServersThatDoNotAskForSCRAM(t *testing.T) {
 	for name, answers := range map[string][]pgproto3.BackendMessage{
 		"trust":              {&pgproto3.AuthenticationOk{}, &pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{1, 2, 3, 4}}, &pgproto3.ReadyForQuery{TxStatus: 'I'}},
 		"cleartext":          {&pgproto3.AuthenticationCleartextPassword{}},
@@ -119,8 +119,9 @@ func TestServersThatDoNotAskForSCRAM(t *testing.T) {
 	}
 }
 
-// A hostile SCRAM server costs a bounded amount of work, and is refused.
-func TestHostileSCRAM(t *testing.T) {
+// TestSec_T04_HostileSCRAM: a hostile SCRAM server costs a bounded amount of work, and
+// is refused.
+func TestSec_T04_HostileSCRAM(t *testing.T) {
 	for name, first := range map[string]func(nonce string) string{
 		"no iterations":       func(n string) string { return "r=" + n + "x,s=c2FsdA==" },
 		"iterations 0":        func(n string) string { return "r=" + n + "x,s=c2FsdA==,i=0" },
@@ -171,9 +172,10 @@ func TestHostileSCRAM(t *testing.T) {
 	}
 }
 
-// Where TLS is needed, a server without it, with another's certificate, or with
-// bytes ahead of its handshake is refused before it is told anything.
-func TestServersWithoutTheRightTLS(t *testing.T) {
+// TestSec_T01_ServersWithoutTheRightTLS: where TLS is needed, a server without it,
+// with another's certificate, or with bytes ahead of its handshake is refused
+// before it is told anything.
+func TestSec_T01_ServersWithoutTheRightTLS(t *testing.T) {
 	system := sys.OS()
 	ca, err := devca.New(system.Clock, system.Rand)
 	if err != nil {
