@@ -128,11 +128,19 @@ func expressionFields(text, catalog, object string) []field {
 }
 
 // references is what the text of a row of a catalog depends on.
-func references(catalog, row string) string {
+func references(catalog, row string) string { return referencesOf(dependent(catalog, row, "0")) }
+
+// dependent is a condition that pg_depend's row is about a part of an object, 0 for the
+// object itself.
+func dependent(catalog, object, part string) string {
+	return `dep.classid OPERATOR(pg_catalog.=) 'pg_catalog.` + catalog + `'::pg_catalog.regclass
+			AND dep.objid OPERATOR(pg_catalog.=) ` + object + ` AND dep.objsubid OPERATOR(pg_catalog.=) ` + part
+}
+
+func referencesOf(dependents string) string {
 	on := func(what string) string {
-		return oids(`SELECT DISTINCT dep.refobjid FROM pg_catalog.pg_depend AS dep WHERE dep.objsubid OPERATOR(pg_catalog.=) 0
-			AND dep.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.` + what + `'::pg_catalog.regclass
-			AND dep.classid OPERATOR(pg_catalog.=) 'pg_catalog.` + catalog + `'::pg_catalog.regclass AND dep.objid OPERATOR(pg_catalog.=) ` + row + ` ORDER BY dep.refobjid`)
+		return oids(`SELECT DISTINCT dep.refobjid FROM pg_catalog.pg_depend AS dep
+			WHERE dep.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.` + what + `'::pg_catalog.regclass AND (` + dependents + `) ORDER BY dep.refobjid`)
 	}
 	return object([]field{{"Recorded", "true"}, {"Relations", on("pg_class")}, {"Functions", on("pg_proc")}, {"Operators", on("pg_operator")}})
 }

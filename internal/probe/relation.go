@@ -87,7 +87,8 @@ var columnFields = []field{
 	{"Modifier", "a.atttypmod"},
 	{"NotNull", "a.attnotnull"},
 	{"Default", "pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated OPERATOR(pg_catalog.=) '' THEN 0::pg_catalog.oid ELSE a.attrelid END)"},
-	{"References", "CASE WHEN d.oid IS NOT NULL THEN " + references("pg_attrdef", "d.oid") + " END"},
+	{"References", "CASE WHEN d.oid IS NOT NULL THEN " + referencesOf(dependent("pg_attrdef", "d.oid", "0")+
+		" OR a.attgenerated OPERATOR(pg_catalog.<>) '' AND "+dependent("pg_class", "a.attrelid", "a.attnum::pg_catalog.int4")) + " END"},
 	{"Generated", char("a.attgenerated")},
 	{"Identity", char("a.attidentity")},
 }

@@ -119,6 +119,11 @@ type analyzer struct {
 	// grammar is the version that the parser gives its trees.
 	grammar int32
 
+	// held is what the text at hand was resolved to when it was stored, nil for one that
+	// was not; owner is the relation that it belongs to.
+	held  *held
+	owner catalog.OID
+
 	// resolver resolves names over resolverPath, plain over pg_catalog alone.
 	resolver, plain *resolve.Resolver
 	resolverPath    searchPath

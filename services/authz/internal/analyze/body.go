@@ -225,6 +225,8 @@ func (a *analyzer) bodyContext(f *catalog.Function, types []catalog.OID) (inside
 	in.session = in.path
 	if f.StandardBody != "" {
 		in.path, in.stored = searchPath{schemaCatalog}, true
+		in.origin = functionOrigin(f)
+		in.origin.others = func(h *held) error { return a.defaultsBut(f, -1, h) }
 	}
 	return in, nil
 }
@@ -289,7 +291,8 @@ func (a *analyzer) bindBody(f *catalog.Function, in inside) (*recorder, error) {
 				return err
 			}
 			if i == len(tree.Stmts)-1 {
-				err = inner.bodyResult(f, columns)
+				// What makes its columns the result is not stored.
+				err = inner.unheld(func() error { return inner.bodyResult(f, columns) })
 			} else {
 				err = inner.settle(columns)
 			}

@@ -76,21 +76,24 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 	if !holdsRows(rel) {
 		return deny(access.RelationKind, "relation "+name+" is no table")
 	}
-	for _, c := range rel.Columns {
+	for i := range rel.Columns {
+		c := &rel.Columns[i]
 		if c.Generated == 'v' {
-			if err := a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+name); err != nil {
+			if err := a.runs(a.stored(columnText(c), rel), at, "generated column "+c.Name+" of "+name); err != nil {
 				return err
 			}
 		}
 	}
 	for _, check := range rel.Checks {
-		if err := a.folds(a.planned(check.Text, rel), at, "a check of "+name); err != nil {
+		if err := a.folds(a.planned(check, rel), at, "a check of "+name); err != nil {
 			return err
 		}
 	}
-	for _, expression := range append(slices.Clip(rel.IndexExpressions), rel.StatisticsExpressions...) {
-		if err := a.folds(a.planned(expression.Text, rel), at, "an index of "+name); err != nil {
-			return err
+	for _, all := range [][]catalog.Expression{rel.IndexExpressions, rel.StatisticsExpressions} {
+		for _, expression := range all {
+			if err := a.folds(a.storedOf(expression, all, rel, true), at, "an index of "+name); err != nil {
+				return err
+			}
 		}
 	}
 	for _, keyed := range append(a.ancestors(rel), rel) {
@@ -117,12 +120,12 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 		}
 	}
 	for _, check := range rel.Checks {
-		if err := a.runs(a.stored(check.Text, rel), at, "a check of "+name); err != nil {
+		if err := a.runs(a.stored(check, rel), at, "a check of "+name); err != nil {
 			return err
 		}
 	}
 	for _, expression := range rel.IndexExpressions {
-		if err := a.runs(a.stored(expression.Text, rel), at, "an index of "+name); err != nil {
+		if err := a.runs(a.storedOf(expression, rel.IndexExpressions, rel, false), at, "an index of "+name); err != nil {
 			return err
 		}
 	}
@@ -156,7 +159,7 @@ func (a *analyzer) generates(rel *catalog.Relation, c *catalog.Column, at place)
 	if c.Generated != 's' {
 		return nil
 	}
-	return a.runs(a.stored(c.Default, rel), at, "generated column "+c.Name+" of "+rel.Schema+"."+rel.Name)
+	return a.runs(a.stored(columnText(c), rel), at, "generated column "+c.Name+" of "+rel.Schema+"."+rel.Name)
 }
 
 // generatedLateSince is the first server_version_num that prepares generated columns

@@ -168,6 +168,7 @@ func (a *analyzer) rowType(oid catalog.OID) ([]output, catalog.OID, bool) {
 	if rel == nil {
 		return nil, 0, false
 	}
+	a.held.meetType(base)
 	fields := make([]output, 0, len(rel.Columns))
 	for _, c := range rel.Columns {
 		fields = append(fields, output{name: c.Name, typ: c.Type})

@@ -35,7 +35,7 @@ func (a *analyzer) caseExpr(s *scope, c *pg_query.CaseExpr) (value, error) {
 			return value{}, err
 		}
 		if c.Arg != nil {
-			if condition, err = a.operate([]string{"="}, &subject, condition, when.Location); err != nil {
+			if condition, err = a.compareImplied(subject, condition, when.Location); err != nil {
 				return value{}, err
 			}
 		}

@@ -35,6 +35,7 @@ func (a *analyzer) bind(s *scope, node *pg_query.Node) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
+	a.held.meetType(v.typ)
 	return v, a.holds(v.typ)
 }
 
@@ -272,7 +273,7 @@ func (a *analyzer) applyModifier(to catalog.OID) error {
 	if element := a.names().ElementOf(base); element != 0 {
 		base = a.names().Base(element)
 	}
-	cast := a.snap.CastBetween(base, base)
+	cast := a.names().Cast(base, base)
 	if cast == nil || cast.Function == 0 {
 		return nil
 	}
@@ -280,6 +281,7 @@ func (a *analyzer) applyModifier(to catalog.OID) error {
 	if f == nil {
 		return deny(access.OpaqueCode, "a cast by a function that is not in the catalog")
 	}
+	a.held.meetFunction(f.OID)
 	return a.invoke(f, nil)
 }
 

@@ -250,7 +250,7 @@ func (a *analyzer) mergeType(c *column, pair [2]value) error {
 // (transformJoinUsingClause).
 func (a *analyzer) compareMerged(pairs [][2]value) error {
 	for _, pair := range pairs {
-		v, err := a.operate([]string{"="}, &pair[0], pair[1], -1)
+		v, err := a.compareImplied(pair[0], pair[1], -1)
 		if err != nil {
 			return err
 		}

@@ -175,6 +175,7 @@ func (a *analyzer) invokeFound(found resolve.Found, placed []value) error {
 	if f == nil {
 		return deny(access.FunctionDenied, "a function that is not in the catalog")
 	}
+	a.held.meetFunction(f.OID)
 	if f.OID >= catalog.FirstNormalOID {
 		a.named(f.Schema)
 	}
@@ -185,8 +186,8 @@ func (a *analyzer) invokeFound(found resolve.Found, placed []value) error {
 	}
 	if found.Defaults > 0 && f.OID >= catalog.FirstNormalOID {
 		// Which defaults are used is not asked: all of them are judged.
-		for _, text := range f.DefaultExpressions {
-			if err := a.runDefault(text); err != nil {
+		for i := range f.DefaultExpressions {
+			if err := a.runDefault(f, i); err != nil {
 				return err
 			}
 		}
@@ -260,8 +261,8 @@ func (a *analyzer) sortUsing(s *scope, nodes []*pg_query.Node, found resolve.Fou
 }
 
 // runDefault judges the default of a parameter, which runs in the session's role.
-func (a *analyzer) runDefault(text string) error {
-	recorded, _, err := a.defaultValue(text)
+func (a *analyzer) runDefault(f *catalog.Function, at int) error {
+	recorded, _, err := a.defaultValue(f, at, nil)
 	if err != nil {
 		return err
 	}
@@ -276,17 +277,28 @@ func (a *analyzer) defaultType(f *catalog.Function, parameter int) catalog.OID {
 	if at < 0 || at >= len(f.DefaultExpressions) {
 		return 0
 	}
-	_, typ, err := a.defaultValue(f.DefaultExpressions[at])
+	_, typ, err := a.defaultValue(f, at, nil)
 	if err != nil {
 		return 0
 	}
 	return typ
 }
 
-// defaultValue binds the default of a parameter.
-func (a *analyzer) defaultValue(text string) (*recorder, catalog.OID, error) {
+// defaultValue binds the default of a parameter. What a function refers to is recorded
+// for its defaults and its body together: with a body, that is held against it; shared
+// is the record of the body or default that it is held against.
+func (a *analyzer) defaultValue(f *catalog.Function, at int, shared *held) (*recorder, catalog.OID, error) {
 	var typ catalog.OID
-	recorded, err := a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, stored: true},
+	from := functionOrigin(f)
+	from.shared = shared
+	switch {
+	case shared != nil:
+	case f.StandardBody != "":
+		from.shared = from.held()
+	default:
+		from.others = func(h *held) error { return a.defaultsBut(f, at, h) }
+	}
+	recorded, err := a.catalogued("SELECT ("+f.DefaultExpressions[at]+")", inside{path: searchPath{schemaCatalog}, stored: true, origin: from},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 {
 				return deny(access.OpaqueCode, "the default of a parameter")
@@ -298,4 +310,23 @@ func (a *analyzer) defaultValue(text string) (*recorder, catalog.OID, error) {
 			return err
 		})
 	return recorded, typ, err
+}
+
+// defaultsBut binds the defaults of a function's parameters but for one, for what they
+// refer to.
+func (a *analyzer) defaultsBut(f *catalog.Function, but int, shared *held) error {
+	for i := range f.DefaultExpressions {
+		if i == but {
+			continue
+		}
+		if _, _, err := a.defaultValue(f, i, shared); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// functionOrigin is where a function's body and defaults come from.
+func functionOrigin(f *catalog.Function) origin {
+	return origin{refs: f.References, besides: []catalog.OID{f.SupportFunction}}
 }

@@ -133,7 +133,7 @@ func (a *analyzer) jsonMade(out *pg_query.JsonOutput, standard catalog.OID, loca
 		return value{}, err
 	}
 	for _, from := range []catalog.OID{typeJSON, typeJSONB, resolve.Text} {
-		cast := a.snap.CastBetween(from, typ)
+		cast := a.names().Cast(from, typ)
 		if cast == nil || cast.Function == 0 || cast.OID < catalog.FirstNormalOID {
 			continue
 		}
@@ -141,6 +141,7 @@ func (a *analyzer) jsonMade(out *pg_query.JsonOutput, standard catalog.OID, loca
 		if f == nil {
 			return value{}, deny(access.OpaqueCode, "a cast by a function that is not in the catalog")
 		}
+		a.held.meetFunction(f.OID)
 		if err := a.invoke(f, nil); err != nil {
 			return value{}, err
 		}

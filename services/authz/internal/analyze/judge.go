@@ -57,7 +57,7 @@ func (a *analyzer) needs(action access.Action, object access.Object) *access.Acc
 // names resolves names over the path of the text at hand.
 func (a *analyzer) names() *resolve.Resolver {
 	if a.resolver == nil || len(a.path) != len(a.resolverPath) || len(a.path) > 0 && &a.path[0] != &a.resolverPath[0] {
-		a.resolver, a.resolverPath = resolve.New(a.snap, a.path, a.version), a.path
+		a.resolver, a.resolverPath = resolve.New(a.snap, a.path, a.version).Held(a.held.references()), a.path
 	}
 	return a.resolver
 }
@@ -94,6 +94,7 @@ func (a *analyzer) runCast(oid catalog.OID, v value, c resolve.Coercion) error {
 			return a.holds(from.OID)
 		}
 	}
+	a.held.meetFunction(oid)
 	if a.readsNames(c.To) {
 		// convert has judged what is named.
 		return nil

@@ -211,6 +211,7 @@ func (a *analyzer) relationLiteral(text string, name builtin.Name) error {
 	if rel == nil {
 		return unknown
 	}
+	a.held.meetRelation(rel.OID, a.owner)
 	return a.nameRelation(rel, named, name)
 }
 
@@ -283,6 +284,7 @@ func (a *analyzer) routineLiteral(text string) error {
 			continue
 		}
 		found = true
+		a.held.meetFunction(f.OID)
 		if f.OID >= catalog.FirstNormalOID {
 			// Which of several it is depends on the argument types: all must be granted.
 			a.needs(access.Any, a.functionObject(f))

@@ -30,6 +30,8 @@ type inside struct {
 	// part says that only a part of the text is bound, whose shape is then checked
 	// there.
 	part bool
+	// origin is where the text comes from, with what it was resolved to.
+	origin origin
 }
 
 // unavailable refuses what uses a text that the server could not print. Whether there
@@ -75,11 +77,15 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	inner.statements, inner.partial, inner.sublinkNames, inner.deduced = nil, nil, nil, nil
 	inner.configuring = nil
 	inner.catalogText, inner.planning = false, false
+	inner.held, inner.owner, inner.resolver = in.origin.held(), in.origin.owner, nil
 	if !in.part {
 		err = inner.shapes(tree)
 	}
 	if err == nil {
 		err = bind(&inner, tree)
+	}
+	if err == nil {
+		err = inner.understood(in.origin, inner.held)
 	}
 	a.work = inner.work
 	a.unfinished = inner.unfinished

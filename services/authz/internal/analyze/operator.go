@@ -32,9 +32,9 @@ func (a *analyzer) operation(s *scope, e *pg_query.A_Expr) (value, error) {
 		if err != nil {
 			return value{}, err
 		}
-		return a.distinct(name, left, right, e)
+		return a.distinct(left, right, e)
 	case pg_query.A_Expr_Kind_AEXPR_NULLIF:
-		return a.nullIf(s, name, e)
+		return a.nullIf(s, e)
 	case pg_query.A_Expr_Kind_AEXPR_IN:
 		return a.membership(s, name, e)
 	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN,
@@ -157,6 +157,7 @@ func (a *analyzer) runOperator(op *catalog.Operator, result catalog.OID, args []
 	if f == nil {
 		return deny(access.OpaqueCode, "operator "+op.Name+" of schema "+op.Schema)
 	}
+	a.held.meetOperator(op.OID)
 	if op.OID >= catalog.FirstNormalOID {
 		a.named(op.Schema)
 		if err := a.classesOf(op); err != nil {
@@ -223,19 +224,19 @@ func (a *analyzer) compareRows(name []string, left, right []value, location int3
 
 // distinct is transformAExprDistinct: between rows pair by pair; against NULL it is a
 // test that runs no operator.
-func (a *analyzer) distinct(name []string, left, right value, e *pg_query.A_Expr) (value, error) {
+func (a *analyzer) distinct(left, right value, e *pg_query.A_Expr) (value, error) {
 	result := typed(resolve.Bool, leftmost(e.Location, left.location, right.location))
 	if e.Lexpr.GetAConst().GetIsnull() || e.Rexpr.GetAConst().GetIsnull() {
 		return result, nil
 	}
 	if left.kind != constructed || right.kind != constructed {
-		return result, a.distinctPair(name, left, right, e.Location)
+		return result, a.distinctPair(left, right, e.Location)
 	}
 	if len(left.cells) != len(right.cells) {
 		return value{}, hideColumn(stateSyntax, "unequal number of entries in row expressions", errorPosition(a.text, e.Location))
 	}
 	for i := range left.cells {
-		if err := a.distinctPair(name, left.cells[i], right.cells[i], e.Location); err != nil {
+		if err := a.distinctPair(left.cells[i], right.cells[i], e.Location); err != nil {
 			return value{}, err
 		}
 	}
@@ -243,8 +244,8 @@ func (a *analyzer) distinct(name []string, left, right value, e *pg_query.A_Expr
 }
 
 // distinctPair is make_distinct_op.
-func (a *analyzer) distinctPair(name []string, left, right value, location int32) error {
-	v, err := a.operate(name, &left, right, location)
+func (a *analyzer) distinctPair(left, right value, location int32) error {
+	v, err := a.compareImplied(left, right, location)
 	if err == nil && v.typ != resolve.Bool {
 		err = hideColumn(stateDatatypeMismatch, "IS DISTINCT FROM requires = operator to yield boolean", errorPosition(a.text, location))
 	}
@@ -253,27 +254,41 @@ func (a *analyzer) distinctPair(name []string, left, right value, location int32
 
 // nullIf is transformAExprNullIf: the result is the left operand as the operator took
 // it.
-func (a *analyzer) nullIf(s *scope, name []string, e *pg_query.A_Expr) (value, error) {
+func (a *analyzer) nullIf(s *scope, e *pg_query.A_Expr) (value, error) {
 	left, right, err := a.operands(s, e)
 	if err != nil {
 		return value{}, err
 	}
-	schema, op, err := a.operatorName(name)
-	if err != nil {
-		return value{}, err
-	}
-	compared, err := a.operate(name, &left, right, e.Location)
+	compared, err := a.compareImplied(left, right, e.Location)
 	if err != nil {
 		return value{}, err
 	}
 	if compared.typ != resolve.Bool {
 		return value{}, hideColumn(stateDatatypeMismatch, "NULLIF requires = operator to yield boolean", errorPosition(a.text, e.Location))
 	}
-	found, bad := a.names().Operator(schema, op, left.typ, right.typ)
-	if bad != nil {
-		return value{}, a.wrong(bad, e.Location)
-	}
-	return typed(found.Left.To, compared.location), nil
+	var result value
+	err = a.implying(equality, func() error {
+		found, bad := a.names().Operator("", equality, left.typ, right.typ)
+		if bad != nil {
+			return a.wrong(bad, e.Location)
+		}
+		result = typed(found.Left.To, compared.location)
+		return nil
+	})
+	return result, err
+}
+
+// equality is the operator behind JOIN USING, CASE, NULLIF and IS DISTINCT FROM.
+const equality = "="
+
+// compareImplied compares by the operator that these do not name.
+func (a *analyzer) compareImplied(left, right value, location int32) (value, error) {
+	var v value
+	err := a.implying(equality, func() (err error) {
+		v, err = a.operate([]string{equality}, &left, right, location)
+		return err
+	})
+	return v, err
 }
 
 // between is transformAExprBetween: the comparisons that it stands for.

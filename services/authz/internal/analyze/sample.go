@@ -61,6 +61,7 @@ func (a *analyzer) sampleMethod(nodes []*pg_query.Node) (catalog.OID, error) {
 				return 0, deny(access.OpaqueCode, "sampling method "+f.Name)
 			}
 			a.named(f.Schema)
+			a.held.meetFunction(f.OID)
 			switch f.Name {
 			case "bernoulli", "system":
 				return typeFloat4, nil

@@ -85,7 +85,29 @@ func policyTexts(p *catalog.Policy, action access.Action) []string {
 // relation's columns go by its name.
 func (a *analyzer) policyCode(rel *catalog.Relation, p *catalog.Policy, text string, at place) error {
 	c := &code{}
-	c.accesses, c.err = a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, reader: a.reader, stored: true},
+	c.accesses, c.err = a.policyBound(rel, p, text)
+	return a.runs(c, at, "policy "+p.Name+" of "+rel.Schema+"."+rel.Name)
+}
+
+// policyBound binds an expression of a policy as it was stored.
+func (a *analyzer) policyBound(rel *catalog.Relation, p *catalog.Policy, text string) (*recorder, error) {
+	from := origin{refs: p.References, owner: rel.OID}
+	from.others = func(h *held) error {
+		for _, other := range []string{p.Using, p.Check} {
+			if other == "" || other == text {
+				continue
+			}
+			if _, err := a.policyText(rel, other, origin{shared: h, owner: rel.OID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a.policyText(rel, text, from)
+}
+
+func (a *analyzer) policyText(rel *catalog.Relation, text string, from origin) (*recorder, error) {
+	return a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, reader: a.reader, stored: true, origin: from},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			node := onlyExpression(tree)
 			if node == nil {
@@ -95,7 +117,6 @@ func (a *analyzer) policyCode(rel *catalog.Relation, p *catalog.Policy, text str
 				columns: storedColumns(rel)}
 			return inner.only(&scope{namespace: []*item{it}}, node)
 		})
-	return a.runs(c, at, "policy "+p.Name+" of "+rel.Schema+"."+rel.Name)
 }
 
 // appliesTo reports whether a policy applies to a role (check_role_for_policy). One

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"fmt"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -15,34 +16,64 @@ import (
 type storedKey struct {
 	relation, base catalog.OID
 	session, text  string
+	// references are what it was resolved to.
+	references string
 	// planning says that it is folded, not run.
 	planning bool
 }
 
 // stored binds an expression of a relation, as pg_get_expr prints it under an empty
-// search_path; rel is nil for one without columns.
-func (a *analyzer) stored(text string, rel *catalog.Relation) *code {
-	return a.storedOf(storedKey{text: text}, rel)
+// search_path; the relation's columns are in view.
+func (a *analyzer) stored(e catalog.Expression, rel *catalog.Relation) *code {
+	return a.boundText(storedKey{relation: rel.OID}, e, storedColumns(rel), origin{owner: rel.OID})
+}
+
+// storedOf is stored for one of several expressions that a row of the catalog has: of
+// all expressions, the others that refer to the same are of that row.
+func (a *analyzer) storedOf(e catalog.Expression, all []catalog.Expression, rel *catalog.Relation, planning bool) *code {
+	columns := storedColumns(rel)
+	from := origin{owner: rel.OID, relationless: true}
+	from.others = func(h *held) error {
+		for _, other := range all {
+			if other.Text == e.Text || referenceKey(other.References) != referenceKey(e.References) {
+				continue
+			}
+			if _, err := a.storedText(other.Text, columns, planning, origin{shared: h, owner: rel.OID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a.boundText(storedKey{relation: rel.OID, planning: planning}, e, columns, from)
 }
 
 // planned binds an expression that a plan is made with: calls whose arguments are
 // columns do not run, unless a body is put in their place.
-func (a *analyzer) planned(text string, rel *catalog.Relation) *code {
-	return a.storedOf(storedKey{text: text, planning: true}, rel)
+func (a *analyzer) planned(e catalog.Expression, rel *catalog.Relation) *code {
+	return a.boundText(storedKey{relation: rel.OID, planning: true}, e, storedColumns(rel), origin{owner: rel.OID})
 }
 
-func (a *analyzer) storedOf(key storedKey, rel *catalog.Relation) *code {
-	var columns []column
-	if rel != nil {
-		key.relation, columns = rel.OID, storedColumns(rel)
-	}
-	return a.boundText(key, columns)
+// storedDefault binds the default of a column of a relation, which has no names in view.
+func (a *analyzer) storedDefault(c *catalog.Column, rel *catalog.Relation) *code {
+	return a.boundText(storedKey{}, columnText(c), nil, origin{owner: rel.OID})
+}
+
+// typeDefault binds the default of a domain, whose row depends on what the type is made
+// of as well.
+func (a *analyzer) typeDefault(t *catalog.Type) *code {
+	return a.boundText(storedKey{}, catalog.Expression{Text: t.Default, References: t.References}, nil,
+		origin{besides: append([]catalog.OID{t.Input, t.Output}, t.Support...)})
+}
+
+// columnText is the default or generation expression of a column.
+func columnText(c *catalog.Column) catalog.Expression {
+	return catalog.Expression{Text: c.Default, References: c.References}
 }
 
 // judgeCheck judges a check of a domain, whose only name is VALUE. What it asks for
 // is asked for where the value is made.
-func (a *analyzer) judgeCheck(text string, base catalog.OID) error {
-	c := a.boundText(storedKey{text: text, base: base}, []column{{name: "value", typ: base}})
+func (a *analyzer) judgeCheck(e catalog.Expression, base catalog.OID) error {
+	c := a.boundText(storedKey{base: base}, e, []column{{name: "value", typ: base}}, origin{})
 	if c.err == nil {
 		a.current.absorb(c.accesses, nil, false)
 	}
@@ -60,24 +91,38 @@ func storedColumns(rel *catalog.Relation) []column {
 }
 
 // boundText binds an expression once in a unit.
-func (a *analyzer) boundText(key storedKey, columns []column) *code {
-	key.session = strings.Join(a.session, "\x00")
+func (a *analyzer) boundText(key storedKey, e catalog.Expression, columns []column, from origin) *code {
+	key.session, key.text, key.references = strings.Join(a.session, "\x00"), e.Text, referenceKey(e.References)
 	if known := a.expressions[key]; known != nil {
 		return known
 	}
 	// An expression that runs itself cannot be, but a snapshot is data.
 	a.expressions[key] = &code{err: deny(access.OpaqueCode, "an expression of the catalog that runs itself")}
+	from.refs = e.References
 	c := &code{}
-	c.accesses, c.err = a.catalogued("SELECT ("+key.text+")", inside{path: searchPath{schemaCatalog}, stored: true},
+	c.accesses, c.err = a.storedText(e.Text, columns, key.planning, from)
+	a.expressions[key] = c
+	return c
+}
+
+// referenceKey tells records apart.
+func referenceKey(refs catalog.References) string {
+	if !refs.Recorded {
+		return ""
+	}
+	return fmt.Sprint(refs)
+}
+
+// storedText binds the text of an expression.
+func (a *analyzer) storedText(text string, columns []column, planning bool, from origin) (*recorder, error) {
+	return a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, stored: true, origin: from},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			node := onlyExpression(tree)
 			if node == nil {
 				return deny(access.OpaqueCode, "an expression of the catalog")
 			}
-			return inner.expression(columns, node, key.planning)
+			return inner.expression(columns, node, planning)
 		})
-	a.expressions[key] = c
-	return c
 }
 
 // expression binds a parsed expression of the catalog over columns.
@@ -156,7 +201,8 @@ func (a *analyzer) storedKeyOf(rel *catalog.Relation, planning bool) []*code {
 		return []*code{known}
 	}
 	c := &code{}
-	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey.Text, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
+	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey.Text, inside{path: searchPath{schemaCatalog}, stored: true, part: true,
+		origin: origin{refs: rel.PartitionKey.References, owner: rel.OID, relationless: true}},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec() == nil {
 				return deny(access.OpaqueCode, "a partition key")

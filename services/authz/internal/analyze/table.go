@@ -47,6 +47,9 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 	if rel == nil {
 		return nil, a.missingRelation(rv, action, position)
 	}
+	if !a.held.meetRelation(rel.OID, a.owner) {
+		return nil, deny(access.OpaqueCode, "relation "+rel.Schema+"."+rel.Name+", which a text was not stored with")
+	}
 	if isSystem(rel) {
 		return rel, a.judgeSystem(rel, action)
 	}

@@ -94,7 +94,8 @@ func (a *analyzer) trigger(rel *catalog.Relation, t *catalog.Trigger, at place) 
 // triggerCondition binds a trigger's WHEN, which speaks of the rows old and new.
 func (a *analyzer) triggerCondition(rel *catalog.Relation, t *catalog.Trigger) *code {
 	c := &code{}
-	c.accesses, c.err = a.catalogued(t.Definition, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
+	c.accesses, c.err = a.catalogued(t.Definition, inside{path: searchPath{schemaCatalog}, stored: true, part: true,
+		origin: origin{refs: t.References, owner: rel.OID, besides: []catalog.OID{t.Function}, relationless: true}},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetCreateTrigStmt().GetWhenClause() == nil {
 				return deny(access.OpaqueCode, "a trigger's condition")

@@ -124,7 +124,7 @@ func (a *analyzer) checkDomain(oid catalog.OID) error {
 		return deny(access.OpaqueCode, "a domain that is not in the catalog")
 	}
 	for _, check := range t.Checks {
-		if err := a.judgeCheck(check.Text, t.Base); limited(err) {
+		if err := a.judgeCheck(check, t.Base); limited(err) {
 			return err
 		} else if err != nil {
 			return deny(access.OpaqueCode, "domain "+t.Name)

@@ -91,7 +91,8 @@ func (a *analyzer) boundView(rel *catalog.Relation) (*view, error) {
 		v.busy, v.err = false, unavailable(access.Access{Action: access.Select, Named: object, Resolved: object, AllColumns: true})
 		return nil, v.err
 	}
-	v.accesses, v.err = a.catalogued(rel.Definition, inside{path: searchPath{schemaCatalog}, reader: a.viewReader(rel), stored: true},
+	v.accesses, v.err = a.catalogued(rel.Definition, inside{path: searchPath{schemaCatalog}, reader: a.viewReader(rel), stored: true,
+		origin: origin{refs: rel.References, owner: rel.OID}},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {
 				return deny(access.Construct, "a view's query")

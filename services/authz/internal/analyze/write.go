@@ -124,14 +124,20 @@ func (a *analyzer) judgeDefault(rel *catalog.Relation, c *catalog.Column, at pla
 		return nil
 	}
 	name := "the default of column " + c.Name + " of " + rel.Schema + "." + rel.Name
-	expression := c.Default
-	for t := a.snap.TypeByOID(c.Type); t != nil && t.Kind == 'd' && expression == ""; t = a.snap.TypeByOID(t.Base) {
-		expression = t.Default
-	}
-	if expression != "" {
-		if err := a.runs(a.stored(expression, nil), at, name); err != nil {
+	if c.Default != "" {
+		if err := a.runs(a.storedDefault(c, rel), at, name); err != nil {
 			return err
 		}
+		return a.checkDomains(c.Type)
+	}
+	for t := a.snap.TypeByOID(c.Type); t != nil && t.Kind == 'd'; t = a.snap.TypeByOID(t.Base) {
+		if t.Default == "" {
+			continue
+		}
+		if err := a.runs(a.typeDefault(t), at, name); err != nil {
+			return err
+		}
+		break
 	}
 	return a.checkDomains(c.Type)
 }

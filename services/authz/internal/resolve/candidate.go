@@ -72,7 +72,7 @@ func (r *Resolver) functionCandidates(l lookup) ([]candidate, *Error) {
 			return nil, err
 		}
 	}
-	named := r.snap.FunctionsNamed(l.name)
+	named := r.functionsNamed(l.name)
 	if l.outputs {
 		named = inIndexOrder(named)
 	}
@@ -242,7 +242,7 @@ func parameter(f *catalog.Function, name string, outputs bool) int {
 func (r *Resolver) exactOperator(schema, name string, left, right catalog.OID) *catalog.Operator {
 	var found *catalog.Operator
 	best := 0
-	for _, o := range r.snap.OperatorsNamed(name) {
+	for _, o := range r.operatorsNamed(name) {
 		if o.Left != left || o.Right != right {
 			continue
 		}
@@ -267,7 +267,7 @@ func (r *Resolver) operatorCandidates(schema, name string, prefix bool) ([]candi
 			return nil, err
 		}
 	}
-	named := r.snap.OperatorsNamed(name)
+	named := r.operatorsNamed(name)
 	list := make([]candidate, 0, len(named))
 	types := make([]catalog.OID, 0, 2*len(named))
 	several := false

@@ -94,7 +94,7 @@ func (s source) reaches(to catalog.OID, ctx Context) bool {
 		if t.OID == s.base {
 			return true
 		}
-		if c := r.snap.CastBetween(s.base, to); c != nil {
+		if c := r.Cast(s.base, to); c != nil {
 			if p, _ := castPath(c, ctx); p != pathNone {
 				return true
 			}

@@ -108,7 +108,7 @@ func (r *Resolver) exactFunction(k *call) *catalog.Function {
 	}
 	var found *catalog.Function
 	best := 0
-	for _, f := range r.snap.FunctionsNamed(k.Name) {
+	for _, f := range r.functionsNamed(k.Name) {
 		special := f.Variadic != 0 || f.Defaults > 0
 		if !special && !slices.Equal(f.Arguments, k.actual) {
 			continue

@@ -36,7 +36,7 @@ func (r *Resolver) pathwayWithin(target, source catalog.OID, ctx Context, depth 
 	if r.seals(source, target) {
 		return pathNone, 0
 	}
-	if c := r.snap.CastBetween(source, target); c != nil {
+	if c := r.Cast(source, target); c != nil {
 		return castPath(c, ctx)
 	}
 	if target != oidvectorOID && target != int2vectorOID {
@@ -140,7 +140,7 @@ func (r *Resolver) BinaryCoercible(source, target catalog.OID) bool {
 		}
 	default:
 	}
-	c := r.snap.CastBetween(source, target)
+	c := r.Cast(source, target)
 	return c != nil && c.Method == 'b' && c.Context == 'i'
 }
 
@@ -152,7 +152,7 @@ func (r *Resolver) LengthCoercion(oid catalog.OID) catalog.OID {
 	if e := r.element(oid); e != 0 {
 		oid = e
 	}
-	if c := r.snap.CastBetween(oid, oid); c != nil {
+	if c := r.Cast(oid, oid); c != nil {
 		return c.Function
 	}
 	return 0

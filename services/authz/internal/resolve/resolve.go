@@ -29,6 +29,8 @@ type Resolver struct {
 	version int
 	// sealed: see there.
 	sealed bool
+	// refs are what a stored text refers to, nil for any other text.
+	refs *catalog.References
 }
 
 // New makes a resolver. path is the effective search path, pg_catalog included

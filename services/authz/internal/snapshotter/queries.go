@@ -18,9 +18,9 @@ const (
 			WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN 2 ELSE 3 END::pg_catalog.int8 << 32 | dep.refobjid::pg_catalog.int8
 		FROM pg_catalog.pg_depend AS dep WHERE dep.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
 			'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
-			AND dep.objsubid = 0 AND dep.classid = 'pg_catalog.`
+			AND dep.classid = 'pg_catalog.`
 	dependent = `'::pg_catalog.regclass AND dep.objid = `
-	ofText    = ` ORDER BY 1)`
+	ofText    = ` AND dep.objsubid = 0 ORDER BY 1)`
 )
 
 const queryServer = `
@@ -70,11 +70,13 @@ WHERE c.relkind <> 't' AND c.relpersistence <> 't'
 ORDER BY c.oid`
 
 // A plain default has no variable, so it needs no relation to print it for, and
-// no lock.
+// no lock. Until PostgreSQL 14 what a generation expression depends on is recorded for
+// the column (StoreAttrDefault).
 const queryColumns = `
 SELECT a.attrelid, a.attnum, a.attname::pg_catalog.text, a.atttypid, a.atttypmod, a.attnotnull,
 	COALESCE(pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE a.attrelid END), ''),
-	CASE WHEN d.oid IS NULL THEN '{}' ELSE ` + dependsOn + `pg_attrdef` + dependent + `d.oid` + ofText + ` END,
+	CASE WHEN d.oid IS NULL THEN '{}' ELSE ` + dependsOn + `pg_attrdef` + dependent + `d.oid` + ofText + ` END
+	|| CASE WHEN a.attgenerated = '' THEN '{}' ELSE ` + dependsOn + `pg_class` + dependent + `a.attrelid AND dep.objsubid = a.attnum)` + ` END,
 	a.attgenerated::pg_catalog.text, a.attidentity::pg_catalog.text,
 	ROW(a.atttypmod, a.attcollation, a.attislocal, a.attinhcount, a.attoptions, a.attfdwoptions)::pg_catalog.text
 FROM pg_catalog.pg_attribute AS a

@@ -1,6 +1,10 @@
 package snapshotter
 
-import "github.com/scopewire/scopewire/services/authz/internal/catalog"
+import (
+	"slices"
+
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
 
 // The kinds of what a text depends on, as the queries number them.
 const (
@@ -15,7 +19,8 @@ func references(text string, depends []int64) catalog.References {
 		return catalog.References{}
 	}
 	refs := catalog.References{Recorded: true}
-	for _, d := range depends {
+	slices.Sort(depends)
+	for _, d := range slices.Compact(depends) {
 		oid := catalog.OID(d & (1<<32 - 1)) //nolint:gosec // G115: 32 bits.
 		switch d >> 32 {
 		case onRelation:
