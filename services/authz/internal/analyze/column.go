@@ -120,9 +120,6 @@ func (a *analyzer) bareColumn(s *scope, name string, location int32) (value, err
 	if it != nil {
 		return a.wholeRow(it, level, location)
 	}
-	if a.returnsOldAndNew(name) {
-		return value{}, deny(access.Construct, "old and new in RETURNING")
-	}
 	return value{}, hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
 }
 
@@ -247,9 +244,6 @@ func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*ite
 // missingItem is errorMissingRTE. Its text depends on whether an invisible entry
 // matches (searchRangeTableForRel).
 func (a *analyzer) missingItem(s *scope, schema, name string, location int32) error {
-	if a.returnsOldAndNew(name) {
-		return deny(access.Construct, "old and new in RETURNING")
-	}
 	var relation *catalog.Relation
 	var with *cte
 	if schema == "" {
@@ -291,10 +285,4 @@ func (a *analyzer) missingField(it *item, level *scope, qualifier []string, name
 	}
 	message := fmt.Sprintf("column %s.%s does not exist", qualifier[len(qualifier)-1], name)
 	return value{}, hideColumn(stateUndefinedColumn, message, errorPosition(a.text, location))
-}
-
-// returnsOldAndNew reports whether a name that nothing has may be one that
-// PostgreSQL 18 brings into view in RETURNING. The parser is older than that.
-func (a *analyzer) returnsOldAndNew(name string) bool {
-	return a.version >= 180000 && (name == "old" || name == "new")
 }

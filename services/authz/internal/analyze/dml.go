@@ -42,18 +42,6 @@ func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, actions ...access.Act
 	return it, nil
 }
 
-// returning binds RETURNING and yields its columns; none without it.
-func (a *analyzer) returning(s *scope, nodes []*pg_query.Node) ([]output, error) {
-	if len(nodes) == 0 {
-		return nil, nil
-	}
-	list, err := a.targetList(s, nodes)
-	if err != nil {
-		return nil, err
-	}
-	return list.columns, nil
-}
-
 // updateStmt binds UPDATE in PostgreSQL's order: WITH, target, FROM, WHERE,
 // RETURNING, SET.
 func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error) {
@@ -73,7 +61,7 @@ func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error
 	if err := a.writeCondition(s, it, u.WhereClause); err != nil {
 		return nil, err
 	}
-	columns, err := a.returning(s, u.ReturningList)
+	columns, err := a.returning(s, it, u.ReturningList)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +88,7 @@ func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error
 	if err := a.writeCondition(s, it, d.WhereClause); err != nil {
 		return nil, err
 	}
-	columns, err := a.returning(s, d.ReturningList)
+	columns, err := a.returning(s, it, d.ReturningList)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]output, err
 		}
 		s.namespace = []*item{it}
 	}
-	returned, err := a.returning(s, ins.ReturningList)
+	returned, err := a.returning(s, it, ins.ReturningList)
 	if err != nil {
 		return nil, err
 	}

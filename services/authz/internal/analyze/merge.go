@@ -55,7 +55,7 @@ func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) 
 	}
 	source.columnsVisible, source.nameVisible = true, true
 	it.columnsVisible, it.nameVisible = true, true
-	columns, err := a.returning(s, m.ReturningList)
+	columns, err := a.returning(s, it, m.ReturningList)
 	if err != nil {
 		return nil, err
 	}
