@@ -72,6 +72,11 @@ func (k *knower) Authorize(ctx context.Context, req *decide.Request) (*decide.De
 		}
 	}
 	k.found[string(req.Text)] = found
+	for _, st := range d.Statements {
+		for _, a := range st.GetAccesses() {
+			a.Resolved = &authzv1.ObjectName{Name: found}
+		}
+	}
 	return d, nil
 }
 
@@ -165,9 +170,9 @@ func TestOwnObjectsAreTheServers(t *testing.T) {
 	checked := 0
 	for round := range rounds {
 		var msgs []pgproto3.FrontendMessage
-		kept := fmt.Sprintf("kept %d", round)
-		tags := []string{kept}
-		msgs = append(msgs, closeS("kept"), prep("kept", which(kept)), syn)
+		kept, sql := fmt.Sprintf("kept %d", round), fmt.Sprintf("sql %d", round)
+		tags := []string{kept, sql}
+		msgs = append(msgs, q("DEALLOCATE ALL"), prep("kept", which(kept)), syn, q("PREPARE sql AS "+which(sql)))
 		for range 2 + random.IntN(7) {
 			text := statements[random.IntN(len(statements))]
 			tag := fmt.Sprintf("tag %d %d", round, len(tags))
@@ -185,7 +190,7 @@ func TestOwnObjectsAreTheServers(t *testing.T) {
 			}
 		}
 		// What was prepared first, under whatever x is now.
-		msgs = append(msgs, syn, bind("", "kept"), exec(""))
+		msgs = append(msgs, syn, q("EXECUTE sql"), bind("", "kept"), exec(""))
 		msgs = append(msgs, syn)
 		want, got := plain.run(msgs...), r.client.run(msgs...)
 		if diff := cmp.Diff(withoutOIDs(want), withoutOIDs(got)); diff != "" {
@@ -203,7 +208,11 @@ func TestOwnObjectsAreTheServers(t *testing.T) {
 			}
 			checked++
 			knows.mu.Lock()
-			judged := "DataRow " + tag + "|" + knows.found[which(tag)]
+			text := which(tag)
+			if tag == sql {
+				text = "EXECUTE sql"
+			}
+			judged := "DataRow " + tag + "|" + knows.found[text]
 			knows.mu.Unlock()
 			if judged != row {
 				t.Fatalf("%s\njudged %s\nread   %s", spell(msgs), judged, row)
