@@ -32,8 +32,9 @@ type knower struct {
 	// the committed catalog.
 	found    map[string]string
 	versions map[string]uint64
-	// probed counts the questions.
-	probed int
+	// database is where x is; base is added to the versions of its catalog.
+	database string
+	base     uint64
 }
 
 // names are those that x can mean, in the order of the path.
@@ -51,16 +52,17 @@ func (k *knower) Authorize(ctx context.Context, req *decide.Request) (*decide.De
 	if k.versions[committed] == 0 {
 		k.versions[committed] = uint64(len(k.versions)) + 1
 	}
-	d.Epoch.Catalog = map[string]uint64{req.Context.GetDatabase(): k.versions[committed]}
+	d.Epoch.Catalog = map[string]uint64{k.database: k.base + k.versions[committed]}
 	d.Cacheable = true
 	k.fence.Observe(d.Epoch)
 	for part := range strings.SplitSeq(string(req.Text), ";") {
 		d.Statements = append(d.Statements, ownStatement(strings.TrimSpace(part)))
 	}
 	found := committed
-	if req.Context.GetAltered() || len(req.Context.GetTemporaryRelations()) > 0 {
+	if strings.HasPrefix(req.Context.GetSearchPath(), "early") {
+		found = "x of another schema"
+	} else if req.Context.GetAltered() || len(req.Context.GetTemporaryRelations()) > 0 {
 		if len(req.Answers) == 0 {
-			k.probed++
 			d.Verdict, d.Statements = authzv1.Verdict_VERDICT_PROBE, nil
 			for _, schema := range names {
 				d.Probes = append(d.Probes, relation(schema, "x"))
@@ -117,7 +119,14 @@ func ownStatement(text string) *authzv1.Statement {
 	default:
 		st.Effects = nil
 		if e := effectOf(text); e != nil {
-			st.Effects, st.Accesses = []*authzv1.Effect{e}, nil
+			st.Effects = []*authzv1.Effect{e}
+			if word != "declare" {
+				st.Accesses = nil
+			}
+		}
+		if word == "fetch" {
+			fields := strings.Fields(text)
+			st.Cursor = fields[len(fields)-1]
 		}
 	}
 	if strings.HasPrefix(text, "ROLLBACK TO") {
@@ -128,8 +137,8 @@ func ownStatement(text string) *authzv1.Statement {
 
 func newKnower(t *testing.T) (*rig, *knower) {
 	t.Helper()
-	k := &knower{found: map[string]string{}, versions: map[string]uint64{}}
 	database := dbname(t)
+	k := &knower{found: map[string]string{}, versions: map[string]uint64{}, database: database}
 	r := newRig(t, database, func(_ *session.Params, deps *session.Deps) {
 		if j, ok := deps.Authorizer.(*judge); ok {
 			k.judge = j
