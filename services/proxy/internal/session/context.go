@@ -262,7 +262,8 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 		// The server reads nothing but the end of the transaction now, and cannot be
 		// asked. What it goes back to is not known until then; and it looks up nothing that
 		// would have to be asked for.
-		w.unsettled, w.unknown, w.own.stale, w.failures = true, true, true, failures
+		w.unsettled, w.unknown, w.failures = true, true, failures
+		w.forget()
 		w.change(func(c *authzv1.SessionContext) { c.Uncommitted, c.Altered, c.TemporaryRelations = true, false, nil })
 		return false, nil, nil
 	}

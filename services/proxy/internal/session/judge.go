@@ -184,6 +184,11 @@ func refusalOf(d *decide.Decision) (pgerr.Refusal, string) {
 			return pgerr.RefusalTooLong, "limit"
 		}
 		return pgerr.RefusalTooComplex, "limit"
+	case authzv1.Reason_REASON_CONTEXT:
+		if d.Error.GetSqlstate() == pgerr.FeatureNotSupported {
+			return pgerr.RefusalAltered, "context"
+		}
+		return pgerr.RefusalUnavailable, "context"
 	case authzv1.Reason_REASON_ENCODING:
 		return pgerr.RefusalEncoding, "encoding"
 	case authzv1.Reason_REASON_TOKEN_EXPIRED:

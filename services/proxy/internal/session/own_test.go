@@ -162,7 +162,7 @@ func which(tag string) string { return fmt.Sprintf("SELECT '%s', 'x'::regclass::
 // Each statement reads the relation it was judged by, and the client hears what it would
 // hear from the server itself. Prepared statements and portals included.
 func TestOwnObjectsAreTheServers(t *testing.T) {
-	rounds := 300
+	rounds := 150
 	if os.Getenv("SCOPEWIRE_NIGHTLY") != "" {
 		rounds = 20_000
 	}
