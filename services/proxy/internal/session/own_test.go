@@ -55,6 +55,7 @@ func (k *knower) Authorize(ctx context.Context, req *decide.Request) (*decide.De
 	d.Epoch.Catalog = map[string]uint64{k.database: k.base + k.versions[committed]}
 	d.Cacheable = true
 	k.fence.Observe(d.Epoch)
+	d.Statements = nil
 	for part := range strings.SplitSeq(string(req.Text), ";") {
 		d.Statements = append(d.Statements, ownStatement(strings.TrimSpace(part)))
 	}
