@@ -116,6 +116,8 @@ type analyzer struct {
 	change   changes
 	lastOID  catalog.OID
 	overlays int
+	// fleeting says that COMMIT drops something that the unit has made.
+	fleeting bool
 	// grammar is the version that the parser gives its trees.
 	grammar int32
 
@@ -240,6 +242,14 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 		return err
 	}
 	a.trustLoose()
+	if a.change.temporary && !a.change.permanent {
+		// What is changed is the session's own alone.
+		for i := range found.Effects {
+			if found.Effects[i].Kind == access.EffectDDL {
+				found.Effects[i] = access.Effect{Kind: access.EffectTemp}
+			}
+		}
+	}
 	if a.current.opaque && !slices.Contains(found.Effects, access.Effect{Kind: access.EffectOpaque}) {
 		found.Effects = append(found.Effects, access.Effect{Kind: access.EffectOpaque})
 	}

@@ -224,7 +224,7 @@ func (a *analyzer) bodyContext(f *catalog.Function, types []catalog.OID) (inside
 	}
 	in.session = in.path
 	if f.StandardBody != "" {
-		in.path, in.stored = searchPath{schemaCatalog}, true
+		in.path, in.stored = a.storedPath(), true
 		in.origin = functionOrigin(f)
 		in.origin.others = func(h *held) error { return a.defaultsBut(f, -1, h) }
 	}

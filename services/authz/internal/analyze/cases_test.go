@@ -19,6 +19,8 @@ import (
 type testCase struct {
 	Name string `yaml:"name,omitempty"`
 	SQL  string `yaml:"sql"`
+	// Session is what the session has run in its open transaction.
+	Session string `yaml:"session,omitempty"`
 	// Path is search_path; the default is "$user", public.
 	Path *string `yaml:"path,omitempty"`
 	// Parse makes it a Parse message, Types its parameter types.

@@ -20,6 +20,9 @@ type changes struct {
 	// known says that additions are all of it.
 	known     bool
 	additions catalog.Additions
+	// temporary and permanent say which objects it changes; fleeting, that COMMIT drops
+	// one.
+	temporary, permanent, fleeting bool
 }
 
 // changesNothing says that no later statement of the unit is judged otherwise after the
@@ -46,6 +49,7 @@ func (a *analyzer) follow() bool {
 	if a.overlays++; a.overlays > maxOverlays {
 		return false
 	}
+	a.fleeting = a.fleeting || a.change.fleeting
 	a.snap = catalog.Overlay(a.snap, add)
 	return true
 }
@@ -56,7 +60,15 @@ const maxOverlays = 200
 
 // showTable adds a table that was made, with its row type.
 func (a *analyzer) showTable(d *definition, kind catalog.RelationKind, columns []catalog.Column) {
-	rel := catalog.Relation{OID: a.newOID(), Schema: d.object.Schema, Name: d.object.Name, Kind: kind, Owner: a.in.Context.Role,
+	schema := d.object.Schema
+	if schema == schemaTemp {
+		if schema = a.snap.TempSchema(); schema == "" {
+			// The first temporary object makes the schema, whose number nobody names.
+			schema = schemaTemp + "_0"
+		}
+		a.change.additions.TempSchema = schema
+	}
+	rel := catalog.Relation{OID: a.newOID(), Schema: schema, Name: d.object.Name, Kind: kind, Owner: a.in.Context.Role,
 		Columns: columns, RowType: a.newOID(), Checks: d.checks}
 	for i := range rel.Columns {
 		rel.Columns[i].Number = int16(i + 1)

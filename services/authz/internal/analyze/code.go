@@ -69,7 +69,7 @@ func (a *analyzer) folds(c *code, at place, what string) error {
 
 // readCode judges what planning or running a query over a relation can run.
 func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
-	name := rel.Schema + "." + rel.Name
+	name := fullName(rel)
 	if rel.Kind == catalog.KindSequence {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 	}
 	for _, keyed := range append(a.ancestors(rel), rel) {
 		for _, key := range a.storedKeyOf(keyed, true) {
-			if err := a.folds(key, at, "the partition key of "+keyed.Schema+"."+keyed.Name); err != nil {
+			if err := a.folds(key, at, "the partition key of "+fullName(keyed)); err != nil {
 				return err
 			}
 		}
@@ -109,7 +109,7 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 // writeCode judges what storing a row in a relation runs besides triggers and the
 // defaults of single columns.
 func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
-	name := rel.Schema + "." + rel.Name
+	name := fullName(rel)
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
 		if err := a.generates(rel, c, at); err != nil {
@@ -138,7 +138,7 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 	// by whatever name it comes (ExecPartitionCheck).
 	for _, keyed := range append(a.ancestors(rel), rel) {
 		for _, key := range a.storedKeyOf(keyed, false) {
-			if err := a.runs(key, at, "the partition key of "+keyed.Schema+"."+keyed.Name); err != nil {
+			if err := a.runs(key, at, "the partition key of "+fullName(keyed)); err != nil {
 				return err
 			}
 		}
@@ -147,7 +147,7 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 		}
 		for _, oid := range keyed.ForeignOperatorClasses {
 			if a.classRuns(oid) {
-				a.mustTrust(at, "an operator class of "+keyed.Schema+"."+keyed.Name)
+				a.mustTrust(at, "an operator class of "+fullName(keyed))
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func (a *analyzer) generates(rel *catalog.Relation, c *catalog.Column, at place)
 	if c.Generated != 's' {
 		return nil
 	}
-	return a.runs(a.stored(columnText(c), rel), at, "generated column "+c.Name+" of "+rel.Schema+"."+rel.Name)
+	return a.runs(a.stored(columnText(c), rel), at, "generated column "+c.Name+" of "+fullName(rel))
 }
 
 // generatedLateSince is the first server_version_num that prepares generated columns

@@ -83,5 +83,10 @@ func viewStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 		return found, deny(access.Construct, "a view's query")
 	}
 	_, _, err = a.subquery(nil, v.Query, nil)
+	if err == nil && object.Schema != schemaTemp && a.current.temporary() {
+		// It becomes temporary itself (DefineView), wherever its name would have put it.
+		a.ask(access.Temporary, a.database())
+		found.Effects = []access.Effect{{Kind: access.EffectTemp, Name: object.Name}, {Kind: access.EffectDDL}}
+	}
 	return found, err
 }

@@ -81,6 +81,7 @@ func (a *analyzer) createTable(c *pg_query.CreateStmt) (access.Object, error) {
 		return object, err
 	}
 	d.unsure = d.unsure || len(c.InhRelations) > 0 || c.OfTypename != nil || c.Partspec != nil
+	a.change.fleeting = c.Oncommit == pg_query.OnCommitAction_ONCOMMIT_DROP
 	a.created(d, c.IfNotExists)
 	return object, nil
 }
@@ -90,7 +91,7 @@ func (a *analyzer) created(d *definition, ifNotExists bool) {
 	switch there := a.snap.RelationByName(d.object.Schema, d.object.Name); {
 	case there != nil && ifNotExists:
 		a.changesNothing()
-	case there == nil && !d.unsure && d.object.Schema != schemaTemp:
+	case there == nil && !d.unsure:
 		a.showTable(d, catalog.KindTable, d.columns)
 	}
 }
@@ -323,11 +324,10 @@ func (a *analyzer) operatorClass(nodes []*pg_query.Node) error {
 	if schema == schemaCatalog {
 		return nil
 	}
-	if err := a.spend(len(a.snap.OperatorClasses)); err != nil {
-		return err
-	}
-	for i := range a.snap.OperatorClasses {
-		c := &a.snap.OperatorClasses[i]
+	for c := range a.snap.EachClass() {
+		if err := a.spend(1); err != nil {
+			return err
+		}
 		if c.Name != name || c.OID < catalog.FirstNormalOID || schema != "" && c.Schema != schema || schema == "" && !a.path.includes(c.Schema) {
 			continue
 		}

@@ -18,9 +18,14 @@ import (
 
 // ddlIn asks for ddl on a schema. That of the system is nobody's.
 func (a *analyzer) ddlIn(schema string) error {
-	if strings.HasPrefix(schema, "pg_") || schema == schemaInformation {
+	switch {
+	case ownTemporary(schema), schema == schemaTemp && a.snap.TempSchema() != "":
+		a.change.temporary = true
+		return nil
+	case reserved(schema):
 		return deny(access.RelationKind, "a change in schema "+schema)
 	}
+	a.change.permanent = true
 	a.ask(access.DDL, access.Object{Kind: access.Schema, Name: schema})
 	return nil
 }
@@ -28,11 +33,12 @@ func (a *analyzer) ddlIn(schema string) error {
 // ddlEverywhere asks for ddl on every schema of users: what CASCADE reaches, and all
 // that depends on a name, only the server knows.
 func (a *analyzer) ddlEverywhere() error {
-	if err := a.spend(len(a.snap.Schemas)); err != nil {
-		return err
-	}
-	for i := range a.snap.Schemas {
-		if name := a.snap.Schemas[i].Name; !strings.HasPrefix(name, "pg_") && name != schemaInformation {
+	a.change.permanent = true
+	for schema := range a.snap.EachSchema() {
+		if err := a.spend(1); err != nil {
+			return err
+		}
+		if name := schema.Name; !strings.HasPrefix(name, "pg_") && name != schemaInformation {
 			a.ask(access.DDL, access.Object{Kind: access.Schema, Name: name})
 		}
 	}
@@ -55,7 +61,7 @@ func (a *analyzer) newObject(schema string, temporary bool) (string, error) {
 			return "", err
 		}
 	}
-	if temporary && schema == "" {
+	if temporary && schema == "" || schema != "" && schema == a.snap.TempSchema() {
 		schema = schemaTemp
 	}
 	if schema == schemaTemp {
@@ -160,7 +166,7 @@ func (a *analyzer) altered(rv *pg_query.RangeVar, missingOK bool) (*catalog.Rela
 // alters asks for ddl on a relation's schema.
 func (a *analyzer) alters(rel *catalog.Relation) error {
 	if isSystem(rel) {
-		return deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+		return deny(access.RelationKind, "catalog "+fullName(rel))
 	}
 	a.guard(relationObject(rel))
 	return a.ddlIn(rel.Schema)
@@ -186,7 +192,7 @@ func relationObject(rel *catalog.Relation) access.Object {
 	if rel.Kind == catalog.KindSequence {
 		kind = access.Sequence
 	}
-	return access.Object{Kind: kind, Schema: rel.Schema, Name: rel.Name}
+	return access.Object{Kind: kind, Schema: shownSchema(rel.Schema), Name: rel.Name}
 }
 
 // missingAltered asks for ddl on every schema in which the relation could be, and gives
@@ -265,7 +271,7 @@ func (a *analyzer) usesType(oid catalog.OID) {
 	if t != nil && t.Element != 0 {
 		t = a.snap.TypeByOID(t.Element)
 	}
-	if t != nil && t.OID >= catalog.FirstNormalOID {
+	if t != nil && t.OID >= catalog.FirstNormalOID && !ownTemporary(t.Schema) {
 		a.ask(access.Usage, access.Object{Kind: access.Type, Schema: t.Schema, Name: t.Name})
 	}
 }

@@ -23,7 +23,7 @@ func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, actions ...access.Act
 	named := namedObject(rv)
 	for _, action := range actions {
 		if !fits(rel.Kind, action) {
-			return nil, deny(access.RelationKind, "relation "+rel.Schema+"."+rel.Name+" is of no kind for "+string(action))
+			return nil, deny(access.RelationKind, "relation "+fullName(rel)+" is of no kind for "+string(action))
 		}
 		a.current.need(action, named, rel)
 		if rel.Kind == catalog.KindView {

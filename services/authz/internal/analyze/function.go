@@ -298,7 +298,7 @@ func (a *analyzer) defaultValue(f *catalog.Function, at int, shared *held) (*rec
 	default:
 		from.others = func(h *held) error { return a.defaultsBut(f, at, h) }
 	}
-	recorded, err := a.catalogued("SELECT ("+f.DefaultExpressions[at]+")", inside{path: searchPath{schemaCatalog}, stored: true, origin: from},
+	recorded, err := a.catalogued("SELECT ("+f.DefaultExpressions[at]+")", inside{path: a.storedPath(), stored: true, origin: from},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 {
 				return deny(access.OpaqueCode, "the default of a parameter")

@@ -130,7 +130,8 @@ func (a *analyzer) signature(f *pg_query.CreateFunctionStmt) (parameterList, err
 // signatureType is columnType that takes pg_catalog's pseudo-types as well.
 func (a *analyzer) signatureType(t *pg_query.TypeName) (oid catalog.OID, pseudo bool, err error) {
 	names, ok := stringNodes(t.GetNames())
-	if ok && len(names) > 0 && len(names) <= 2 && len(t.ArrayBounds) == 0 && (len(names) == 1 || names[0] == schemaCatalog) && a.pathStartsWithCatalog() {
+	if ok && len(names) > 0 && len(names) <= 2 && len(t.ArrayBounds) == 0 && (len(names) == 1 || names[0] == schemaCatalog) && a.path.catalogFirst() &&
+		(len(names) == 2 || a.snap.TypeByName(schemaTemp, names[0]) == nil) {
 		if found := a.snap.TypeByName(schemaCatalog, last(names)); found != nil && found.Kind == 'p' {
 			return found.OID, true, nil
 		}
@@ -138,9 +139,6 @@ func (a *analyzer) signatureType(t *pg_query.TypeName) (oid catalog.OID, pseudo 
 	oid, err = a.columnType(t)
 	return oid, false, err
 }
-
-// pathStartsWithCatalog reports whether no schema comes before pg_catalog.
-func (a *analyzer) pathStartsWithCatalog() bool { return len(a.path) > 0 && a.path[0] == schemaCatalog }
 
 // functionOptions judges the options of CREATE FUNCTION and ALTER FUNCTION.
 func (a *analyzer) functionOptions(options []*pg_query.Node) (functionClauses, error) {

@@ -67,6 +67,7 @@ func (a *analyzer) ask(action access.Action, object access.Object) *access.Acces
 // guard notes an object that a statement changes under a right on something else,
 // its schema or its database: only an explicit deny speaks about it.
 func (a *analyzer) guard(object access.Object) {
+	object.Schema = shownSchema(object.Schema)
 	key := entryKey{action: access.DDL, kind: object.Kind, schema: object.Schema, name: object.Name, within: true}
 	a.current.find(key, object, object, nil)
 }

@@ -42,9 +42,9 @@ func (a *analyzer) lockStmt(l *pg_query.LockStmt) error {
 }
 
 func (a *analyzer) lockOne(rel *catalog.Relation, named access.Object, actions []access.Action, within bool) {
-	resolved := access.Object{Kind: access.Table, Schema: rel.Schema, Name: rel.Name}
+	resolved := access.Object{Kind: access.Table, Schema: shownSchema(rel.Schema), Name: rel.Name}
 	named.Kind = access.Table
-	key := entryKey{action: actions[0], kind: access.Table, schema: rel.Schema, name: rel.Name, within: within}
+	key := entryKey{action: actions[0], kind: access.Table, schema: resolved.Schema, name: rel.Name, within: within || ownTemporary(rel.Schema)}
 	e := a.current.find(key, named, resolved, rel)
 	e.access.AllColumns, e.access.Or = true, actions[1:]
 }

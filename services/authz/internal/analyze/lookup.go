@@ -218,11 +218,11 @@ func (a *analyzer) relationLiteral(text string, name builtin.Name) error {
 // nameRelation asks for what naming a relation needs: the privilege that the function
 // checks, or else any grant on it.
 func (a *analyzer) nameRelation(rel *catalog.Relation, named access.Object, name builtin.Name) error {
-	if strings.HasPrefix(rel.Schema, "pg_") || rel.Schema == schemaInformation {
+	if isSystem(rel) {
 		if name.Action == "" && rel.OID < catalog.FirstNormalOID {
 			return nil
 		}
-		return deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+		return deny(access.RelationKind, "catalog "+fullName(rel))
 	}
 	if name.Kind == builtin.Sequence && rel.Kind != catalog.KindSequence {
 		return deny(access.UnknownObject, "a literal that names a sequence")
@@ -304,7 +304,7 @@ func (a *analyzer) configurationLiteral(text string) error {
 	if !ok || len(parts) > 2 {
 		return deny(access.UnknownObject, "a text search configuration")
 	}
-	if a.searchConfigurations[last(parts)] && (len(parts) == 2 && parts[0] == schemaCatalog || len(parts) == 1 && a.path[0] == schemaCatalog) {
+	if a.searchConfigurations[last(parts)] && (len(parts) == 2 && parts[0] == schemaCatalog || len(parts) == 1 && a.path.catalogFirst()) {
 		return nil
 	}
 	return a.readCatalogOf(builtin.ConfigurationName)

@@ -22,7 +22,7 @@ func (a *analyzer) maintained(rv *pg_query.RangeVar) (*catalog.Relation, error) 
 		return nil, err
 	}
 	if isSystem(rel) {
-		return nil, deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+		return nil, deny(access.RelationKind, "catalog "+fullName(rel))
 	}
 	a.current.whole(access.Maintain, namedObject(rv), rel)
 	children, err := a.descendants(rel)

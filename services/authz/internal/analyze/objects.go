@@ -91,11 +91,11 @@ func (a *analyzer) onDatabase() error {
 
 // guardSchema notes every relation of a schema as changed.
 func (a *analyzer) guardSchema(schema string) error {
-	if err := a.spend(len(a.snap.Relations)); err != nil {
-		return err
-	}
-	for i := range a.snap.Relations {
-		if rel := &a.snap.Relations[i]; rel.Schema == schema && (holdsRows(rel) || rel.Kind == catalog.KindView || rel.Kind == catalog.KindSequence) {
+	for rel := range a.snap.EachRelation() {
+		if err := a.spend(1); err != nil {
+			return err
+		}
+		if rel.Schema == schema && (holdsRows(rel) || rel.Kind == catalog.KindView || rel.Kind == catalog.KindSequence) {
 			a.guard(relationObject(rel))
 		}
 	}

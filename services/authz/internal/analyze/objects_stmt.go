@@ -120,8 +120,8 @@ func (a *analyzer) moves(s subject, name string) error {
 	}
 	if s.kind.form == schemaForm {
 		// Every relation of the schema moves.
-		for i := range a.snap.Relations {
-			if rel := &a.snap.Relations[i]; rel.Schema == s.name && (holdsRows(rel) || rel.Kind == catalog.KindView || rel.Kind == catalog.KindSequence) {
+		for rel := range a.snap.EachRelation() {
+			if rel.Schema == s.name && (holdsRows(rel) || rel.Kind == catalog.KindView || rel.Kind == catalog.KindSequence) {
 				a.readsAll(rel)
 			}
 		}

@@ -172,7 +172,7 @@ func (a *analyzer) runOperator(op *catalog.Operator, result catalog.OID, args []
 
 // named asks for usage of the schema of something found in it.
 func (a *analyzer) named(schema string) {
-	if schema != schemaCatalog && schema != schemaInformation {
+	if schema != schemaCatalog && schema != schemaInformation && !ownTemporary(schema) {
 		a.current.schema(schema)
 	}
 }

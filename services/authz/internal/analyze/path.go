@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,14 +22,41 @@ const (
 // searchPath is the effective list of schemas, as recomputeNamespacePath
 // (namespace.c) makes it: schemas that exist and on
 // which the role has USAGE, without repetition, pg_catalog in front
-// unless listed. pg_temp is left out: functions, operators and casts never come
-// from it, and no temporary object is in a snapshot.
+// unless listed, and pg_temp before that, unless listed or not there.
+// Relations and types are looked for in pg_temp, nothing else is.
 type searchPath []string
+
+// storedPath is what texts of the catalog are read over. The server prints a name
+// without its schema if it is one of pg_catalog, or else of the session's pg_temp (see
+// package probe).
+func (a *analyzer) storedPath() searchPath {
+	if a.snap.TempSchema() != "" {
+		return searchPath{schemaCatalog, schemaTemp}
+	}
+	return searchPath{schemaCatalog}
+}
+
+// ownTemporary reports whether a schema is that of the session's temporary objects:
+// no other temporary schema is in a snapshot. What is in it belongs to the session, and
+// needs no grant; only a deny speaks about it.
+func ownTemporary(schema string) bool { return strings.HasPrefix(schema, schemaTemp+"_") }
+
+// shownSchema is the schema as accesses have it: the number of a temporary one means
+// nothing to anybody.
+func shownSchema(schema string) string {
+	if ownTemporary(schema) {
+		return schemaTemp
+	}
+	return schema
+}
+
+// fullName is a relation's name as it is shown.
+func fullName(rel *catalog.Relation) string { return shownSchema(rel.Schema) + "." + rel.Name }
 
 // newSearchPath reads search_path as SHOW prints it.
 func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, error) {
 	names, ok := splitIdentifiers(setting)
-	if !ok || snap.TempSchema() != "" {
+	if !ok {
 		return nil, deny(access.Context, "search_path cannot be read")
 	}
 	var path searchPath
@@ -44,19 +72,26 @@ func newSearchPath(setting, role string, snap *catalog.Snapshot) (searchPath, er
 		if name == "$user" {
 			name = role
 		}
-		if name == schemaTemp || name == "" {
+		if name == "" {
+			continue
+		}
+		if name == schemaTemp || ownTemporary(name) {
+			if snap.TempSchema() != "" && (name == schemaTemp || name == snap.TempSchema()) {
+				add(schemaTemp)
+			}
 			continue
 		}
 		if name == schemaCatalog || snap.SchemaOpenTo(name, role) {
 			add(name)
 		}
 	}
-	for _, name := range path {
-		if name == schemaCatalog {
-			return path, nil
-		}
+	if !slices.Contains(path, schemaCatalog) {
+		path = append(searchPath{schemaCatalog}, path...)
 	}
-	return append(searchPath{schemaCatalog}, path...), nil
+	if snap.TempSchema() != "" && !slices.Contains(path, schemaTemp) {
+		path = append(searchPath{schemaTemp}, path...)
+	}
+	return path, nil
 }
 
 // namesCurrentSchema asks for what finding out the current schema needs: where the
@@ -154,18 +189,25 @@ func truncateName(name string) string {
 	return name[:end]
 }
 
-// foreign returns the path without pg_catalog.
+// foreign returns the path without pg_catalog and pg_temp.
 func (p searchPath) foreign() []string {
 	var names []string
 	for _, name := range p {
-		if name != schemaCatalog {
+		if name != schemaCatalog && name != schemaTemp {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// includes reports whether an unqualified name can come from a schema.
+// catalogFirst reports whether pg_catalog is where functions and their kin are looked
+// for first.
+func (p searchPath) catalogFirst() bool {
+	return len(p) > 0 && p[0] == schemaCatalog || len(p) > 1 && p[0] == schemaTemp && p[1] == schemaCatalog
+}
+
+// includes reports whether an unqualified name of a function or its kin can come from a
+// schema.
 func (p searchPath) includes(schema string) bool {
 	for _, name := range p {
 		if name == schema {

@@ -63,6 +63,11 @@ func sameObject(a, b access.Object) bool {
 	return a.Kind == b.Kind && a.Schema == b.Schema && a.Name == b.Name && slices.Equal(a.Arguments, b.Arguments)
 }
 
+// temporary reports whether a temporary relation has been named.
+func (r *recorder) temporary() bool {
+	return slices.ContainsFunc(r.entries, func(e *entry) bool { return e.relation != nil && ownTemporary(e.relation.Schema) })
+}
+
 // need notes that an action is needed on a relation, on columns not yet said.
 func (r *recorder) need(action access.Action, named access.Object, rel *catalog.Relation) {
 	if r.stored && action == access.Any {
@@ -74,9 +79,9 @@ func (r *recorder) need(action access.Action, named access.Object, rel *catalog.
 // either notes that one of two actions is needed on a sequence, as its functions have
 // it.
 func (r *recorder) either(action, or access.Action, named access.Object, rel *catalog.Relation) {
-	resolved := access.Object{Kind: access.Sequence, Schema: rel.Schema, Name: rel.Name}
+	resolved := access.Object{Kind: access.Sequence, Schema: shownSchema(rel.Schema), Name: rel.Name}
 	named.Kind = access.Sequence
-	r.find(entryKey{action: action, or: or, kind: access.Sequence, schema: rel.Schema, name: rel.Name, within: r.within},
+	r.find(entryKey{action: action, or: or, kind: access.Sequence, schema: shownSchema(rel.Schema), name: rel.Name, within: r.within || ownTemporary(rel.Schema)},
 		named, resolved, rel).needs++
 }
 
@@ -126,7 +131,7 @@ func (r *recorder) columnsOf(action access.Action, rel *catalog.Relation) map[st
 }
 
 func (r *recorder) tableKey(action access.Action, rel *catalog.Relation) entryKey {
-	return entryKey{action: action, kind: access.Table, schema: rel.Schema, name: rel.Name, within: r.within}
+	return entryKey{action: action, kind: access.Table, schema: shownSchema(rel.Schema), name: rel.Name, within: r.within || ownTemporary(rel.Schema)}
 }
 
 // showColumns notes that the names of all columns of every relation are shown.
@@ -143,9 +148,9 @@ func (r *recorder) entry(action access.Action, named access.Object, rel *catalog
 	if rel.Kind == catalog.KindSequence {
 		kind = access.Sequence
 	}
-	resolved := access.Object{Kind: kind, Schema: rel.Schema, Name: rel.Name}
+	resolved := access.Object{Kind: kind, Schema: shownSchema(rel.Schema), Name: rel.Name}
 	named.Kind = kind
-	return r.find(entryKey{action: action, kind: kind, schema: rel.Schema, name: rel.Name, within: r.within}, named, resolved, rel)
+	return r.find(entryKey{action: action, kind: kind, schema: shownSchema(rel.Schema), name: rel.Name, within: r.within || ownTemporary(rel.Schema)}, named, resolved, rel)
 }
 
 func (r *recorder) find(key entryKey, named, resolved access.Object, rel *catalog.Relation) *entry {

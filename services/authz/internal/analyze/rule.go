@@ -44,7 +44,7 @@ func (a *analyzer) rules(rel *catalog.Relation, action access.Action, at place) 
 			return err
 		}
 		if !nothing {
-			a.mustTrust(at, "rule "+r.Name+" of "+rel.Schema+"."+rel.Name)
+			a.mustTrust(at, "rule "+r.Name+" of "+fullName(rel))
 		}
 	}
 	return nil
@@ -54,7 +54,7 @@ func (a *analyzer) rules(rel *catalog.Relation, action access.Action, at place) 
 // no condition.
 func (a *analyzer) doesNothing(r *catalog.Rule) (bool, error) {
 	nothing := false
-	_, err := a.catalogued(r.Definition, inside{path: searchPath{schemaCatalog}, stored: true, part: true},
+	_, err := a.catalogued(r.Definition, inside{path: a.storedPath(), stored: true, part: true},
 		func(_ *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) == 1 && tree.Stmts[0].Stmt.GetRuleStmt() != nil {
 				rule := tree.Stmts[0].Stmt.GetRuleStmt()

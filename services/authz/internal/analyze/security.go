@@ -41,7 +41,7 @@ func (a *analyzer) rowPolicies(rel *catalog.Relation, action access.Action, text
 		if a.reader != "" {
 			return nil
 		}
-		return deny(access.OpaqueCode, "row security of "+rel.Schema+"."+rel.Name+" does not bind the login")
+		return deny(access.OpaqueCode, "row security of "+fullName(rel)+" does not bind the login")
 	}
 	if a.securing[rel.OID] {
 		return deny(access.OpaqueCode, "a row security policy that reads its own table")
@@ -86,7 +86,7 @@ func policyTexts(p *catalog.Policy, action access.Action) []string {
 func (a *analyzer) policyCode(rel *catalog.Relation, p *catalog.Policy, text string, at place) error {
 	c := &code{}
 	c.accesses, c.err = a.policyBound(rel, p, text)
-	return a.runs(c, at, "policy "+p.Name+" of "+rel.Schema+"."+rel.Name)
+	return a.runs(c, at, "policy "+p.Name+" of "+fullName(rel))
 }
 
 // policyBound binds an expression of a policy as it was stored.
@@ -107,7 +107,7 @@ func (a *analyzer) policyBound(rel *catalog.Relation, p *catalog.Policy, text st
 }
 
 func (a *analyzer) policyText(rel *catalog.Relation, text string, from origin) (*recorder, error) {
-	return a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, reader: a.reader, stored: true, origin: from},
+	return a.catalogued("SELECT ("+text+")", inside{path: a.storedPath(), reader: a.reader, stored: true, origin: from},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			node := onlyExpression(tree)
 			if node == nil {

@@ -106,7 +106,7 @@ func (a *analyzer) apply(kind string, e access.Effect) {
 		if i := a.savepoint(e.Name); i >= 0 {
 			a.transaction.savepoints = a.transaction.savepoints[:i]
 		}
-	case access.EffectDDL:
+	case access.EffectDDL, access.EffectTemp:
 		if !a.follow() {
 			a.unsettled = kind
 		}
@@ -118,8 +118,9 @@ func (a *analyzer) apply(kind string, e access.Effect) {
 // end leaves the transaction.
 func (a *analyzer) end(kind string, commit bool) {
 	t := a.transaction
-	if a.in.Context.Uncommitted {
-		// The context goes back to one that is not known, all of it or SET LOCAL alone.
+	if a.in.Context.Uncommitted || commit && a.fleeting {
+		// The context goes back to one that is not known, all of it or SET LOCAL alone. Or a
+		// temporary table goes, which may have hidden another one.
 		a.unsettled = kind
 		return
 	}

@@ -87,11 +87,10 @@ func (a *analyzer) usingOperator(sort *pg_query.SortBy, v value) error {
 // joining by merge or hash, run their support functions, which nobody is asked for.
 // They are trusted on the type that they are for.
 func (a *analyzer) classesOf(op *catalog.Operator) error {
-	if err := a.spend(len(a.snap.OperatorClasses)); err != nil {
-		return err
-	}
-	for i := range a.snap.OperatorClasses {
-		class := &a.snap.OperatorClasses[i]
+	for class := range a.snap.EachClass() {
+		if err := a.spend(1); err != nil {
+			return err
+		}
 		if !slices.Contains(class.Operators, op.OID) || !slices.ContainsFunc(class.Functions, a.runsOpaque) {
 			continue
 		}

@@ -115,7 +115,7 @@ func referenceKey(refs catalog.References) string {
 
 // storedText binds the text of an expression.
 func (a *analyzer) storedText(text string, columns []column, planning bool, from origin) (*recorder, error) {
-	return a.catalogued("SELECT ("+text+")", inside{path: searchPath{schemaCatalog}, stored: true, origin: from},
+	return a.catalogued("SELECT ("+text+")", inside{path: a.storedPath(), stored: true, origin: from},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			node := onlyExpression(tree)
 			if node == nil {
@@ -201,7 +201,7 @@ func (a *analyzer) storedKeyOf(rel *catalog.Relation, planning bool) []*code {
 		return []*code{known}
 	}
 	c := &code{}
-	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey.Text, inside{path: searchPath{schemaCatalog}, stored: true, part: true,
+	c.accesses, c.err = a.catalogued("CREATE TABLE t (c int) PARTITION BY "+rel.PartitionKey.Text, inside{path: a.storedPath(), stored: true, part: true,
 		origin: origin{refs: rel.PartitionKey.References, owner: rel.OID, relationless: true}},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetCreateStmt().GetPartspec() == nil {

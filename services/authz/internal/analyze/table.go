@@ -39,8 +39,6 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 		if a.shadowed(rv.Relname, rel) {
 			return nil, deny(access.RelationKind, "relation "+rv.Relname+" may be one of the system's")
 		}
-	case schemaTemp:
-		return nil, deny(access.UnknownObject, "a temporary relation")
 	default:
 		rel = a.snap.RelationByName(rv.Schemaname, rv.Relname)
 	}
@@ -48,13 +46,13 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 		return nil, a.missingRelation(rv, action, position)
 	}
 	if !a.held.meetRelation(rel.OID, a.owner) {
-		return nil, deny(access.OpaqueCode, "relation "+rel.Schema+"."+rel.Name+", which a text was not stored with")
+		return nil, deny(access.OpaqueCode, "relation "+fullName(rel)+", which a text was not stored with")
 	}
 	if isSystem(rel) {
 		return rel, a.judgeSystem(rel, action)
 	}
 	if !fits(rel.Kind, action) {
-		return nil, deny(access.RelationKind, "relation "+rel.Schema+"."+rel.Name+" is of no kind for "+string(action))
+		return nil, deny(access.RelationKind, "relation "+fullName(rel)+" is of no kind for "+string(action))
 	}
 	return rel, nil
 }
@@ -62,7 +60,12 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 // isSystem reports whether a relation came with the server, or stands in a schema
 // that only superusers fill.
 func isSystem(rel *catalog.Relation) bool {
-	return strings.HasPrefix(rel.Schema, "pg_") || rel.Schema == schemaInformation || rel.OID < catalog.FirstNormalOID
+	return reserved(rel.Schema) || rel.OID < catalog.FirstNormalOID
+}
+
+// reserved reports whether a schema came with the server.
+func reserved(schema string) bool {
+	return strings.HasPrefix(schema, "pg_") && !ownTemporary(schema) || schema == schemaInformation
 }
 
 // judgeSystem allows reading the server's own catalogs and views. Which of them a
@@ -71,7 +74,7 @@ func isSystem(rel *catalog.Relation) bool {
 func (a *analyzer) judgeSystem(rel *catalog.Relation, action access.Action) error {
 	if action != access.Select || rel.OID >= catalog.FirstNormalOID ||
 		a.reader != "" && rel.Kind != catalog.KindTable && builtin.ClassOf(rel.Schema, rel.Name) == builtin.Closed {
-		return deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+		return deny(access.RelationKind, "catalog "+fullName(rel))
 	}
 	return nil
 }
@@ -125,7 +128,7 @@ func (a *analyzer) closedColumns() error {
 		}
 		for _, c := range rel.Columns {
 			if (e.columns[c.Name] || e.access.AllColumns) && builtin.ColumnClosed(rel.Schema, rel.Name, c.Name) {
-				return deny(access.RelationKind, "column "+c.Name+" of catalog "+rel.Schema+"."+rel.Name)
+				return deny(access.RelationKind, "column "+c.Name+" of catalog "+fullName(rel))
 			}
 		}
 	}
@@ -177,7 +180,7 @@ func (a *analyzer) descendants(rel *catalog.Relation) ([]*catalog.Relation, erro
 			seen[oid] = true
 			child := a.snap.RelationByOID(oid)
 			if child == nil {
-				return nil, deny(access.OpaqueCode, "a child of relation "+rel.Schema+"."+rel.Name+" that is not known")
+				return nil, deny(access.OpaqueCode, "a child of relation "+fullName(rel)+" that is not known")
 			}
 			all = append(all, child)
 			queue = append(queue, child)

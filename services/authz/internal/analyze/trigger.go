@@ -68,7 +68,7 @@ func (a *analyzer) fires(rel *catalog.Relation, fired int16, at place, cascaded 
 // trigger judges one trigger: its condition, and its function, for which PostgreSQL
 // asks nobody for execute when it fires.
 func (a *analyzer) trigger(rel *catalog.Relation, t *catalog.Trigger, at place) error {
-	name := "trigger " + t.Name + " of " + rel.Schema + "." + rel.Name
+	name := "trigger " + t.Name + " of " + fullName(rel)
 	if t.Condition {
 		if err := a.runs(a.triggerCondition(rel, t), at, "the condition of "+name); err != nil {
 			return err
@@ -94,7 +94,7 @@ func (a *analyzer) trigger(rel *catalog.Relation, t *catalog.Trigger, at place) 
 // triggerCondition binds a trigger's WHEN, which speaks of the rows old and new.
 func (a *analyzer) triggerCondition(rel *catalog.Relation, t *catalog.Trigger) *code {
 	c := &code{}
-	c.accesses, c.err = a.catalogued(t.Definition, inside{path: searchPath{schemaCatalog}, stored: true, part: true,
+	c.accesses, c.err = a.catalogued(t.Definition, inside{path: a.storedPath(), stored: true, part: true,
 		origin: origin{refs: t.References, owner: rel.OID, besides: []catalog.OID{t.Function}, relationless: true}},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetCreateTrigStmt().GetWhenClause() == nil {

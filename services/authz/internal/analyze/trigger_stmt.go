@@ -43,7 +43,7 @@ func (a *analyzer) triggers(rv *pg_query.RangeVar, row bool) (*catalog.Relation,
 		return nil, err
 	}
 	if isSystem(rel) {
-		return nil, deny(access.RelationKind, "catalog "+rel.Schema+"."+rel.Name)
+		return nil, deny(access.RelationKind, "catalog "+fullName(rel))
 	}
 	a.current.whole(access.Trigger, namedObject(rv), rel)
 	children, err := a.descendants(rel)

@@ -1,8 +1,6 @@
 package analyze
 
 import (
-	"slices"
-
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -69,9 +67,12 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 
 // ownsSequence reports whether a sequence belongs to a relation.
 func (a *analyzer) ownsSequence(rel *catalog.Relation) bool {
-	return slices.ContainsFunc(a.snap.Relations, func(r catalog.Relation) bool {
-		return r.Kind == catalog.KindSequence && r.OwnedBy == rel.OID
-	})
+	for r := range a.snap.EachRelation() {
+		if r.Kind == catalog.KindSequence && r.OwnedBy == rel.OID {
+			return true
+		}
+	}
+	return false
 }
 
 // cascadeTruncate adds the relation that holds a foreign key. Each partition of a

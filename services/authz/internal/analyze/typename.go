@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -70,9 +72,6 @@ func (a *analyzer) lookUpType(names []string) (*catalog.Type, error) {
 		schema = names[0]
 	}
 	unknown := deny(access.UnknownObject, "type "+name)
-	if schema == schemaTemp {
-		return nil, unknown
-	}
 	if err := a.spend(len(a.path)); err != nil {
 		return nil, err
 	}
@@ -153,6 +152,8 @@ func (a *analyzer) collationNamed(names []string) (*catalog.Collation, error) {
 	schemas := []string(a.path)
 	switch len(names) {
 	case 1:
+		// A temporary one is found by its full name alone.
+		schemas = slices.DeleteFunc(slices.Clone(schemas), func(s string) bool { return s == schemaTemp })
 	case 2:
 		schemas = names[:1]
 	default:

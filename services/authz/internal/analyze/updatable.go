@@ -59,7 +59,7 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 // the statement reads the view: of the view's owner, or of the session's role under
 // security_invoker.
 func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
-	name := rel.Schema + "." + rel.Name
+	name := fullName(rel)
 	bound, err := a.boundView(rel)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (a *analyzer) written(rel *catalog.Relation, w viewWrite) error {
 		return a.writeView(rel, w)
 	}
 	if !fits(rel.Kind, w.action) || isSystem(rel) {
-		return deny(access.RelationKind, "a write to "+rel.Schema+"."+rel.Name)
+		return deny(access.RelationKind, "a write to "+fullName(rel))
 	}
 	if err := a.judgeWriteAt(rel, w.action, w.at); err != nil {
 		return err

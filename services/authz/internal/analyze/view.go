@@ -63,9 +63,9 @@ func (a *analyzer) lockView(rel *catalog.Relation) error {
 }
 
 // viewReader is the role that a view's relations are checked against; empty for the
-// session's.
+// session's. A temporary view is the session's own, whoever its owner is by name.
 func (a *analyzer) viewReader(rel *catalog.Relation) string {
-	if rel.SecurityInvoker {
+	if rel.SecurityInvoker || ownTemporary(rel.Schema) {
 		return ""
 	}
 	return rel.Owner
@@ -73,7 +73,7 @@ func (a *analyzer) viewReader(rel *catalog.Relation) string {
 
 // boundView binds a view's query, once in a unit.
 func (a *analyzer) boundView(rel *catalog.Relation) (*view, error) {
-	name := rel.Schema + "." + rel.Name
+	name := fullName(rel)
 	key := viewKey{oid: rel.OID, session: strings.Join(a.session, "\x00")}
 	if v := a.views[key]; v != nil {
 		if v.busy {
@@ -91,7 +91,7 @@ func (a *analyzer) boundView(rel *catalog.Relation) (*view, error) {
 		v.busy, v.err = false, unavailable(access.Access{Action: access.Select, Named: object, Resolved: object, AllColumns: true})
 		return nil, v.err
 	}
-	v.accesses, v.err = a.catalogued(rel.Definition, inside{path: searchPath{schemaCatalog}, reader: a.viewReader(rel), stored: true,
+	v.accesses, v.err = a.catalogued(rel.Definition, inside{path: a.storedPath(), reader: a.viewReader(rel), stored: true,
 		origin: origin{refs: rel.References, owner: rel.OID}},
 		func(inner *analyzer, tree *pg_query.ParseResult) error {
 			if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {

@@ -123,7 +123,7 @@ func (a *analyzer) judgeDefault(rel *catalog.Relation, c *catalog.Column, at pla
 	if c.Identity != 0 || c.Generated != 0 {
 		return nil
 	}
-	name := "the default of column " + c.Name + " of " + rel.Schema + "." + rel.Name
+	name := "the default of column " + c.Name + " of " + fullName(rel)
 	if c.Default != "" {
 		if err := a.runs(a.storedDefault(c, rel), at, name); err != nil {
 			return err

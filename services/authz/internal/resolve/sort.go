@@ -197,8 +197,7 @@ func (r *Resolver) defaultClass(oid catalog.OID, method string) *catalog.Operato
 	category, _ := r.category(oid)
 	var found, foundPreferred *catalog.OperatorClass
 	compatible, preferred := 0, 0
-	for i := range r.snap.OperatorClasses {
-		c := &r.snap.OperatorClasses[i]
+	for c := range r.snap.EachClass() {
 		if !c.Default || c.Method != method || !r.BinaryCoercible(oid, c.Input) {
 			continue
 		}
