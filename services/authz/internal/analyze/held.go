@@ -131,16 +131,23 @@ func (a *analyzer) unmet(t origin, h *held) string {
 // sorts reports whether an operator is that of an operator class: sorting, grouping and
 // set operations refer to those without naming them (SortGroupClause).
 func (a *analyzer) sorts(oid catalog.OID) bool {
-	return slices.ContainsFunc(a.snap.OperatorClasses, func(c catalog.OperatorClass) bool { return slices.Contains(c.Operators, oid) })
+	for c := range a.snap.EachClass() {
+		if slices.Contains(c.Operators, oid) {
+			return true
+		}
+	}
+	return false
 }
 
 // supportsSort reports whether a function is one that frames of windows refer to without
 // naming it (in_range).
 func (a *analyzer) supportsSort(oid catalog.OID) bool {
-	return slices.ContainsFunc(a.snap.OperatorClasses, func(c catalog.OperatorClass) bool {
-		i := slices.Index(c.Functions, oid)
-		return i >= 0 && i < len(c.Numbers) && c.Method == "btree" && c.Numbers[i] == btreeInRange
-	})
+	for c := range a.snap.EachClass() {
+		if i := slices.Index(c.Functions, oid); i >= 0 && i < len(c.Numbers) && c.Method == "btree" && c.Numbers[i] == btreeInRange {
+			return true
+		}
+	}
+	return false
 }
 
 // madeRows reports whether a relation is one whose row type the text has values of:

@@ -69,7 +69,7 @@ func (w *walk) statement(st *access.Statement) bool {
 		case access.EffectOpaque:
 			return false
 		case access.EffectDDL, access.EffectTemp:
-			for _, rel := range w.snap.Relations {
+			for rel := range w.snap.EachRelation() {
 				w.seen[rel.OID] = written
 			}
 		default:
