@@ -128,7 +128,7 @@ type Relation struct {
 	ForeignOperatorClasses []OID
 	// StatisticsExpressions are the expressions of extended statistics, which the
 	// planner folds.
-	StatisticsExpressions []Expression
+	StatisticsExpressions []Expression `digest:"-"`
 	// PartitionKey is pg_get_partkeydef, its text empty for what is not partitioned.
 	PartitionKey Expression
 	// Children are the OIDs of direct inheritance children and partitions.

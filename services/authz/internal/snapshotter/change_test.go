@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"maps"
 	"regexp"
 	"testing"
 
@@ -167,7 +168,7 @@ func TestMarkIgnoresTheRest(t *testing.T) {
 		f := newFixture(t, srv, schema(t))
 		s := f.idle(t)
 		fresh(t, s, f.name)
-		before := s.databases[0].held.Load().mark
+		before := s.databases[0].held.Load().reading.mark
 		for _, sql := range []string{
 			`INSERT INTO app."Mixed Case" VALUES (1)`,
 			"SELECT nextval('app.counter')",
@@ -181,7 +182,7 @@ func TestMarkIgnoresTheRest(t *testing.T) {
 		} {
 			f.exec(t, sql)
 			fresh(t, s, f.name)
-			if now := s.databases[0].held.Load().mark; now != before {
+			if now := s.databases[0].held.Load().reading.mark; !maps.Equal(now, before) {
 				t.Errorf("%s: another mark", sql)
 				before = now
 			}
@@ -213,15 +214,20 @@ func TestEveryTableIsMarked(t *testing.T) {
 	// Settings do not change in a session, but for the one that the mark has; of the
 	// databases only the OID of the session's own is read.
 	have := map[string]bool{"pg_roles": true, "pg_settings": true, "pg_database": true}
-	for _, m := range marked {
-		have[m.table] = true
+	for _, s := range sources() {
+		have[s.table] = true
 	}
 	found := 0
-	for _, q := range []string{
+	queries := []string{
 		querySchemas, queryRelations, queryColumns, queryConstraints, queryIndexes, queryTriggers, queryRules,
 		queryPolicies, queryStatistics, queryInheritance, queryTypes, queryFunctions, queryOperators, queryCasts,
 		queryOperatorClasses, queryCollations, queryRoles, querySearchPath, queryExtensions, querySettings, queryTextSearch,
-	} {
+		queryLabels, queryDependents,
+	}
+	for kind := range textKinds {
+		queries = append(queries, queryText(kind))
+	}
+	for _, q := range queries {
 		for _, m := range regexp.MustCompile(`(?:FROM|JOIN) pg_catalog\.(pg_\w+)`).FindAllStringSubmatch(q, -1) {
 			found++
 			if !have[m[1]] {

@@ -19,9 +19,9 @@ type Config struct {
 	// takes it some 3 ms, one of 5,000 tables some 35 ms, one of 20,000 some 100 ms;
 	// while none does, a tenth of a millisecond.
 	Interval config.Duration `yaml:"interval,omitempty"`
-	// FullInterval is the longest time between two whole reads; 0 is 10m. A whole
-	// read of a small catalog takes the server some 50 ms, one of 5,000 tables
-	// some 1.2 s.
+	// FullInterval is the longest time between two whole reads; 0 is 10m. Changes
+	// are seen meanwhile. A whole read of a small catalog takes the server some 50 ms,
+	// one of 5,000 tables some 1.2 s.
 	FullInterval config.Duration `yaml:"full_interval,omitempty"`
 	// Timeout bounds a check, connecting included, and every statement of it; 0
 	// is 10s. A catalog that takes longer to read is never had.

@@ -2,6 +2,7 @@ package snapshotter
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,8 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
@@ -35,18 +36,23 @@ type database struct {
 	conn *session
 	// unread is set until the catalog has been read as a whole over conn.
 	unread bool
+	// latest is the newest reading over conn, which may not be settled yet.
+	latest *reading
+	// beside is the whole read that is under way next to the checks; nil without one.
+	// besideAt is when the last one was started.
+	beside   *beside
+	besideAt time.Time
 }
 
 // held is a snapshot and what is known of it. It is never changed.
 type held struct {
 	snapshot *catalog.Snapshot
-	// mark is over base; pulse was taken with it, or since.
-	mark  mark
-	base  base
-	pulse pulse
-	// readAt is when the last check started that found this catalog, wholeAt when
-	// the last whole read did.
-	readAt, wholeAt time.Time
+	// reading is what the snapshot was made from, or one with the same content.
+	reading *reading
+	// content is the digest of the snapshot with its texts.
+	content [sha256.Size]byte
+	// readAt is when the last check started that found this catalog.
+	readAt time.Time
 }
 
 type failure struct{ err error }
@@ -57,11 +63,16 @@ func (d *database) request() <-chan error {
 	d.mu.Lock()
 	d.waiters = append(d.waiters, done)
 	d.mu.Unlock()
+	d.due()
+	return done
+}
+
+// due has a check made soon.
+func (d *database) due() {
 	select {
 	case d.wake <- struct{}{}:
-	default: // A check is due already.
+	default: // One is due already.
 	}
-	return done
 }
 
 // take returns the waiters of the check that is about to start.
@@ -76,6 +87,7 @@ func (d *database) take() []chan error {
 // run checks until ctx is done.
 func (d *database) run(ctx context.Context) {
 	defer d.disconnect()
+	defer func() { d.beside.stop() }()
 	timer := d.deps.Sys.Clock.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -156,148 +168,26 @@ func (d *database) checkOnce(ctx context.Context) error {
 	return err
 }
 
-// look compares the pulse, then the mark and, where that differs, reads.
-func (d *database) look(ctx context.Context) error {
-	start := d.deps.Sys.Clock.Now()
-	h := d.held.Load()
-	if h != nil && !d.unread {
-		same, now, err := d.unchanged(ctx, h)
-		if err != nil {
-			return err
-		}
-		if same {
-			// Also before a whole read that is due: it may take a while.
-			next := *h
-			next.readAt, next.pulse = start, now
-			d.held.Store(&next)
-			if start.Sub(h.wholeAt) < d.fullInterval {
-				return nil
-			}
-		}
-	}
-	next, err := d.readSettled(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.number(h, next); err != nil {
-		return err
-	}
-	d.unread = false
-	d.held.Store(next)
-	if h == nil || h.snapshot.Version != next.snapshot.Version {
-		d.deps.Log.Info("catalog has a new version", "database", d.cfg.Name, "version", next.snapshot.Version,
-			"sha256", fmt.Sprintf("%x", next.snapshot.Digest[:]))
-		if d.deps.Changed != nil {
-			d.deps.Changed(d.cfg.Name)
-		}
-	}
-	return nil
-}
-
-// unchanged reports whether the catalog is still the one that is held, and the
-// pulse at which that was so.
-func (d *database) unchanged(ctx context.Context, h *held) (same bool, now pulse, err error) {
-	now, oldest, err := readPulse(ctx, d.conn)
-	switch {
-	case err != nil, now == h.pulse:
-		return err == nil, now, err
-	case oldest < h.base, oldest-h.base > maxAge:
-		return false, now, nil // Another server's transactions, or too many of them.
-	}
-	err = inTransaction(ctx, d.conn, func(tx pgx.Tx) error {
-		m, err := readMark(ctx, tx, h.base)
-		same = m == h.mark
-		return err
-	})
-	return same && err == nil, now, err
-}
-
-// number gives the snapshot its version, or puts the one that is held in its
-// place when the two have the same digest.
-func (d *database) number(h, next *held) error {
-	s := next.snapshot
-	s.Digest = s.ComputeDigest()
-	if h != nil && h.snapshot.Digest == s.Digest {
-		next.snapshot = h.snapshot
-		return nil
-	}
-	version, err := d.deps.Versions.NextCatalog(d.cfg.Name, s.Digest)
-	if err != nil {
-		return fmt.Errorf("number the catalog of %s: %w", d.cfg.Name, err)
-	}
-	s.Version = version
-	s.Index()
-	return nil
-}
-
-// settleAttempts is how often a read is tried while others change the catalog.
-// A read takes less than a tenth of a second; a session that commits changes faster than
-// that, on and on, is rare, and then the snapshot ages.
-const settleAttempts = 4
-
-// errUnsettled says that every read was overtaken by a change.
-var errUnsettled = errors.New("the catalog changed during every read")
-
-// readSettled reads the whole catalog until nothing was committed meanwhile.
-func (d *database) readSettled(ctx context.Context) (*held, error) {
-	err := errUnsettled
-	for range settleAttempts {
-		var before, after mark
-		var pulsed pulse
-		var over base
-		var snapshot *catalog.Snapshot
-		start := d.deps.Sys.Clock.Now()
-		// The pulse is taken before the transaction has its snapshot: whatever that
-		// one does not see will change the pulse.
-		if pulsed, over, err = readPulse(ctx, d.conn); err != nil {
-			break
-		}
-		err = inTransaction(ctx, d.conn, func(tx pgx.Tx) (err error) {
-			if before, err = readMark(ctx, tx, over); err != nil {
-				return err
-			}
-			snapshot, err = readCatalog(ctx, tx, d.conn.serverPath)
-			return err
-		})
-		if err == nil {
-			err = inTransaction(ctx, d.conn, func(tx pgx.Tx) (err error) {
-				after, err = readMark(ctx, tx, over)
-				return err
-			})
-		}
-		if err == nil && before == after {
-			return &held{snapshot: snapshot, mark: after, base: over, pulse: pulsed, readAt: start, wholeAt: start}, nil
-		}
-		// An error of the server may also come from a change during the read: an
-		// object that was dropped, a relation that is locked.
-		var pgErr *pgconn.PgError
-		if err != nil && (d.conn.IsClosed() || !errors.As(err, &pgErr)) {
-			break
-		}
-		if err == nil {
-			err = errUnsettled
-		}
-	}
-	return nil, fmt.Errorf("read the catalog of %s: %w", d.cfg.Name, err)
-}
-
 // inTransaction runs f in a transaction that sees one state and changes nothing.
 func inTransaction(ctx context.Context, conn *session, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, conn.Conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
 }
 
-// disconnect gives the connection up. The server is told if it can be told at
-// once.
+// disconnect gives the connection up.
 func (d *database) disconnect() {
-	if d.conn == nil {
-		return
+	if d.conn != nil {
+		closeSession(d.conn, d.deps.Sys)
+		d.conn = nil
 	}
+}
+
+// closeSession closes a connection. The server is told if it can be told at once.
+func closeSession(conn *session, machine sys.System) {
 	ctx, cancel := context.WithCancel(context.Background())
-	timer := d.deps.Sys.Clock.AfterFunc(time.Second, cancel)
+	timer := machine.Clock.AfterFunc(time.Second, cancel)
 	// What closing says does not matter: the connection is not used again.
-	_ = d.conn.Close(ctx)
-	<-d.conn.PgConn().CleanupDone()
+	_ = conn.Close(ctx)
+	<-conn.PgConn().CleanupDone()
 	timer.Stop()
 	cancel()
-	d.conn = nil
 }

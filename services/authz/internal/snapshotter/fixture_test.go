@@ -182,3 +182,19 @@ func (n *cutNet) cut(down bool) {
 	}
 	clear(n.conns)
 }
+
+// readCatalog reads a catalog as a session's own open transaction sees it.
+func readCatalog(ctx context.Context, tx pgx.Tx, serverPath bool) (*catalog.Snapshot, error) {
+	r := newReader(tx, serverPath, nil)
+	err := errors.Join(r.server(ctx), r.readLists(ctx, allLists), r.readObjects(ctx))
+	if err != nil {
+		return nil, err
+	}
+	st := newStore()
+	if err := r.finish(ctx, &session{Conn: tx.Conn()}, st); err != nil {
+		return nil, err
+	}
+	st.whole = *r.s
+	snap, _ := st.snapshot()
+	return snap, nil
+}

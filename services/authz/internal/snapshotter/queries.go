@@ -8,7 +8,11 @@ package snapshotter
 // Rows come in an order that depends on the catalog alone, since digests are
 // compared across replicas. Whole rows of catalog tables are taken as text
 // where only a change matters: that needs no lock, unlike pg_get_triggerdef and
-// its kin.
+// its kin, which are asked afterwards (printing.go).
+
+// everything is the condition that another one takes the place of where only some
+// objects are read.
+const everything = "/* everything */ true"
 
 // What a text of the catalog depends on: an array of numbers, those of references in
 // read_references.go. A text's row and what it depends on are written by the same
@@ -38,13 +42,13 @@ WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY oid`
 // relpages, reltuples and their like are statistics, relfilenode and
 // relfrozenxid are storage; relhasindex and its like are hints that change in
 // place. None of them is read. To print the views that came with the server
-// would take half the time of a whole read.
+// would take half the time of a whole read. Names of roles are those that the
+// snapshot sees; pg_get_userbyid (ruleutils.c) has the newest.
 const queryRelations = `
 SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
-	pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
+	COALESCE(o.rolname::pg_catalog.text, pg_catalog.concat('unknown (OID=', c.relowner, ')')),
 	c.relrowsecurity, c.relforcerowsecurity,
-	CASE WHEN c.relkind = 'p' THEN COALESCE(pg_catalog.pg_get_partkeydef(c.oid), '') ELSE '' END,
-	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN COALESCE(pg_catalog.pg_get_viewdef(c.oid), '') ELSE '' END,
+	c.relkind = 'p', c.relkind IN ('v', 'm') AND c.oid >= 16384,
 	COALESCE((SELECT pg_catalog.bool_or(pg_catalog.split_part(o, '=', 2)::pg_catalog.bool)
 		FROM pg_catalog.unnest(c.reloptions) AS o WHERE o LIKE 'security_invoker=%'), false),
 	COALESCE((SELECT pg_catalog.substr(o, 14, 1) FROM pg_catalog.unnest(c.reloptions) AS o WHERE o LIKE 'check_option=%'), ''),
@@ -65,8 +69,9 @@ FROM pg_catalog.pg_class AS c
 	LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = c.oid
 	LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = c.oid
 	LEFT JOIN pg_catalog.pg_foreign_server AS v ON v.oid = f.ftserver
+	LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = c.relowner
 WHERE c.relkind <> 't' AND c.relpersistence <> 't'
-	AND n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_'
+	AND n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_' AND ` + everything + `
 ORDER BY c.oid`
 
 // A plain default has no variable, so it needs no relation to print it for, and
@@ -74,34 +79,34 @@ ORDER BY c.oid`
 // the column (StoreAttrDefault).
 const queryColumns = `
 SELECT a.attrelid, a.attnum, a.attname::pg_catalog.text, a.atttypid, a.atttypmod, a.attnotnull,
-	COALESCE(pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE a.attrelid END), ''),
+	CASE WHEN a.attgenerated = '' THEN COALESCE(pg_catalog.pg_get_expr(d.adbin, 0), '') ELSE '' END,
+	CASE WHEN a.attgenerated = '' THEN 0 ELSE COALESCE(d.oid, 0) END,
 	CASE WHEN d.oid IS NULL THEN '{}' ELSE ` + dependsOn + `pg_attrdef` + dependent + `d.oid` + ofText + ` END
 	|| CASE WHEN a.attgenerated = '' THEN '{}' ELSE ` + dependsOn + `pg_class` + dependent + `a.attrelid AND dep.objsubid = a.attnum)` + ` END,
 	a.attgenerated::pg_catalog.text, a.attidentity::pg_catalog.text,
-	ROW(a.atttypmod, a.attcollation, a.attislocal, a.attinhcount, a.attoptions, a.attfdwoptions)::pg_catalog.text
+	ROW(a.atttypmod, a.attcollation, a.attislocal, a.attinhcount, a.attoptions, a.attfdwoptions,
+		CASE WHEN a.attgenerated <> '' THEN d.adbin::pg_catalog.text END)::pg_catalog.text
 FROM pg_catalog.pg_attribute AS a
 	JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 	LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped
-	AND c.relkind NOT IN ('t', 'i', 'I') AND c.relpersistence <> 't'
+	AND c.relkind NOT IN ('t', 'i', 'I') AND c.relpersistence <> 't' AND ` + everything + `
 ORDER BY a.attrelid, a.attnum`
 
 const queryConstraints = `
 SELECT c.oid, c.conrelid, c.contypid, c.conname::pg_catalog.text, c.contype::pg_catalog.text, c.confrelid,
 	COALESCE(c.conkey, '{}'), COALESCE(c.confkey, '{}'), c.confdeltype::pg_catalog.text, c.confupdtype::pg_catalog.text,
-	CASE WHEN c.contype = 'c' THEN COALESCE(pg_catalog.pg_get_expr(c.conbin, c.conrelid), '') ELSE '' END,
+	CASE WHEN c.contype = 'c' AND c.conrelid = 0 THEN COALESCE(pg_catalog.pg_get_expr(c.conbin, 0), '') ELSE '' END,
 	CASE WHEN c.contype = 'c' THEN ` + dependsOn + `pg_constraint` + dependent + `c.oid` + ofText + ` ELSE '{}' END,
 	c::pg_catalog.text
 FROM pg_catalog.pg_constraint AS c
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.connamespace
-WHERE n.nspname !~ '^pg_(toast_)?temp_'
+WHERE n.nspname !~ '^pg_(toast_)?temp_' AND ` + everything + `
 ORDER BY c.oid`
 
 const queryIndexes = `
 SELECT i.indrelid, i.indexrelid,
-	ARRAY(SELECT e FROM pg_catalog.unnest(ARRAY[
-		pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)]) AS e
-		WHERE e IS NOT NULL),
+	(i.indexprs IS NOT NULL)::pg_catalog.int4 + (i.indpred IS NOT NULL)::pg_catalog.int4,
 	CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN '{}' ELSE ` + dependsOn + `pg_class` + dependent + `i.indexrelid` + ofText + ` END,
 	COALESCE(k.conexclop, '{}'),
 	ARRAY(SELECT o FROM pg_catalog.unnest(i.indclass::pg_catalog.oid[]) AS o WHERE o >= 16384 ORDER BY o),
@@ -109,7 +114,7 @@ SELECT i.indrelid, i.indexrelid,
 FROM pg_catalog.pg_index AS i
 	JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 	LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid = i.indexrelid AND k.contype = 'x'
-WHERE c.relkind <> 't' AND c.relpersistence <> 't'
+WHERE c.relkind <> 't' AND c.relpersistence <> 't' AND ` + everything + `
 ORDER BY i.indrelid, i.indexrelid`
 
 // Triggers come in the order of their names, in which they fire (RelationBuildTriggers
@@ -118,11 +123,11 @@ ORDER BY i.indrelid, i.indexrelid`
 const queryTriggers = `
 SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN '' ELSE t.tgname::pg_catalog.text END, t.tgfoid, t.tgtype,
 	t.tgenabled::pg_catalog.text, t.tgattr::pg_catalog.int2[], t.tgqual IS NOT NULL,
-	CASE WHEN t.tgqual IS NOT NULL AND NOT t.tgisinternal THEN COALESCE(pg_catalog.pg_get_triggerdef(t.oid), '') ELSE '' END,
+	CASE WHEN t.tgqual IS NOT NULL AND NOT t.tgisinternal THEN t.oid ELSE 0 END,
 	CASE WHEN t.tgqual IS NOT NULL THEN ` + dependsOn + `pg_trigger` + dependent + `t.oid` + ofText + ` ELSE '{}' END,
 	t::pg_catalog.text
 FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
-WHERE c.relpersistence <> 't'
+WHERE c.relpersistence <> 't' AND ` + everything + `
 ORDER BY t.tgrelid, t.tgname COLLATE pg_catalog."C", t.oid`
 
 // The query trees of the views that came with the server are a megabyte: the
@@ -131,33 +136,38 @@ ORDER BY t.tgrelid, t.tgname COLLATE pg_catalog."C", t.oid`
 const queryRules = `
 SELECT r.ev_class, v.is_return, r.rulename::pg_catalog.text, r.ev_type::pg_catalog.text,
 	r.is_instead, r.ev_enabled::pg_catalog.text,
-	CASE WHEN v.is_return THEN '' ELSE COALESCE(pg_catalog.pg_get_ruledef(r.oid), '') END,
+	r.oid,
 	CASE WHEN v.is_return THEN '{}' ELSE ` + dependsOn + `pg_rewrite` + dependent + `r.oid` + ofText + ` END,
 	ROW(r.oid, r.rulename, r.ev_type, r.ev_enabled, r.is_instead, r.ev_qual::pg_catalog.text,
 		pg_catalog.sha256(pg_catalog.convert_to(r.ev_action::pg_catalog.text, 'UTF8')))::pg_catalog.text
 FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class,
 	LATERAL (SELECT r.rulename = '_RETURN' AND c.relkind IN ('v', 'm') AS is_return) AS v
-WHERE c.relpersistence <> 't'
+WHERE c.relpersistence <> 't' AND ` + everything + `
 ORDER BY r.ev_class, r.rulename COLLATE pg_catalog."C", r.oid`
 
 const queryPolicies = `
 SELECT p.polrelid, p.polname::pg_catalog.text, p.polcmd::pg_catalog.text, p.polpermissive,
-	ARRAY(SELECT pg_catalog.pg_get_userbyid(o)::pg_catalog.text FROM pg_catalog.unnest(p.polroles) AS o
-		WHERE o <> 0 ORDER BY pg_catalog.pg_get_userbyid(o) COLLATE pg_catalog."C"),
-	COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), ''),
-	COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), ''),
+	ARRAY(SELECT u.name FROM (SELECT COALESCE(o.rolname::pg_catalog.text, pg_catalog.concat('unknown (OID=', r.oid, ')')) AS name
+			FROM pg_catalog.unnest(p.polroles) AS r(oid) LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = r.oid WHERE r.oid <> 0) AS u
+		ORDER BY u.name COLLATE pg_catalog."C"),
+	p.oid, p.polqual IS NOT NULL, p.polwithcheck IS NOT NULL,
 	` + dependsOn + `pg_policy` + dependent + `p.oid` + ofText + `, p::pg_catalog.text
 FROM pg_catalog.pg_policy AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.polrelid
-WHERE c.relpersistence <> 't'
+WHERE c.relpersistence <> 't' AND ` + everything + `
 ORDER BY p.polrelid, p.polname COLLATE pg_catalog."C"`
 
 // pg_statistic_ext has no data; pg_statistic_ext_data, which has, is not read.
 const queryStatistics = `
-SELECT s.stxrelid, COALESCE(pg_catalog.pg_get_statisticsobjdef_expressions(s.oid), '{}'),
+SELECT s.stxrelid, CASE WHEN s.stxexprs IS NULL THEN 0 ELSE s.oid END,
 	` + dependsOn + `pg_statistic_ext` + dependent + `s.oid` + ofText + `, s::pg_catalog.text
 FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.stxrelid
-WHERE c.relpersistence <> 't'
+WHERE c.relpersistence <> 't' AND ` + everything + `
 ORDER BY s.stxrelid, s.oid`
 
 const queryInheritance = `
-SELECT i.inhrelid, i.inhparent, i::pg_catalog.text FROM pg_catalog.pg_inherits AS i ORDER BY i.inhrelid, i.inhseqno`
+SELECT i.inhrelid, i.inhparent, i::pg_catalog.text
+FROM pg_catalog.pg_inherits AS i
+	JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+	JOIN pg_catalog.pg_class AS p ON p.oid = i.inhparent
+WHERE c.relkind <> 't' AND c.relpersistence <> 't' AND p.relpersistence <> 't' AND ` + everything + `
+ORDER BY i.inhrelid, i.inhseqno`

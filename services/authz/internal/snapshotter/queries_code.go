@@ -10,7 +10,7 @@ SELECT t.oid, n.nspname::pg_catalog.text, t.typname::pg_catalog.text, t.typtype:
 	t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid,
 	ARRAY[t.typreceive::pg_catalog.oid, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript,
 		COALESCE(r.rngcanonical::pg_catalog.oid, 0), COALESCE(r.rngsubdiff::pg_catalog.oid, 0)]::pg_catalog.oid[],
-	pg_catalog.pg_get_userbyid(t.typowner)::pg_catalog.text, COALESCE(x.extname::pg_catalog.text, ''), t.typnotnull,
+	COALESCE(o.rolname::pg_catalog.text, pg_catalog.concat('unknown (OID=', t.typowner, ')')), COALESCE(x.extname::pg_catalog.text, ''), t.typnotnull,
 	COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0), t.typdefault, ''),
 	CASE WHEN t.typdefaultbin IS NULL THEN '{}' ELSE ` + dependsOn + `pg_type` + dependent + `t.oid` + ofText + ` END,
 	ROW(t::pg_catalog.text, r::pg_catalog.text,
@@ -18,14 +18,18 @@ SELECT t.oid, n.nspname::pg_catalog.text, t.typname::pg_catalog.text, t.typtype:
 			FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END)::pg_catalog.text
 FROM pg_catalog.pg_type AS t
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+	LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = t.typowner
 	LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid = t.oid
 	LEFT JOIN pg_catalog.pg_range AS m ON m.rngmultitypid = t.oid
 	LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
 		AND d.objid = t.oid AND d.objsubid = 0 AND d.deptype = 'e'
 		AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
 	LEFT JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid
-WHERE n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_'
+WHERE n.nspname <> 'pg_toast' AND n.nspname !~ '^pg_(toast_)?temp_' AND ` + everything + `
 ORDER BY t.oid`
+
+const queryLabels = `
+SELECT e.enumtypid, e.oid, e.enumlabel::pg_catalog.text FROM pg_catalog.pg_enum AS e WHERE ` + everything
 
 // Bodies can be long and many: the server hashes those in languages that nobody
 // reads, and those of its own functions. Before a language other than C and
@@ -34,7 +38,7 @@ const queryFunctions = `
 SELECT p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind::pg_catalog.text,
 	p.proargtypes::pg_catalog.oid[], p.provariadic, p.pronargdefaults, p.prorettype, p.proretset,
 	p.prosecdef, l.lanname::pg_catalog.text, p.provolatile::pg_catalog.text, p.proleakproof,
-	pg_catalog.pg_get_userbyid(p.proowner)::pg_catalog.text, COALESCE(x.extname::pg_catalog.text, ''),
+	COALESCE(o.rolname::pg_catalog.text, pg_catalog.concat('unknown (OID=', p.proowner, ')')), COALESCE(x.extname::pg_catalog.text, ''),
 	COALESCE(p.proallargtypes, '{}'), COALESCE(pg_catalog.array_to_string(p.proargmodes, ''), ''),
 	COALESCE(p.proargnames, '{}'),
 	CASE WHEN p.pronargdefaults = 0 THEN '{}' ELSE ARRAY(
@@ -44,7 +48,7 @@ SELECT p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind:
 	p.proisstrict, COALESCE(p.probin, ''),
 	CASE WHEN l.lanname IN ('c', 'internal') THEN p.prosrc ELSE '' END,
 	CASE WHEN l.lanname = 'sql' AND p.oid >= 16384 THEN p.prosrc ELSE '' END,
-	CASE WHEN p.prosqlbody IS NOT NULL AND p.oid >= 16384 THEN COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), '') ELSE '' END,
+	p.prosqlbody IS NOT NULL AND p.oid >= 16384,
 	CASE WHEN p.oid < 16384 OR p.prosqlbody IS NULL AND p.pronargdefaults = 0 THEN '{}' ELSE ` +
 	dependsOn + `pg_proc` + dependent + `p.oid` + ofText + ` END,
 	COALESCE(p.proconfig, '{}'), p.prosupport::pg_catalog.oid,
@@ -57,12 +61,13 @@ SELECT p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind:
 FROM pg_catalog.pg_proc AS p
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 	JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+	LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = p.proowner
 	LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
 	LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 		AND d.objid = p.oid AND d.objsubid = 0 AND d.deptype = 'e'
 		AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
 	LEFT JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid
-WHERE n.nspname !~ '^pg_(toast_)?temp_'
+WHERE n.nspname !~ '^pg_(toast_)?temp_' AND ` + everything + `
 ORDER BY p.oid`
 
 const queryOperators = `

@@ -3,9 +3,9 @@ package snapshotter
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,48 +16,119 @@ import (
 // these queries fit.
 const oldestServer = 140000
 
-// reader collects one snapshot.
+// reader collects the rows of a catalog, of all of it or of some objects. Texts that
+// need a lock are not read, but listed in jobs.
 type reader struct {
 	tx pgx.Tx
 	s  *catalog.Snapshot
 	// serverPath is that of the session.
 	serverPath bool
-	// relations and types hold positions in the snapshot's lists. Rows about any
-	// other relation are about a temporary or TOAST table, and are left out.
-	relations map[catalog.OID]int
-	types     map[catalog.OID]int
+	// only says what is read; nil is everything.
+	only *selection
+	// relations, types and functions hold positions in the snapshot's lists. Rows about
+	// any other relation are about one that is not read, or about a temporary or TOAST
+	// table; they are left out.
+	relations, types, functions map[catalog.OID]int
 	// details collect what ends in Relation.Details.
 	details map[catalog.OID]hash.Hash
+	labels  map[catalog.OID]map[catalog.OID]string
+	// statistics are the expressions of each relation's extended statistics.
+	statistics map[catalog.OID][][]catalog.Expression
+	jobs       []job
 }
 
-// readCatalog reads a snapshot without digest, version and index. serverPath says
-// whether the session's own default tells that of other sessions.
-func readCatalog(ctx context.Context, tx pgx.Tx, serverPath bool) (*catalog.Snapshot, error) {
-	r := &reader{
-		tx: tx, s: &catalog.Snapshot{}, serverPath: serverPath,
-		relations: make(map[catalog.OID]int), types: make(map[catalog.OID]int),
-		details: make(map[catalog.OID]hash.Hash),
-	}
-	steps := []struct {
-		what string
-		read func(context.Context) error
-	}{
-		{"server", r.server}, {"schemas", r.schemas}, {"relations", r.readRelations}, {"columns", r.columns},
-		{"types", r.readTypes}, {"constraints", r.constraints}, {"indexes", r.indexes},
-		{"triggers", r.triggers}, {"rules", r.rules}, {"policies", r.policies}, {"statistics", r.statistics},
-		{"inheritance", r.inheritance}, {"functions", r.functions}, {"operators", r.operators}, {"casts", r.casts},
-		{"operator classes", r.operatorClasses}, {"collations", r.collations}, {"roles", r.roles},
-		{"extensions", r.extensions}, {"event triggers", r.eventTriggers}, {"settings", r.settings}, {"text search", r.textSearch},
-	}
-	for _, step := range steps {
-		if err := step.read(ctx); err != nil {
-			return nil, fmt.Errorf("read %s: %w", step.what, err)
+// selection are the objects that are read.
+type selection struct {
+	relations, types, functions []uint32
+}
+
+// selectionOf takes the objects that can be read by themselves.
+func selectionOf(objects map[object]bool) *selection {
+	var out selection
+	for o := range objects {
+		switch o.table {
+		case pgClass:
+			out.relations = append(out.relations, uint32(o.oid))
+		case pgType:
+			out.types = append(out.types, uint32(o.oid))
+		case pgProc:
+			out.functions = append(out.functions, uint32(o.oid))
+		default: // A name that texts show is not read.
 		}
+	}
+	return &out
+}
+
+func newReader(tx pgx.Tx, serverPath bool, only *selection) *reader {
+	return &reader{
+		tx: tx, s: &catalog.Snapshot{}, serverPath: serverPath, only: only,
+		relations: make(map[catalog.OID]int), types: make(map[catalog.OID]int), functions: make(map[catalog.OID]int),
+		details: make(map[catalog.OID]hash.Hash), labels: make(map[catalog.OID]map[catalog.OID]string),
+		statistics: make(map[catalog.OID][][]catalog.Expression),
+	}
+}
+
+// step is a part of a read.
+type step struct {
+	what string
+	read func(context.Context) error
+}
+
+func readSteps(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		if err := s.read(ctx); err != nil {
+			return fmt.Errorf("read %s: %w", s.what, err)
+		}
+	}
+	return nil
+}
+
+// readObjects reads what is selected, without what stands in jobs.
+func (r *reader) readObjects(ctx context.Context) error {
+	var steps []step
+	if r.only == nil || len(r.only.relations) > 0 {
+		steps = append(steps, step{"relations", r.readRelations}, step{"columns", r.columns})
+	}
+	if r.only == nil || len(r.only.types) > 0 {
+		steps = append(steps, step{"types", r.readTypes}, step{"labels", r.readLabels})
+	}
+	if r.only == nil || len(r.only.relations)+len(r.only.types) > 0 {
+		steps = append(steps, step{"constraints", r.constraints})
+	}
+	if r.only == nil || len(r.only.relations) > 0 {
+		steps = append(steps, step{"indexes", r.indexes}, step{"triggers", r.triggers}, step{"rules", r.rules},
+			step{"policies", r.policies}, step{"statistics", r.readStatistics}, step{"inheritance", r.inheritance})
+	}
+	if r.only == nil || len(r.only.functions) > 0 {
+		steps = append(steps, step{"functions", r.readFunctions})
+	}
+	if err := readSteps(ctx, steps); err != nil {
+		return err
 	}
 	for oid, h := range r.details {
 		r.s.Relations[r.relations[oid]].Details = [sha256.Size]byte(h.Sum(nil))
 	}
-	return r.s, nil
+	return nil
+}
+
+// readLists reads what is not read object by object.
+func (r *reader) readLists(ctx context.Context, which lists) error {
+	var steps []step
+	for _, l := range []struct {
+		list lists
+		step
+	}{
+		{listSchemas, step{"schemas", r.schemas}}, {listRoles, step{"roles", r.roles}},
+		{listOperators, step{"operators", r.operators}}, {listCasts, step{"casts", r.casts}},
+		{listOperatorClasses, step{"operator classes", r.operatorClasses}}, {listCollations, step{"collations", r.collations}},
+		{listExtensions, step{"extensions", r.extensions}}, {listEventTriggers, step{"event triggers", r.eventTriggers}},
+		{listTextSearch, step{"text search", r.textSearch}}, {listSettings, step{"settings", r.settings}},
+	} {
+		if which&l.list != 0 {
+			steps = append(steps, l.step)
+		}
+	}
+	return readSteps(ctx, steps)
 }
 
 // each runs a query and calls f for every row.
@@ -68,6 +139,39 @@ func (r *reader) each(ctx context.Context, query string, into []any, f func() er
 	}
 	_, err = pgx.ForEachRow(rows, into, f)
 	return err
+}
+
+// eachOf runs a query for all objects, or under a condition for those whose OIDs are
+// in args.
+func (r *reader) eachOf(ctx context.Context, query, condition string, into []any, f func() error, args ...any) error {
+	if r.only == nil {
+		return r.each(ctx, query, into, f)
+	}
+	return r.each(ctx, strings.Replace(query, everything, condition, 1), into, f, args...)
+}
+
+// eachRelation is eachOf for rows that hang off relations.
+func (r *reader) eachRelation(ctx context.Context, query, column string, into []any, f func() error) error {
+	if r.only == nil {
+		return r.each(ctx, query, into, f)
+	}
+	return r.eachOf(ctx, query, column+" = ANY ($1::pg_catalog.oid[])", into, f, r.only.relations)
+}
+
+// later has a text printed when the rows are read.
+func (r *reader) later(kind textKind, oid catalog.OID, of object, set func(texts []string) bool) {
+	r.jobs = append(r.jobs, job{kind: kind, oid: oid, of: of, set: set})
+}
+
+// single puts the one text that is printed in the place that it is asked for.
+func single(place func() *string) func([]string) bool {
+	return func(texts []string) bool {
+		if len(texts) != 1 || texts[0] == "" {
+			return false
+		}
+		*place() = texts[0]
+		return true
+	}
 }
 
 // relation finds a relation of the snapshot, or returns nil for one that is left
@@ -123,17 +227,26 @@ func (r *reader) schemas(ctx context.Context) error {
 }
 
 func (r *reader) readRelations(ctx context.Context) error {
-	var kind, key, check, details string
+	var kind, check, details string
+	var partitioned, view bool
 	var ofQuery, ofKey []int64
 	var v catalog.Relation
 	into := []any{
-		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.ForceRowSecurity, &key, &v.Definition,
+		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.ForceRowSecurity, &partitioned, &view,
 		&v.SecurityInvoker, &check, &ofQuery, &ofKey, &v.IndexOf, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &details,
 	}
-	return r.each(ctx, queryRelations, into, func() error {
+	return r.eachRelation(ctx, queryRelations, "c.oid", into, func() error {
 		v.Kind, v.CheckOption = catalog.RelationKind(char(kind)), char(check)
-		v.References, v.PartitionKey = references(v.Definition, ofQuery), expression(key, ofKey)
-		r.relations[v.OID] = len(r.s.Relations)
+		at, self := len(r.s.Relations), object{pgClass, v.OID}
+		if view {
+			v.Definition, v.References = catalog.Unreadable, references(catalog.Unreadable, ofQuery)
+			r.later(textView, v.OID, self, single(func() *string { return &r.s.Relations[at].Definition }))
+		}
+		if partitioned {
+			v.PartitionKey = expression(catalog.Unreadable, ofKey)
+			r.later(textPartitionKey, v.OID, self, single(func() *string { return &r.s.Relations[at].PartitionKey.Text }))
+		}
+		r.relations[v.OID] = at
 		r.s.Relations = append(r.s.Relations, v)
 		r.detail(v.OID, "class", details)
 		v = catalog.Relation{} // The next row must not write into this one's slices.
@@ -142,22 +255,27 @@ func (r *reader) readRelations(ctx context.Context) error {
 }
 
 func (r *reader) columns(ctx context.Context) error {
-	var oid catalog.OID
+	var oid, generation catalog.OID
 	var generated, identity, details string
 	var depends []int64
 	var v catalog.Column
-	into := []any{&oid, &v.Number, &v.Name, &v.Type, &v.Modifier, &v.NotNull, &v.Default, &depends, &generated, &identity, &details}
-	return r.each(ctx, queryColumns, into, func() error {
+	into := []any{&oid, &v.Number, &v.Name, &v.Type, &v.Modifier, &v.NotNull, &v.Default, &generation, &depends, &generated, &identity, &details}
+	return r.eachRelation(ctx, queryColumns, "a.attrelid", into, func() error {
 		rel := r.relation(oid)
 		if rel == nil {
 			return nil
 		}
 		v.Generated, v.Identity = char(generated), char(identity)
-		v.References = references(v.Default, depends)
-		rel.Columns = append(rel.Columns, v)
 		// The digest takes expressions from Details alone.
 		r.detail(oid, "column", details)
 		r.detail(oid, "default", v.Default)
+		if generation != 0 {
+			v.Default = catalog.Unreadable
+			at, column := r.relations[oid], len(rel.Columns)
+			r.later(textGenerated, generation, object{pgClass, oid}, single(func() *string { return &r.s.Relations[at].Columns[column].Default }))
+		}
+		v.References = references(v.Default, depends)
+		rel.Columns = append(rel.Columns, v)
 		return nil
 	})
 }
@@ -171,7 +289,7 @@ func (r *reader) constraints(ctx context.Context) error {
 	into := []any{
 		&oid, &relation, &typ, &name, &kind, &to, &fromColumns, &toColumns, &onDelete, &onUpdate, &check, &depends, &details,
 	}
-	return r.each(ctx, queryConstraints, into, func() error {
+	each := func() error {
 		fk := catalog.ForeignKey{
 			Name: name, From: relation, To: to, OnDelete: char(onDelete), OnUpdate: char(onUpdate),
 			FromColumns: fromColumns, ToColumns: toColumns,
@@ -182,6 +300,10 @@ func (r *reader) constraints(ctx context.Context) error {
 			v.Checks = append(v.Checks, expression(check, depends))
 			v.Details = sha256.Sum256(append(v.Details[:], details...))
 		}
+		if target := r.relation(to); target != nil && kind == "f" {
+			target.ReferencedBy = append(target.ReferencedBy, fk)
+			r.detail(to, "referenced by", details)
+		}
 		rel := r.relation(relation)
 		if rel == nil {
 			return nil
@@ -189,15 +311,11 @@ func (r *reader) constraints(ctx context.Context) error {
 		r.detail(relation, "constraint", details)
 		switch kind {
 		case "c":
-			rel.Checks = append(rel.Checks, expression(check, depends))
+			at, n := r.relations[relation], len(rel.Checks)
+			rel.Checks = append(rel.Checks, expression(catalog.Unreadable, depends))
+			r.later(textCheck, oid, object{pgClass, relation}, single(func() *string { return &r.s.Relations[at].Checks[n].Text }))
 		case "f":
-			target := r.relation(to)
-			if target == nil {
-				return errors.New("a foreign key points at no relation")
-			}
 			rel.ForeignKeys = append(rel.ForeignKeys, fk)
-			target.ReferencedBy = append(target.ReferencedBy, fk)
-			r.detail(to, "referenced by", details)
 		case "p", "u", "x":
 			if relation >= catalog.FirstNormalOID { // Nobody inserts into the server's own.
 				rel.Keys = append(rel.Keys, catalog.Key{Name: name, Columns: fk.FromColumns})
@@ -205,25 +323,41 @@ func (r *reader) constraints(ctx context.Context) error {
 		default: // Not null constraints run no code of their own.
 		}
 		return nil
-	})
+	}
+	if r.only == nil {
+		return r.each(ctx, queryConstraints, into, each)
+	}
+	return r.eachOf(ctx, queryConstraints, `(c.conrelid = ANY ($1::pg_catalog.oid[]) OR c.confrelid = ANY ($1::pg_catalog.oid[])
+	OR c.contypid = ANY ($2::pg_catalog.oid[]))`, into, each, r.only.relations, r.only.types)
 }
 
 func (r *reader) indexes(ctx context.Context) error {
 	var relation, index catalog.OID
-	var expressions []string
+	var expressions int
 	var depends []int64
 	var operators, classes []catalog.OID
 	var details string
-	return r.each(ctx, queryIndexes, []any{&relation, &index, &expressions, &depends, &operators, &classes, &details}, func() error {
+	into := []any{&relation, &index, &expressions, &depends, &operators, &classes, &details}
+	return r.eachRelation(ctx, queryIndexes, "i.indrelid", into, func() error {
 		if rel := r.relation(relation); rel != nil {
-			for _, text := range expressions {
-				rel.IndexExpressions = append(rel.IndexExpressions, expression(text, depends))
+			if at, first, n := r.relations[relation], len(rel.IndexExpressions), expressions; n > 0 {
+				for range n {
+					rel.IndexExpressions = append(rel.IndexExpressions, expression(catalog.Unreadable, depends))
+				}
+				r.later(textIndex, index, object{pgClass, relation}, func(texts []string) bool {
+					for i, text := range texts {
+						if len(texts) == n {
+							r.s.Relations[at].IndexExpressions[first+i].Text = text
+						}
+					}
+					return len(texts) == n
+				})
 			}
 			rel.ExclusionOperators = append(rel.ExclusionOperators, operators...)
 			rel.ForeignOperatorClasses = append(rel.ForeignOperatorClasses, classes...)
 			r.detail(relation, "index", details)
 		}
-		expressions, operators, classes = nil, nil, nil
+		operators, classes = nil, nil
 		return nil
 	})
 }

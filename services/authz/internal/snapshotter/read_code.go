@@ -24,7 +24,7 @@ func (r *reader) readTypes(ctx context.Context) error {
 		&v.Subtype, &v.SubtypeClass, &v.Input, &v.Output, &v.Support, &v.Owner, &v.Extension, &v.NotNull,
 		&v.Default, &depends, &details,
 	}
-	return r.each(ctx, queryTypes, into, func() error {
+	each := func() error {
 		v.Kind, v.Category = char(kind), char(category)
 		v.Support = present(v.Support)
 		if len(depends) > 0 || v.Kind == 'd' {
@@ -35,22 +35,44 @@ func (r *reader) readTypes(ctx context.Context) error {
 		r.s.Types = append(r.s.Types, v)
 		v = catalog.Type{} // The next row must not write into this one's slices.
 		return nil
-	})
+	}
+	if r.only == nil {
+		return r.each(ctx, queryTypes, into, each)
+	}
+	return r.eachOf(ctx, queryTypes, "t.oid = ANY ($1::pg_catalog.oid[])", into, each, r.only.types)
 }
 
-func (r *reader) functions(ctx context.Context) error {
+func (r *reader) readLabels(ctx context.Context) error {
+	var typ, oid catalog.OID
+	var label string
+	each := func() error {
+		if r.labels[typ] == nil {
+			r.labels[typ] = make(map[catalog.OID]string)
+		}
+		r.labels[typ][oid] = label
+		return nil
+	}
+	into := []any{&typ, &oid, &label}
+	if r.only == nil {
+		return r.each(ctx, queryLabels, into, each)
+	}
+	return r.eachOf(ctx, queryLabels, "e.enumtypid = ANY ($1::pg_catalog.oid[])", into, each, r.only.types)
+}
+
+func (r *reader) readFunctions(ctx context.Context) error {
 	var kind, volatility, modes, aggregate string
 	var details []byte
 	var depends []int64
+	var body bool
 	var v catalog.Function
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &kind, &v.Arguments, &v.Variadic, &v.Defaults, &v.Result, &v.ReturnSet,
 		&v.SecurityDefiner, &v.Language, &volatility, &v.Leakproof, &v.Owner, &v.Extension,
 		&v.AllArguments, &modes, &v.ArgumentNames, &v.DefaultExpressions, &v.Strict, &v.Library, &v.Symbol,
-		&v.Body, &v.StandardBody, &depends, &v.Settings, &v.SupportFunction,
+		&v.Body, &body, &depends, &v.Settings, &v.SupportFunction,
 		&aggregate, &v.Aggregate.Direct, &v.Aggregate.SortOperator, &v.Aggregate.Functions, &details,
 	}
-	return r.each(ctx, queryFunctions, into, func() error {
+	each := func() error {
 		if len(details) != sha256.Size {
 			return errors.New("a digest has another length")
 		}
@@ -60,13 +82,23 @@ func (r *reader) functions(ctx context.Context) error {
 		}
 		v.Aggregate.Functions = present(v.Aggregate.Functions)
 		v.Details = [sha256.Size]byte(details)
+		at := len(r.s.Functions)
+		if body {
+			v.StandardBody = catalog.Unreadable
+			r.later(textBody, v.OID, object{pgProc, v.OID}, single(func() *string { return &r.s.Functions[at].StandardBody }))
+		}
+		r.functions[v.OID] = at
 		if v.OID >= catalog.FirstNormalOID {
 			v.References = references(v.StandardBody+strings.Join(v.DefaultExpressions, ""), depends)
 		}
 		r.s.Functions = append(r.s.Functions, v)
 		v = catalog.Function{} // The next row must not write into this one's slices.
 		return nil
-	})
+	}
+	if r.only == nil {
+		return r.each(ctx, queryFunctions, into, each)
+	}
+	return r.eachOf(ctx, queryFunctions, "p.oid = ANY ($1::pg_catalog.oid[])", into, each, r.only.functions)
 }
 
 func (r *reader) operators(ctx context.Context) error {

@@ -1,7 +1,6 @@
 package snapshotter
 
 import (
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/scopewire/scopewire/internal/pgboot"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
@@ -221,42 +219,4 @@ func checkCode(t *testing.T, s *catalog.Snapshot, major int) {
 	if i = slices.IndexFunc(s.Settings, func(v catalog.Setting) bool { return v.Name == "work_mem" }); i < 0 || s.Settings[i].Context != "user" {
 		t.Error("settings")
 	}
-}
-
-func BenchmarkRead(b *testing.B) {
-	dsn := os.Getenv("SCOPEWIRE_BENCH_DSN")
-	if dsn == "" {
-		b.Skip("SCOPEWIRE_BENCH_DSN names no server")
-	}
-	plain, err := pgx.Connect(b.Context(), dsn)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = plain.Close(context.Background()) }()
-	conn := &session{Conn: plain}
-	if err := conn.pin(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	run := func(name string, f func(pgx.Tx) error) {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if err := inTransaction(b.Context(), conn, f); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	_, over, err := readPulse(b.Context(), conn)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Run("pulse", func(b *testing.B) {
-		for b.Loop() {
-			if _, _, err := readPulse(b.Context(), conn); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	run("mark", func(tx pgx.Tx) error { _, err := readMark(b.Context(), tx, over); return err })
-	run("whole", func(tx pgx.Tx) error { _, err := readCatalog(b.Context(), tx, true); return err })
 }

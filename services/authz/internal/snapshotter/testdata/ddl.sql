@@ -185,19 +185,19 @@ COMMENT ON TABLE app.parent IS 'x'
 SECURITY LABEL ON TABLE app.parent IS 'x'
 GRANT SELECT ON app.parent TO pg_monitor
 ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO pg_monitor
-CREATE ROLE NAME_made LOGIN
-ALTER ROLE NAME_made NOINHERIT
-ALTER ROLE NAME_made BYPASSRLS
-ALTER ROLE NAME_made SUPERUSER
-ALTER ROLE NAME_made NOLOGIN
-ALTER ROLE NAME_made SET search_path = app
-ALTER ROLE NAME_made IN DATABASE NAME SET search_path = public
-GRANT pg_monitor TO NAME_made
-REVOKE pg_monitor FROM NAME_made
-ALTER ROLE NAME_made RENAME TO NAME_remade
-DROP ROLE NAME_remade
-ALTER DATABASE NAME SET search_path = app, public
-ALTER DATABASE NAME SET work_mem = '5MB'
+CREATE ROLE {db}_made LOGIN
+ALTER ROLE {db}_made NOINHERIT
+ALTER ROLE {db}_made BYPASSRLS
+ALTER ROLE {db}_made SUPERUSER
+ALTER ROLE {db}_made NOLOGIN
+ALTER ROLE {db}_made SET search_path = app
+ALTER ROLE {db}_made IN DATABASE {db} SET search_path = public
+GRANT pg_monitor TO {db}_made
+REVOKE pg_monitor FROM {db}_made
+ALTER ROLE {db}_made RENAME TO {db}_remade
+DROP ROLE {db}_remade
+ALTER DATABASE {db} SET search_path = app, public
+ALTER DATABASE {db} SET work_mem = '5MB'
 INSERT INTO app.opclass VALUES (1)
 SELECT pg_catalog.lo_create(0)
 DISCARD TEMP
