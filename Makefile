@@ -105,6 +105,11 @@ sqlsmith: ## the same with the statements of sqlsmith
 	go test -count=1 -v -timeout 12h -run TestSqlsmith ./services/authz/internal/oracle \
 		-args -sqlsmith $(or $(N),1000) -seed $(or $(SEED),1) $(if $(KEEP),-keep)
 
+.PHONY: regress-judge
+regress-judge: ## what Scopewire denies of PostgreSQL's regression suite to who may do everything; SCRIPTS=a,b picks some
+	@scripts/oracle-tools regress
+	go test -count=1 -v -timeout 12h -run TestSuiteJudged ./services/authz/internal/oracle -args -scripts $(or $(SCRIPTS),all)
+
 .PHONY: bench
 bench: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work

@@ -1,8 +1,6 @@
 package analyze
 
 import (
-	"strings"
-
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -61,10 +59,22 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 		in.path, in.session = clauses.path, clauses.path
 	}
 	outer := sig.scope(object.Name)
+	var found *recorder
 	if f.SqlBody != nil {
-		return a.atomicBody(f.SqlBody, in, outer)
+		found, err = a.atomicBody(f.SqlBody, in, outer)
+	} else {
+		found, err = a.bodyText(clauses.body, in, outer)
 	}
-	return a.bodyText(clauses.body, in, outer)
+	switch {
+	case err == nil:
+		a.current.absorb(found, nil, false)
+	case limited(err):
+		return err
+	default:
+		// It calls procedures, sets something, or names what is not there yet.
+		a.trusted(object.Schema, code+", whose body cannot be followed")
+	}
+	return nil
 }
 
 // trustedLanguage lists the languages that PostgreSQL itself calls trusted, whose code
@@ -204,9 +214,9 @@ func (a *analyzer) functionSetting(v *pg_query.VariableSetStmt, clauses *functio
 	return a.setting(name, value)
 }
 
-// bodyText judges the body of an SQL function that is written as a string.
-func (a *analyzer) bodyText(body string, in inside, outer *scope) error {
-	found, err := a.catalogued(body, in, func(inner *analyzer, tree *pg_query.ParseResult) error {
+// bodyText collects what the body of an SQL function needs that is written as a string.
+func (a *analyzer) bodyText(body string, in inside, outer *scope) (*recorder, error) {
+	return a.catalogued(body, in, func(inner *analyzer, tree *pg_query.ParseResult) error {
 		for _, raw := range tree.Stmts {
 			if err := inner.bodyStatement(outer, raw.Stmt); err != nil {
 				return err
@@ -214,12 +224,11 @@ func (a *analyzer) bodyText(body string, in inside, outer *scope) error {
 		}
 		return nil
 	})
-	return a.absorbBody(found, err)
 }
 
-// atomicBody judges a body that is parsed with the statement: RETURN, or BEGIN ATOMIC,
-// which is a list of lists.
-func (a *analyzer) atomicBody(body *pg_query.Node, in inside, outer *scope) error {
+// atomicBody does so for a body that is parsed with the statement: RETURN, or BEGIN
+// ATOMIC, which is a list of lists.
+func (a *analyzer) atomicBody(body *pg_query.Node, in inside, outer *scope) (*recorder, error) {
 	inner := *a
 	inner.in = Input{Parse: true, ParameterTypes: in.types, Context: a.in.Context}
 	inner.path, inner.current, inner.deduced = in.path, &recorder{}, nil
@@ -235,7 +244,7 @@ func (a *analyzer) atomicBody(body *pg_query.Node, in inside, outer *scope) erro
 		}
 	}
 	a.work = inner.work
-	return a.absorbBody(inner.current, err)
+	return inner.current, err
 }
 
 // bodyStatement judges a statement of an SQL function: one that reads or writes rows.
@@ -248,19 +257,6 @@ func (a *analyzer) bodyStatement(outer *scope, node *pg_query.Node) error {
 	}
 	_, _, err := a.subquery(outer, node, nil)
 	return err
-}
-
-// absorbBody adds what a body needs. Errors in it are the server's about a text that
-// is not the message's, and deny.
-func (a *analyzer) absorbBody(found *recorder, err error) error {
-	if err != nil {
-		if limited(err) {
-			return err
-		}
-		return deny(access.OpaqueCode, "a function's body: "+strings.TrimPrefix(err.Error(), string(access.OpaqueCode)+": "))
-	}
-	a.current.absorb(found, nil, false)
-	return nil
 }
 
 // alterFunction judges ALTER FUNCTION. What was judged under its maker's rights may not

@@ -236,7 +236,7 @@ func (a *analyzer) arbiterConstraint(it *item, name string) {
 func (a *analyzer) arbiter(s *scope, infer *pg_query.InferClause) error {
 	for _, node := range infer.IndexElems {
 		element := node.GetIndexElem()
-		if element == nil || len(element.Opclass) > 0 || len(element.Opclassopts) > 0 {
+		if element == nil || len(element.Opclass) > 0 && !a.knowsClass(element.Opclass) || len(element.Opclassopts) > 0 {
 			return deny(access.Construct, "a conflict target")
 		}
 		if len(element.Collation) > 0 {
@@ -254,4 +254,19 @@ func (a *analyzer) arbiter(s *scope, infer *pg_query.InferClause) error {
 		}
 	}
 	return a.condition(s, infer.WhereClause, "WHERE")
+}
+
+// knowsClass reports whether there is a btree operator class of the name
+// (OpclassnameGetOpcid). An arbiter only compares it with those of indexes.
+func (a *analyzer) knowsClass(nodes []*pg_query.Node) bool {
+	names, ok := stringNodes(nodes)
+	if !ok || len(names) == 0 || len(names) > 2 {
+		return false
+	}
+	return slices.ContainsFunc(a.snap.OperatorClasses, func(c catalog.OperatorClass) bool {
+		if c.Method != "btree" || c.Name != last(names) {
+			return false
+		}
+		return len(names) == 2 && c.Schema == names[0] || len(names) == 1 && slices.Contains(a.path, c.Schema)
+	})
 }

@@ -15,7 +15,7 @@ func codeKinds() []kind {
 	return []kind{
 		{node: "CreateFunctionStmt", command: "CREATE FUNCTION, CREATE PROCEDURE", effects: effect,
 			judge: changing("create function", access.EffectDDL, (*pg_query.Node).GetCreateFunctionStmt, (*analyzer).createFunction),
-			accesses: ddl + "; what the body of an SQL function reads and runs; in any other language, or where the body's path is not fixed under SECURITY DEFINER, " +
+			accesses: ddl + "; what the body of an SQL function reads and runs; in any other language, where the body cannot be followed, or where its path is not fixed under SECURITY DEFINER, " +
 				"by a grant that is trusted; `admin` on the database for C, internal, untrusted languages, LEAKPROOF and SUPPORT"},
 		{node: "AlterFunctionStmt", command: "ALTER FUNCTION, ALTER PROCEDURE", effects: effect,
 			judge:    changing("alter function", access.EffectDDL, (*pg_query.Node).GetAlterFunctionStmt, (*analyzer).alterFunction),

@@ -56,6 +56,10 @@ func TestThrough(t *testing.T) {
 			"select public.people(boss, id) by function public.boss_of(integer), public.defaults",
 		},
 	} {
+		if o.snap.ServerVersionNum < 150000 && (strings.Contains(sql, "mine") || strings.Contains(sql, "invoker")) {
+			// Views with the reader's rights came with 15.
+			continue
+		}
 		got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, o.snap)
 		if got.Outcome != access.Judge {
 			t.Errorf("%s: %s", sql, got.Detail)

@@ -95,7 +95,7 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 	case Overdenied:
 		err = d.explain(ctx, &c, rules)
 	case WrongError:
-		if name := rules.findError(c.Verdict, c.Server); name != "" {
+		if name := rules.findError(c.Verdict, c.Server, c.Unit.SQL); name != "" {
 			c.Class, c.Rule = Explained, name
 		}
 	}

@@ -3,21 +3,13 @@ package oracle
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
-	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
 )
 
 // Database is a database of a test server, its snapshot and model, and the roles
@@ -209,45 +201,4 @@ func (d *Database) typesOf(role, schema string) []string {
 		}
 	}
 	return all
-}
-
-// oneVersion gives every snapshot the same number.
-type oneVersion struct{}
-
-func (oneVersion) NextCatalog(string, [sha256.Size]byte) (uint64, error) { return 1, nil }
-
-// readSnapshot reads the snapshot of a database as the service does.
-func readSnapshot(ctx context.Context, dsn string) (snap *catalog.Snapshot, err error) {
-	server, err := pgconn.ParseConfig(dsn)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "oracle")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	entry := snapshotter.Database{Name: server.Database, Host: server.Host, Port: server.Port, User: server.User}
-	entry.Password.File = filepath.Join(dir, "password")
-	if err := os.WriteFile(entry.Password.File, []byte(server.Password), 0o600); err != nil {
-		return nil, err
-	}
-	if !strings.HasPrefix(server.Host, "/") {
-		entry.TLS.Mode = "disable"
-	}
-	reader, err := snapshotter.New(snapshotter.Config{Databases: []snapshotter.Database{entry}},
-		snapshotter.Deps{Sys: sys.OS(), Versions: oneVersion{}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, err
-	}
-	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- reader.Run(running) }()
-	err = reader.Refresh(ctx, server.Database)
-	snap, _, ok := reader.Current(server.Database)
-	stop()
-	if err = errors.Join(err, <-done); err == nil && !ok {
-		err = errors.New("no snapshot was read")
-	}
-	return snap, err
 }

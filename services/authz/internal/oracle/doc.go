@@ -21,6 +21,11 @@
 //     the schema; found.go keeps it as a file of testdata/found, which every
 //     run replays.
 //
+// Two more go without chance. listed.go compares statements that stand in
+// testdata/listed, for forms of SQL that neither generator nor suite has. suite_judge.go has
+// every statement of the regression suite judged while the suite runs, by a policy that
+// grants everything: what is denied all the same needs a rule of testdata/suite.yaml.
+//
 // # What PostgreSQL's answer means
 //
 // SQLSTATE 42501 is a refusal. No error is leave. Errors of data (class 22, 23, …)

@@ -61,6 +61,11 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 	missing := access.Access{Action: piece.Action, Named: object, Resolved: object, Columns: piece.Columns}
 	denial := Denial{Reason: access.NotGranted, Access: &missing,
 		Detail: string(piece.Action) + " on " + string(piece.Kind) + ":" + piece.object() + " (" + strings.Join(piece.Columns, ", ") + ")"}
+	for _, a := range c.Verdict.Accesses {
+		if slices.Equal(a.Resolved.Arguments, object.Arguments) && a.Resolved.Schema == object.Schema && a.Resolved.Name == object.Name {
+			missing.Through = append(missing.Through, a.Through...)
+		}
+	}
 	c.Verdict = Verdict{Reason: denial.Reason, Detail: denial.Detail, Denials: []Denial{denial}}
 	return c, true, d.explain(ctx, &c, rules)
 }

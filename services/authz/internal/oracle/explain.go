@@ -16,7 +16,7 @@ func (d *Database) excuse(ctx context.Context, c *Comparison) error {
 	switch {
 	case err != nil || lost:
 		return err
-	case asLogin.Refused():
+	case asLogin.Refused(), d.definerRefused(c.Server):
 		c.Class = ServerRefuses
 		return nil
 	}
@@ -26,6 +26,19 @@ func (d *Database) excuse(ctx context.Context, c *Comparison) error {
 	}
 	return err
 }
+
+// definerRefused reports whether a refusal comes out of a function that runs with its
+// owner's rights. Which rows are sampled, and so whether it is called, may differ from
+// run to run.
+func (d *Database) definerRefused(a Answer) bool {
+	from := refusedIn.FindStringSubmatch(a.Where)
+	return from != nil && slices.ContainsFunc(d.Snapshot.Functions, func(f catalog.Function) bool { return f.Name == from[1] && f.SecurityDefiner }) &&
+		!slices.ContainsFunc(d.Snapshot.Functions, func(f catalog.Function) bool { return f.Name == from[1] && !f.SecurityDefiner })
+}
+
+// refusedIn is the beginning of an error's context: the innermost function
+// (sql_exec_error_callback of functions.c, plpgsql_exec_error_callback of pl_exec.c).
+var refusedIn = regexp.MustCompile(`^(?:SQL function "|PL/pgSQL function (?:\w+\.)?)(\w+)`)
 
 // byTrust reports whether a refusal comes out of code that a grant trusts: it came
 // through a function that a grant names or that hangs off a table, or a rule's action was
@@ -62,6 +75,7 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 	for _, denial := range c.Verdict.Denials {
 		why, rule, err := d.reason(ctx, *c, rules, denial)
 		if err != nil || why == Overdenied {
+			c.Verdict.Detail = denial.Detail // The one to look at.
 			return err
 		}
 		if class != Explained {
@@ -94,11 +108,17 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 		}
 		return Explained, "sequence not reached", nil
 	}
-	dropped, err := d.dropped(ctx, c.Role.Path, c.Unit, missing.Resolved)
-	if err != nil || !dropped {
-		return Overdenied, "", err
+	// What a view reads is gone when the view is.
+	for _, o := range append([]access.Object{missing.Resolved}, missing.Through...) {
+		dropped, err := d.dropped(ctx, c.Role.Path, c.Unit, o)
+		if err != nil {
+			return Overdenied, "", err
+		}
+		if dropped {
+			return PlannerDropped, "", nil
+		}
 	}
-	return PlannerDropped, "", nil
+	return Overdenied, "", nil
 }
 
 // baseType reports whether an access is about a type of somebody's own whose input

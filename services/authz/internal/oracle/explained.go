@@ -61,9 +61,9 @@ func LoadRules(file string) (Rules, error) {
 
 // findError returns the name of the first rule that explains why an error is worded
 // in another way than the server's, or "".
-func (rules Rules) findError(v Verdict, a Answer) string {
+func (rules Rules) findError(v Verdict, a Answer, sql string) string {
 	for _, r := range rules {
-		if r.Answer != "" && r.Reason == v.Reason && r.answer.MatchString(a.State+": "+a.Message) {
+		if r.Answer != "" && r.Reason == v.Reason && r.answer.MatchString(a.State+": "+a.Message) && r.sql.MatchString(sql) {
 			return r.Name
 		}
 	}

@@ -75,3 +75,12 @@ func (j *judge) verdict(u Unit) Verdict {
 	}
 	return v
 }
+
+// effects are what a unit does to the session, by analysis alone.
+func (j *judge) effects(u Unit) []access.Effect {
+	var all []access.Effect
+	for _, s := range analyze.Analyze(analyze.Input{Text: []byte(u.SQL), Parse: u.Parse, Context: j.context}, j.snap).Statements {
+		all = append(all, s.Effects...)
+	}
+	return all
+}

@@ -36,9 +36,21 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	}
 	// The text may name an object more often than the plan does, and a child for itself.
 	if n := scans(words, o.Schema, o.Name); n > 0 {
-		return n < mentions(own, o.Schema, o.Name), nil
+		return n < d.named(rel, own, 0), nil
 	}
 	return !d.scanned(d.descendants(rel, nil)[1:], words, own), nil
+}
+
+// named counts the places of a text that name a relation or one that it is a child of,
+// whose scan is one of its own as well.
+func (d *Database) named(rel *catalog.Relation, own []string, depth int) int {
+	n := mentions(own, rel.Schema, rel.Name)
+	for _, oid := range rel.Parents {
+		if parent := d.Snapshot.RelationByOID(oid); parent != nil && depth < 10 {
+			n += d.named(parent, own, depth+1)
+		}
+	}
+	return n
 }
 
 // viewDropped reports whether nothing of what a view reads is in the plan but what

@@ -16,7 +16,7 @@ type Suite struct {
 	Dir string
 }
 
-// SuiteDir is where scripts/regress-source puts the suite, unless the variable
+// SuiteDir is where scripts/oracle-tools puts the suite, unless the variable
 // SCOPEWIRE_REGRESS names another folder.
 func SuiteDir() (string, error) {
 	if dir := os.Getenv("SCOPEWIRE_REGRESS"); dir != "" {

@@ -31,7 +31,7 @@ func TestRegress(t *testing.T) {
 	}
 	suite := Suite{Dir: dir}
 	if !suite.Present() {
-		t.Skipf("PostgreSQL's regression suite is not in %s; scripts/regress-source fetches it", dir)
+		t.Skipf("PostgreSQL's regression suite is not in %s; scripts/oracle-tools fetches it", dir)
 	}
 	t.Logf("seed %d", *seed)
 	rules, err := LoadRules("testdata/explained.yaml")

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,8 @@ type session struct {
 	conn   *pgconn.PgConn
 	// files lets COPY read files of the client's.
 	files bool
+	// limit bounds a statement; 0 is statementLimit.
+	limit time.Duration
 }
 
 // newSession prepares a session; nothing is dialled yet.
@@ -144,7 +147,7 @@ func (s *session) send(ctx context.Context, u Unit) (Answer, error) {
 	if err := s.open(ctx); err != nil {
 		return Answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.limit, statementLimit))
 	defer cancel()
 	var err error
 	switch file := copyFile.FindStringSubmatch(sql); {
