@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
 )
 
 // Listed are statements over one schema, about what chance does not come upon: the
@@ -63,7 +65,7 @@ func listedRoles(ctx context.Context, d *Database) ([]*Role, error) {
 	for i := range trusted {
 		trusted[i].Columns = nil
 		plain[i] = trusted[i]
-		trusted[i].Trusted, plain[i].Trusted = true, false
+		trusted[i].Trusted, plain[i].Trusted = runsCode(trusted[i].Kind), false
 	}
 	var roles []*Role
 	for _, grants := range [][]Grant{trusted, plain, nil} {
@@ -74,6 +76,11 @@ func listedRoles(ctx context.Context, d *Database) ([]*Role, error) {
 		roles = append(roles, r)
 	}
 	return roles, nil
+}
+
+// runsCode reports whether a grant on such an object can be trusted.
+func runsCode(kind access.Kind) bool {
+	return kind == access.Table || kind == access.Function || kind == access.Procedure
 }
 
 // withheldDraws is how often chance picks the right that is withheld.

@@ -41,22 +41,40 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	return !d.scanned(d.descendants(rel, nil)[1:], words, own), nil
 }
 
-// named counts the places of a text that name a relation or one that it is a child of,
-// whose scan is one of its own as well.
+// named counts the scans that a text asks for: where it names a relation, one that it
+// is a child of, or a view whose query does.
 func (d *Database) named(rel *catalog.Relation, own []string, depth int) int {
 	n := mentions(own, rel.Schema, rel.Name)
+	if depth == maxNamed {
+		return n
+	}
 	for _, oid := range rel.Parents {
-		if parent := d.Snapshot.RelationByOID(oid); parent != nil && depth < 10 {
+		if parent := d.Snapshot.RelationByOID(oid); parent != nil {
 			n += d.named(parent, own, depth+1)
+		}
+	}
+	for i := range d.Snapshot.Relations {
+		view := &d.Snapshot.Relations[i]
+		if view.Kind != catalog.KindView || view.Definition == "" {
+			continue
+		}
+		if times := mentions(planWords(view.Definition), rel.Schema, rel.Name); times > 0 {
+			n += times * d.named(view, own, depth+1)
 		}
 	}
 	return n
 }
 
+// maxNamed bounds how deep views and children are followed.
+const maxNamed = 6
+
 // viewDropped reports whether nothing of what a view reads is in the plan but what
-// the text names itself. A view that reads no relation leaves no trace in a plan.
+// the text names itself, or less of it than text and views together name. A view that reads no relation leaves no trace in a plan.
 func (d *Database) viewDropped(view *catalog.Relation, words, own []string) bool {
-	return !d.scanned(d.bases(view, nil), words, own)
+	bases := d.bases(view, nil)
+	return !d.scanned(bases, words, own) || slices.ContainsFunc(bases, func(rel *catalog.Relation) bool {
+		return scans(words, rel.Schema, rel.Name) < d.named(rel, own, 0)
+	})
 }
 
 // scanned reports whether a plan has one of the relations more often than the text.
