@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -82,6 +83,55 @@ func FuzzDescribe(f *testing.F) {
 		}
 		if _, err := Describe(again); err != nil {
 			t.Errorf("not read again: %s", err)
+		}
+	})
+}
+
+// FuzzDescribeSession: whatever is accepted can be laid over a catalog, or is refused;
+// it never stands in the place of what came with the server, and nothing that it drops
+// or renames is found.
+func FuzzDescribeSession(f *testing.F) {
+	base := sample()
+	base.Index()
+	head := `{"Database":"app","ServerVersionNum":150018,"Wrote":true,"Roles":"` + base.RolesDigest() + `",`
+	f.Add([]byte(head + `"TempSchema":"pg_temp_3","Dropped":{"Relations":[20001],"Casts":[20007],"Types":[20003]}}`))
+	f.Add([]byte(head + described[1:]))
+	f.Add([]byte(head + `"Schemas":[{"OID":2200,"Name":"public","ClosedTo":["a"]}],"Operators":[{"OID":30000,"Schema":"public","Name":"+","Left":23,"Right":23,"Result":23,"Function":20004}],
+		"Casts":[{"OID":30001,"Source":23,"Target":25,"Function":20004,"Context":105,"Method":102}],"Collations":[{"OID":30002,"Schema":"public","Name":"c"}],
+		"OperatorClasses":[{"OID":30003,"Schema":"public","Name":"o","Method":"btree","Input":23,"Family":30004,"Default":true}],"Extensions":[{"OID":30005,"Name":"e","Schema":"public"}]}`))
+	f.Add([]byte(head + `"Hidden":["isolation","parents","system","event triggers"]}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		v, err := DescribeSession(document)
+		if err != nil {
+			return
+		}
+		add := v.Additions
+		s, err := v.Over(base, true)
+		if err != nil {
+			return
+		}
+		if len(v.Hidden) != 0 || v.Database != base.Database || v.ServerVersionNum != base.ServerVersionNum || v.Wrote && v.Roles != base.RolesDigest() {
+			t.Error("what cannot be relied on was accepted")
+		}
+		for _, o := range base.OperatorsNamed("+") {
+			if found := s.OperatorByOID(o.OID); o.OID < FirstNormalOID && found != o && found != nil {
+				t.Error("an operator of the server's is another one")
+			}
+		}
+		for _, oid := range add.Dropped.Relations {
+			if r := s.RelationByOID(oid); r != nil && !slices.ContainsFunc(add.Relations, func(r Relation) bool { return r.OID == oid }) {
+				t.Error("a relation that was dropped is found")
+			}
+		}
+		for i := range add.Relations {
+			if r := s.RelationByOID(add.Relations[i].OID); r == nil || s.RelationByName(r.Schema, r.Name) == nil {
+				t.Error("an addition is not found")
+			}
+		}
+		for r := range s.EachRelation() {
+			if s.RelationByOID(r.OID) == nil {
+				t.Error("what is listed is not found")
+			}
 		}
 	})
 }

@@ -81,10 +81,23 @@ func DescribeSession(document []byte) (*Session, error) {
 			return nil, errors.New("describe a session: something unknown is left out")
 		}
 	}
-	if err := v.Additions.checkObjects(); err != nil {
+	if err := errors.Join(v.checkObjects(), v.Dropped.check()); err != nil {
 		return nil, fmt.Errorf("describe a session: %w", err)
 	}
 	return &v, nil
+}
+
+// check refuses drops of what cannot be dropped. The schema public can, and comes with the
+// server.
+func (d *Dropped) check() error {
+	for _, list := range [][]OID{d.Relations, d.Types, d.Functions, d.Operators, d.Casts, d.OperatorClasses, d.Collations, d.Extensions} {
+		for _, oid := range list {
+			if oid < FirstUnpinnedOID {
+				return fmt.Errorf("object %d cannot be dropped", oid)
+			}
+		}
+	}
+	return nil
 }
 
 // Over returns the base as the session sees it. altered says that the session's
