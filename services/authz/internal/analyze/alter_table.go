@@ -57,11 +57,11 @@ func alterKinds() []alterKind {
 		{pg_query.AlterTableType_AT_ReAddConstraint, "", nil, internal},
 		{pg_query.AlterTableType_AT_ReAddDomainConstraint, "", nil, internal},
 		{pg_query.AlterTableType_AT_AlterConstraint, "ALTER CONSTRAINT", nothing, ""},
-		{pg_query.AlterTableType_AT_ValidateConstraint, "VALIDATE CONSTRAINT", nothing, ""},
+		{pg_query.AlterTableType_AT_ValidateConstraint, "VALIDATE CONSTRAINT", (*analyzer).validateConstraint, "`execute` of what the table's checks call, and trust in their code"},
 		{pg_query.AlterTableType_AT_AddIndexConstraint, "", nil, internal},
 		{pg_query.AlterTableType_AT_DropConstraint, "DROP CONSTRAINT", nothing, "with CASCADE `ddl` on every schema"},
 		{pg_query.AlterTableType_AT_ReAddComment, "", nil, internal},
-		{pg_query.AlterTableType_AT_AlterColumnType, "ALTER COLUMN TYPE", (*analyzer).alterColumnType, "as in CREATE TABLE; what USING reads and runs"},
+		{pg_query.AlterTableType_AT_AlterColumnType, "ALTER COLUMN TYPE", (*analyzer).alterColumnType, "as in CREATE TABLE; what USING reads and runs; as VALIDATE CONSTRAINT, of generated columns, too"},
 		{pg_query.AlterTableType_AT_AlterColumnGenericOptions, "ALTER COLUMN OPTIONS", admin, asAdmin},
 		{pg_query.AlterTableType_AT_ChangeOwner, "OWNER TO", admin, asAdmin + ": stored code runs with the owner's rights"},
 		{pg_query.AlterTableType_AT_ClusterOn, "CLUSTER ON", nothing, ""},
@@ -96,7 +96,7 @@ func alterKinds() []alterKind {
 		{pg_query.AlterTableType_AT_ForceRowSecurity, "FORCE ROW LEVEL SECURITY", nothing, ""},
 		{pg_query.AlterTableType_AT_NoForceRowSecurity, "NO FORCE ROW LEVEL SECURITY", (*analyzer).showsRows, "`select` on the table: its rows become readable"},
 		{pg_query.AlterTableType_AT_GenericOptions, "OPTIONS", admin, asAdmin},
-		{pg_query.AlterTableType_AT_AttachPartition, "ATTACH PARTITION", (*analyzer).partition, "`ddl` on the partition's schema; `select` on it: its rows show in the table"},
+		{pg_query.AlterTableType_AT_AttachPartition, "ATTACH PARTITION", (*analyzer).partition, "`ddl` on the partition's schema; `select` on it: its rows show in the table; as VALIDATE CONSTRAINT, of both and of partition keys"},
 		{pg_query.AlterTableType_AT_DetachPartition, "DETACH PARTITION", (*analyzer).partition, "as ATTACH PARTITION"},
 		{pg_query.AlterTableType_AT_DetachPartitionFinalize, "DETACH PARTITION FINALIZE", (*analyzer).partition, "as ATTACH PARTITION"},
 		{pg_query.AlterTableType_AT_AddIdentity, "ALTER COLUMN ADD GENERATED AS IDENTITY", (*analyzer).addConstraint, ""},
@@ -195,7 +195,18 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 		number = max(number, d.columns[i].Number)
 	}
 	d.columns[len(d.columns)-1].Number = number + 1
+	// Rows that are there get NULL or the default, which a domain checks.
+	if typ := d.columns[len(d.columns)-1].Type; typ != 0 {
+		if err := a.checkDomains(typ); err != nil {
+			return err
+		}
+	}
 	return a.columnConstraints(d, def)
+}
+
+// validateConstraint judges what holds the rows that are there against a constraint.
+func (a *analyzer) validateConstraint(d *definition, _ *pg_query.AlterTableCmd) error {
+	return a.rechecks(d.relation, false)
 }
 
 func (a *analyzer) addConstraint(d *definition, c *pg_query.AlterTableCmd) error {
@@ -229,6 +240,9 @@ func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) err
 	}
 	typ, err := a.columnType(def.TypeName)
 	if err != nil {
+		return err
+	}
+	if err := a.rechecks(d.relation, false); err != nil {
 		return err
 	}
 	if def.CollClause != nil {
@@ -300,7 +314,7 @@ func (a *analyzer) alterOf(_ *definition, c *pg_query.AlterTableCmd) error {
 }
 
 // partition judges ATTACH and DETACH PARTITION, of tables and of indexes.
-func (a *analyzer) partition(_ *definition, c *pg_query.AlterTableCmd) error {
+func (a *analyzer) partition(d *definition, c *pg_query.AlterTableCmd) error {
 	p := c.Def.GetPartitionCmd()
 	if p == nil {
 		return deny(access.Construct, "a partition")
@@ -313,5 +327,14 @@ func (a *analyzer) partition(_ *definition, c *pg_query.AlterTableCmd) error {
 		return err
 	}
 	a.readsAll(rel)
+	if c.Subtype == pg_query.AlterTableType_AT_AttachPartition && d.relation != nil && d.relation.Kind == catalog.KindPartitionedTable {
+		// The rows of the new partition, and those of the default one, are held against the
+		// bounds.
+		for _, r := range []*catalog.Relation{d.relation, rel} {
+			if err := a.rechecks(r, true); err != nil {
+				return err
+			}
+		}
+	}
 	return a.bound(p.Bound)
 }

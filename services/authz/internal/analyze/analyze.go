@@ -250,6 +250,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 			}
 		}
 	}
+	a.eventTriggers(raw.Stmt, found)
 	if a.current.opaque && !slices.Contains(found.Effects, access.Effect{Kind: access.EffectOpaque}) {
 		found.Effects = append(found.Effects, access.Effect{Kind: access.EffectOpaque})
 	}

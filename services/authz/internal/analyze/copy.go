@@ -111,7 +111,7 @@ func (a *analyzer) copyFrom(c *pg_query.CopyStmt) error {
 		return err
 	}
 	rel := it.entry.relation
-	if err := a.judgeWrite(rel, access.Insert); err != nil {
+	if err := a.judgeWrite(rel, access.Insert, nil); err != nil {
 		return err
 	}
 	// Where row security binds the login, the server refuses COPY FROM.

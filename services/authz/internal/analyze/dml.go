@@ -11,8 +11,9 @@ import (
 )
 
 // target opens the relation that a statement writes (setTargetTable), which asks for
-// the actions on it. Its item is not in view yet.
-func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, actions ...access.Action) (*item, error) {
+// the actions on it; set are the columns that an update sets. Its item is not in view
+// yet.
+func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, set columnSet, actions ...access.Action) (*item, error) {
 	if rv == nil {
 		return nil, deny(access.Construct, "a statement without a target")
 	}
@@ -30,7 +31,7 @@ func (a *analyzer) target(s *scope, rv *pg_query.RangeVar, actions ...access.Act
 			// What it becomes depends on the columns; finishWrite judges that.
 			continue
 		}
-		if err := a.judgeWrite(rel, action); err != nil {
+		if err := a.judgeWrite(rel, action, set); err != nil {
 			return nil, err
 		}
 	}
@@ -48,7 +49,7 @@ func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error
 	if err := a.with(s, u.WithClause); err != nil {
 		return nil, err
 	}
-	it, err := a.target(s, u.Relation, access.Update)
+	it, err := a.target(s, u.Relation, setColumns(u.TargetList), access.Update)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error
 	if err := a.with(s, d.WithClause); err != nil {
 		return nil, err
 	}
-	it, err := a.target(s, d.Relation, access.Delete)
+	it, err := a.target(s, d.Relation, nil, access.Delete)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +94,20 @@ func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error
 		return nil, err
 	}
 	return columns, a.finishWrite(it, access.Delete)
+}
+
+// columnSet names columns; a nil one stands for any.
+type columnSet map[string]bool
+
+// setColumns are the columns that SET lists name.
+func setColumns(lists ...[]*pg_query.Node) columnSet {
+	set := columnSet{}
+	for _, nodes := range lists {
+		for _, node := range nodes {
+			set[node.GetResTarget().GetName()] = true
+		}
+	}
+	return set
 }
 
 // writeCondition binds WHERE of an UPDATE or DELETE. WHERE CURRENT OF finds the row

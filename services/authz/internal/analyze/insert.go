@@ -16,7 +16,7 @@ func (a *analyzer) insertStmt(s *scope, ins *pg_query.InsertStmt) ([]output, err
 	if err := a.with(s, ins.WithClause); err != nil {
 		return nil, err
 	}
-	it, err := a.target(s, ins.Relation, access.Insert)
+	it, err := a.target(s, ins.Relation, nil, access.Insert)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 	}
 	a.current.need(access.Update, named, rel)
 	if rel.Kind != catalog.KindView {
-		if err := a.judgeWrite(rel, access.Update); err != nil {
+		if err := a.judgeWrite(rel, access.Update, setColumns(clause.TargetList)); err != nil {
 			return err
 		}
 	}

@@ -96,20 +96,51 @@ func reindexKinds() []reindexKind {
 	}
 	return []reindexKind{
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX, "INDEX", func(a *analyzer, r *pg_query.ReindexStmt) error {
-			// Which table an index is of is not in the snapshot; they share a schema.
-			_, err := a.altered(r.Relation, false)
-			return err
-		}, "`ddl` on the index's schema"},
+			return a.reindexIndex(r.Relation)
+		}, "`maintain` on the index's table and its partitions"},
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_TABLE, "TABLE", func(a *analyzer, r *pg_query.ReindexStmt) error {
 			_, err := a.maintained(r.Relation)
 			return err
 		}, "`maintain` on the table and its partitions"},
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_SCHEMA, "SCHEMA", func(a *analyzer, r *pg_query.ReindexStmt) error {
 			return a.ddlIn(r.Name)
-		}, "`ddl` on the schema"},
+		}, "`ddl` on the schema: PostgreSQL asks for its owner"},
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_SYSTEM, "SYSTEM", admin, "`admin` on the database"},
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_DATABASE, "DATABASE", admin, "`admin` on the database"},
 	}
+}
+
+// reindexIndex asks for what REINDEX of the index's table does
+// (RangeVarCallbackForReindexIndex): a partitioned index is made anew on all partitions.
+func (a *analyzer) reindexIndex(rv *pg_query.RangeVar) error {
+	index := a.indexNamed(rv)
+	if index == nil {
+		// The server says what it is.
+		_, err := a.altered(rv, false)
+		return err
+	}
+	table := a.snap.RelationByOID(index.IndexOf)
+	if table == nil {
+		return deny(access.UnknownObject, "an index of a relation that is not known")
+	}
+	_, err := a.maintained(&pg_query.RangeVar{Schemaname: table.Schema, Relname: table.Name, Inh: true, Relpersistence: "p", Location: rv.GetLocation()})
+	return err
+}
+
+// indexNamed finds an index over the path, or returns nil.
+func (a *analyzer) indexNamed(rv *pg_query.RangeVar) *catalog.Relation {
+	var rel *catalog.Relation
+	switch {
+	case rv == nil || rv.Catalogname != "" && rv.Catalogname != a.snap.Database || rv.Schemaname == schemaTemp:
+	case rv.Schemaname == "":
+		rel = a.lookUp(rv.Relname)
+	default:
+		rel = a.snap.RelationByName(rv.Schemaname, rv.Relname)
+	}
+	if rel == nil || rel.Kind != catalog.KindIndex && rel.Kind != catalog.KindPartitionedIndex {
+		return nil
+	}
+	return rel
 }
 
 func (a *analyzer) reindex(r *pg_query.ReindexStmt) error {

@@ -27,7 +27,7 @@ func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) 
 	if err != nil {
 		return nil, err
 	}
-	it, err := a.target(s, m.Relation, actions...)
+	it, err := a.target(s, m.Relation, mergeSets(m), actions...)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +102,17 @@ func mergeActions(m *pg_query.MergeStmt) ([]access.Action, error) {
 		return nil, deny(access.Construct, "MERGE without branches")
 	}
 	return actions, nil
+}
+
+// mergeSets are the columns that the branches that update set.
+func mergeSets(m *pg_query.MergeStmt) columnSet {
+	var lists [][]*pg_query.Node
+	for _, node := range m.MergeWhenClauses {
+		if w := node.GetMergeWhenClause(); w.GetCommandType() == pg_query.CmdType_CMD_UPDATE {
+			lists = append(lists, w.TargetList)
+		}
+	}
+	return setColumns(lists...)
 }
 
 // mergeBranch binds a WHEN clause: its condition, and what it inserts or sets. Which

@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -44,14 +46,15 @@ func events(action access.Action) int16 {
 // nothing (session_replication_role origin, TriggerEnabled of trigger.c).
 func enabled(state byte) bool { return state == 'O' || state == 'A' }
 
-// fires judges the triggers of a relation that fire for any of the events.
+// fires judges the triggers of a relation that fire for any of the events; set are the
+// columns that an update sets.
 // cascaded says that a foreign key's action fires them: the rows are written as the
 // table's owner (ri_PerformCheck), and so are BEFORE triggers run; AFTER triggers
 // wait for the statement's end, and before 18 run as its role.
-func (a *analyzer) fires(rel *catalog.Relation, fired int16, at place, cascaded bool) error {
+func (a *analyzer) fires(rel *catalog.Relation, fired int16, set columnSet, at place, cascaded bool) error {
 	for i := range rel.Triggers {
 		t := &rel.Triggers[i]
-		if !enabled(t.Enabled) || t.Type&fired == 0 {
+		if !enabled(t.Enabled) || t.Type&fired == 0 || t.Type&fired == triggerUpdate && !watches(rel, t, set) {
 			continue
 		}
 		if cascaded && (t.Type&triggerBefore != 0 || a.version >= firesAfterSince) {
@@ -63,6 +66,17 @@ func (a *analyzer) fires(rel *catalog.Relation, fired int16, at place, cascaded 
 		}
 	}
 	return nil
+}
+
+// watches reports whether a trigger fires for an update of columns (TriggerEnabled). A
+// generated column among its own may change with any other (ExecGetAllUpdatedCols).
+func watches(rel *catalog.Relation, t *catalog.Trigger, set columnSet) bool {
+	if set == nil || len(t.Columns) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(rel.Columns, func(c catalog.Column) bool {
+		return slices.Contains(t.Columns, c.Number) && (set[c.Name] || c.Generated != 0)
+	})
 }
 
 // trigger judges one trigger: its condition, and its function, for which PostgreSQL

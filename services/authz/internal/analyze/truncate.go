@@ -35,7 +35,7 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 		if err != nil {
 			return err
 		}
-		if err := a.judgeWrite(rel, access.Truncate); err != nil {
+		if err := a.judgeWrite(rel, access.Truncate, nil); err != nil {
 			return err
 		}
 		a.current.need(access.Truncate, namedObject(rv), rel)
@@ -82,7 +82,7 @@ func (a *analyzer) cascadeTruncate(key catalog.ForeignKey, gone map[catalog.OID]
 	if from == nil {
 		return deny(access.OpaqueCode, "foreign key "+key.Name)
 	}
-	if err := a.judgeWrite(from, access.Truncate); err != nil {
+	if err := a.judgeWrite(from, access.Truncate, nil); err != nil {
 		return err
 	}
 	all := []*catalog.Relation{from}

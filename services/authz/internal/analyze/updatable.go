@@ -9,6 +9,9 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
+// checkCascaded is Relation.CheckOption of WITH CASCADED CHECK OPTION.
+const checkCascaded = 'c'
+
 // viewWrite is a write to a view: the right that the statement asks for on it, and
 // what it writes there.
 type viewWrite struct {
@@ -20,6 +23,9 @@ type viewWrite struct {
 	reads bool
 	// merges says that the statement is a MERGE.
 	merges bool
+	// cascaded says that a view above checks what is written by the conditions of all
+	// views under it.
+	cascaded bool
 	// at is whose grant must trust the code that runs.
 	at place
 }
@@ -41,13 +47,13 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 	if slices.ContainsFunc(rel.Triggers, func(t catalog.Trigger) bool {
 		return t.Type&triggerInstead != 0 && t.Type&fired != 0
 	}) {
-		if err := a.fires(rel, fired, w.at, false); err != nil || w.action == access.Insert {
+		if err := a.fires(rel, fired, w.columns, w.at, false); err != nil || w.action == access.Insert {
 			return err
 		}
 		// The rows that the trigger gets are read through the view's query.
 		return a.readView(rel)
 	}
-	if err := a.fires(rel, fired, w.at, false); err != nil {
+	if err := a.fires(rel, fired, w.columns, w.at, false); err != nil {
 		return err
 	}
 	return a.writeBase(rel, w)
@@ -57,7 +63,8 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 // (rewriteTargetView). The relation under it is asked for the same right, on the
 // columns that the view's stand for, and for select on all columns of its query if
 // the statement reads the view: of the view's owner, or of the session's role under
-// security_invoker.
+// security_invoker. An INSERT that reads nothing runs nothing of the view's query, unless
+// a check option holds the new row against its condition.
 func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	name := fullName(rel)
 	bound, err := a.boundView(rel)
@@ -73,7 +80,8 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	inner.current = &recorder{within: inner.reader != "", stored: true}
 	named := relationObject(base)
 	inner.current.need(w.action, named, base)
-	next := viewWrite{action: w.action, columns: map[string]bool{}, given: map[string]bool{}, reads: w.reads, merges: w.merges, at: w.at}
+	next := viewWrite{action: w.action, columns: map[string]bool{}, given: map[string]bool{}, reads: w.reads, merges: w.merges, at: w.at,
+		cascaded: w.cascaded || rel.CheckOption == checkCascaded}
 	if inner.reader == "" {
 		next.at = place{w.action, base}
 	}
@@ -85,9 +93,12 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 		next.columns[of], next.given[of] = true, w.given[column]
 		inner.current.column(w.action, named, base, of)
 	}
-	inner.current.mergeBut(bound.accesses, func(e *entry) bool {
-		return !w.reads && e.relation != nil && e.relation.OID == base.OID && e.access.Action == access.Select
-	})
+	unread := w.action == access.Insert && !w.reads && !w.merges && !w.cascaded && rel.CheckOption == 0
+	if !unread {
+		inner.current.mergeBut(bound.accesses, func(e *entry) bool {
+			return !w.reads && e.relation != nil && e.relation.OID == base.OID && e.access.Action == access.Select
+		})
+	}
 	if err := inner.written(base, next); err != nil {
 		return err
 	}
@@ -104,7 +115,7 @@ func (a *analyzer) written(rel *catalog.Relation, w viewWrite) error {
 	if !fits(rel.Kind, w.action) || isSystem(rel) {
 		return deny(access.RelationKind, "a write to "+fullName(rel))
 	}
-	if err := a.judgeWriteAt(rel, w.action, w.at); err != nil {
+	if err := a.judgeWriteAt(rel, w.action, w.columns, w.at); err != nil {
 		return err
 	}
 	if w.merges {

@@ -7,17 +7,18 @@ import (
 
 // judgeWrite judges the code that an insert, update, delete or truncate of a table
 // runs: rules, triggers, what storing a row computes, and what foreign keys reach.
-// The grant of the action must trust what cannot be looked into.
-func (a *analyzer) judgeWrite(rel *catalog.Relation, action access.Action) error {
-	return a.judgeWriteAt(rel, action, place{action, rel})
+// The grant of the action must trust what cannot be looked into. set are the columns
+// that an update sets.
+func (a *analyzer) judgeWrite(rel *catalog.Relation, action access.Action, set columnSet) error {
+	return a.judgeWriteAt(rel, action, set, place{action, rel})
 }
 
 // judgeWriteAt is judgeWrite where the grant on a view stands for that on the table.
-func (a *analyzer) judgeWriteAt(rel *catalog.Relation, action access.Action, at place) error {
+func (a *analyzer) judgeWriteAt(rel *catalog.Relation, action access.Action, set columnSet, at place) error {
 	if err := a.rules(rel, action, at); err != nil {
 		return err
 	}
-	if err := a.judgeWriteTree(rel, action, at, false); err != nil {
+	if err := a.judgeWriteTree(rel, action, set, at, false); err != nil {
 		return err
 	}
 	return a.judgeCascade(rel, action, at, map[reached]bool{})
@@ -31,7 +32,7 @@ type reached struct {
 
 // judgeWriteTree judges a relation and all its descendants, ONLY or not: a write
 // may be routed or recurse to them. An update may move a row between partitions.
-func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, at place, cascaded bool) error {
+func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, set columnSet, at place, cascaded bool) error {
 	family, err := a.descendants(rel)
 	if err != nil {
 		return err
@@ -57,7 +58,7 @@ func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, a
 				return err
 			}
 		}
-		if err := a.fires(r, fired, at, cascaded); err != nil {
+		if err := a.fires(r, fired, set, at, cascaded); err != nil {
 			return err
 		}
 	}
@@ -109,7 +110,7 @@ func (a *analyzer) judgeKey(key catalog.ForeignKey, action access.Action, at pla
 	if from == nil {
 		return deny(access.OpaqueCode, "foreign key "+key.Name)
 	}
-	if err := a.judgeWriteTree(from, next, at, true); err != nil {
+	if err := a.judgeWriteTree(from, next, nil, at, true); err != nil {
 		return err
 	}
 	return a.judgeCascade(from, next, at, seen)

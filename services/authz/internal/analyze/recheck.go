@@ -1,0 +1,66 @@
+package analyze
+
+import (
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// What ALTER TABLE runs of a table's own code. Rows that are written anew or held
+// against a constraint run it in the session's role (ATRewriteTable,
+// validateCheckConstraint); indexes are made as the table's owner (index_build).
+
+// rechecks judges the checks and generated columns of a relation and its descendants,
+// and with keys the partition keys above its rows: execute of what they call, and trust
+// in the rest on the grant of ddl.
+func (a *analyzer) rechecks(rel *catalog.Relation, keys bool) error {
+	if rel == nil {
+		return nil
+	}
+	family, err := a.descendants(rel)
+	if err != nil {
+		return err
+	}
+	inner := *a
+	inner.current = &recorder{}
+	for _, r := range append([]*catalog.Relation{rel}, family...) {
+		if err := inner.rechecksOne(r, keys); err != nil {
+			return err
+		}
+	}
+	a.work = inner.work
+	way := relationObject(rel)
+	a.current.absorbLoose(inner.current, nil)
+	a.current.merge(inner.current, &way, false, func(from *entry) *entry {
+		if from.relation == nil {
+			return nil
+		}
+		schema := access.Object{Kind: access.Schema, Name: rel.Schema}
+		return a.current.find(entryKey{action: access.DDL, kind: access.Schema, name: rel.Schema}, schema, schema, nil)
+	})
+	return nil
+}
+
+func (a *analyzer) rechecksOne(rel *catalog.Relation, keys bool) error {
+	at, name := place{access.Update, rel}, rel.Schema+"."+rel.Name
+	for i := range rel.Columns {
+		if err := a.generates(rel, &rel.Columns[i], at); err != nil {
+			return err
+		}
+	}
+	for _, check := range rel.Checks {
+		if err := a.runs(a.stored(check, rel), at, "a check of "+name); err != nil {
+			return err
+		}
+	}
+	if !keys {
+		return nil
+	}
+	for _, keyed := range append(a.ancestors(rel), rel) {
+		for _, key := range a.storedKeyOf(keyed, false) {
+			if err := a.runs(key, at, "the partition key of "+keyed.Schema+"."+keyed.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package analyze
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scopewire/scopewire/internal/pgtest"
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+)
+
+// TestWhatRuns asks which code of a table, view or database a statement has to be
+// trusted with, on a catalog that a server made.
+func TestWhatRuns(t *testing.T) {
+	dsn := pgtest.NewDatabase(t, `
+		CREATE SCHEMA s; SET search_path = s;
+		CREATE FUNCTION f(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+		CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+		CREATE TABLE t (id int PRIMARY KEY, a int, b int, made int GENERATED ALWAYS AS (b + 1) STORED);
+		CREATE TRIGGER ta BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION fire();
+		CREATE TABLE g (id int, b int, made int GENERATED ALWAYS AS (b + 1) STORED);
+		CREATE TRIGGER tg AFTER UPDATE OF made ON g FOR EACH ROW EXECUTE FUNCTION fire();
+		CREATE TABLE p (b int, a int) PARTITION BY LIST (b);
+		CREATE TABLE p1 (a int, b int);
+		ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);
+		CREATE TRIGGER tp BEFORE UPDATE OF a ON p1 FOR EACH ROW EXECUTE FUNCTION fire();
+		CREATE TABLE other (id int);
+		CREATE VIEW plain AS SELECT id, a, b FROM t WHERE f(id) AND id IN (SELECT id FROM other);
+		CREATE VIEW local AS SELECT id, a FROM t WHERE f(id) WITH LOCAL CHECK OPTION;
+		CREATE VIEW above AS SELECT id FROM plain WHERE id > 0 WITH CASCADED CHECK OPTION;
+		CREATE TABLE checked (id int, n int, CHECK (f(n)) NOT VALID);
+		CREATE DOMAIN small AS int CHECK (f(VALUE));
+		CREATE TABLE keyed (id int) PARTITION BY LIST ((f(id)));
+		CREATE TABLE part (id int);
+		CREATE INDEX checked_id ON checked (id);
+		CREATE MATERIALIZED VIEW mat AS SELECT 1 AS one;`)
+	cases := []struct{ sql, want string }{
+		{"UPDATE t SET b = 1", ""},
+		{"UPDATE t SET a = 1", "trigger ta of s.t"},
+		{"UPDATE t SET (b, a) = (1, 2)", "trigger ta of s.t"},
+		{"INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET b = 1", ""},
+		{"INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET a = 1", "trigger ta of s.t"},
+		{"UPDATE plain SET b = 1", "execute f"},
+		{"UPDATE plain SET a = 1", "execute f, trigger ta of s.t"},
+		{"UPDATE g SET id = 1", "trigger tg of s.g"},
+		{"UPDATE p SET a = 1", "trigger tp of s.p1"},
+		{"UPDATE p SET b = 1", ""},
+		{"INSERT INTO plain (id) VALUES (1)", ""},
+		{"INSERT INTO plain (id) VALUES (1) RETURNING id", "execute f"},
+		{"INSERT INTO local (id) VALUES (1)", "execute f"},
+		{"INSERT INTO above (id) VALUES (1)", "execute f"},
+		{"ALTER TABLE checked ALTER n TYPE bigint", "execute f, function s.f"},
+		{"ALTER TABLE checked VALIDATE CONSTRAINT checked_n_check", "execute f, function s.f"},
+		{"ALTER TABLE checked ALTER n SET DEFAULT 1", ""},
+		{"ALTER TABLE checked ADD COLUMN k small", "execute f"},
+		{"ALTER TABLE keyed ATTACH PARTITION part FOR VALUES IN (true)", "execute f, function s.f"},
+		{"REINDEX INDEX checked_id", "maintain checked"},
+	}
+	snap := readSnapshot(t, dsn)
+	ask := func(sql string) string {
+		got := Analyze(Input{Text: []byte(sql), Context: Context{SearchPath: "s", Role: "postgres"}}, snap)
+		if got.Outcome != access.Judge {
+			return got.Detail + got.Error.Message
+		}
+		var all []string
+		for _, needed := range got.Statements[0].Accesses {
+			switch needed.Action {
+			case access.Execute, access.Maintain:
+				all = append(all, string(needed.Action)+" "+needed.Resolved.Name)
+				if needed.Action == access.Execute {
+					continue
+				}
+			}
+			for _, code := range needed.Trust {
+				all = append(all, code.Code)
+			}
+		}
+		slices.Sort(all)
+		return strings.Join(slices.Compact(all), ", ")
+	}
+	for _, tc := range cases {
+		if got := ask(tc.sql); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.sql, got, tc.want)
+		}
+	}
+	pgtest.Exec(t, dsn, `
+		CREATE FUNCTION s.watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+		CREATE FUNCTION s.owner() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN END';
+		CREATE EVENT TRIGGER ended ON ddl_command_end EXECUTE FUNCTION s.watch();
+		CREATE EVENT TRIGGER written ON table_rewrite EXECUTE FUNCTION s.watch();
+		CREATE EVENT TRIGGER definer ON ddl_command_start EXECUTE FUNCTION s.owner();
+		CREATE EVENT TRIGGER off ON ddl_command_start EXECUTE FUNCTION s.watch();
+		ALTER EVENT TRIGGER off DISABLE`)
+	snap = readSnapshot(t, dsn)
+	for _, tc := range []struct{ sql, want string }{
+		{"CREATE TABLE n (id int)", "event trigger ended"},
+		{"CREATE TEMP TABLE n (id int)", "event trigger ended"},
+		{"SELECT id INTO n FROM other", "event trigger ended"},
+		{"DROP TABLE other", "event trigger ended"},
+		{"ALTER TABLE other ADD COLUMN n int", "event trigger ended, event trigger written"},
+		{"REFRESH MATERIALIZED VIEW mat", "event trigger ended, maintain mat"},
+		{"DISCARD TEMP", ""},
+		{"SELECT id FROM other", ""},
+		{"TRUNCATE other", ""},
+	} {
+		if got := ask(tc.sql); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.sql, got, tc.want)
+		}
+	}
+}
