@@ -226,6 +226,13 @@ func (a *analyzer) projected(asked resolve.Call, args []value) (value, bool, err
 // decoration binds what stands around an aggregate's or window function's arguments:
 // ORDER BY, DISTINCT, OVER.
 func (a *analyzer) decoration(s *scope, f *pg_query.FuncCall, found resolve.Found) error {
+	if f.AggDistinct && len(found.Coercions) > 1 {
+		for _, c := range found.Coercions {
+			if err := a.groups(c.To); err != nil {
+				return err
+			}
+		}
+	}
 	if !f.AggWithinGroup {
 		if err := a.sortInputs(s, f.AggOrder); err != nil {
 			return err

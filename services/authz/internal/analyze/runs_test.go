@@ -1,9 +1,14 @@
 package analyze
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/scopewire/scopewire/internal/pgtest"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -107,4 +112,77 @@ func TestWhatRuns(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tc.sql, got, tc.want)
 		}
 	}
+}
+
+// TestWhatGroups: of an operator class PostgreSQL asks for execute of the equality alone,
+// and where rows are grouped.
+func TestWhatGroups(t *testing.T) {
+	dsn := pgtest.NewDatabase(t, `
+		CREATE SCHEMA s; SET search_path = s;
+		CREATE TYPE pair AS (a int);
+		CREATE FUNCTION lt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a < $2.a; END';
+		CREATE FUNCTION eq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a = $2.a; END';
+		CREATE FUNCTION gt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a > $2.a; END';
+		CREATE FUNCTION cmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a - $2.a; END';
+		CREATE OPERATOR <<< (LEFTARG = pair, RIGHTARG = pair, FUNCTION = lt);
+		CREATE OPERATOR === (LEFTARG = pair, RIGHTARG = pair, FUNCTION = eq);
+		CREATE OPERATOR >>> (LEFTARG = pair, RIGHTARG = pair, FUNCTION = gt);
+		CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <<<, OPERATOR 3 ===, OPERATOR 5 >>>, FUNCTION 1 cmp(pair, pair);
+		CREATE TABLE t (q pair, k int);
+		INSERT INTO t VALUES (ROW(1)::pair, 1), (ROW(2)::pair, 2);
+		REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA s FROM PUBLIC;
+		GRANT USAGE ON SCHEMA s TO pg_monitor; GRANT SELECT ON t TO pg_monitor`)
+	snap := readSnapshot(t, dsn)
+	for _, tc := range []struct {
+		sql  string
+		asks bool
+	}{
+		{"SELECT q, count(*) FROM t GROUP BY q", true},
+		{"SELECT count(*) FROM t GROUP BY ROLLUP (k, q)", true},
+		{"SELECT DISTINCT q FROM t", true},
+		{"SELECT DISTINCT ON (q) k FROM t", true},
+		{"SELECT q FROM t UNION SELECT q FROM t", true},
+		{"SELECT q FROM t EXCEPT ALL SELECT q FROM t", true},
+		{"SELECT rank() OVER (PARTITION BY q) FROM t", true},
+		{"SELECT rank() OVER (ORDER BY q) FROM t", true},
+		{"SELECT string_agg(DISTINCT q::text, 'x') FROM t", false},
+		{"SELECT q FROM t UNION ALL SELECT q FROM t", false},
+		{"SELECT q FROM t ORDER BY q", false},
+		{"SELECT count(DISTINCT q) FROM t", false},
+		{"SELECT array_agg(q ORDER BY q) FROM t", false},
+		{"SELECT GREATEST(q, q) FROM t", false},
+		{"SELECT ARRAY[q] = ARRAY[q] FROM t", false},
+	} {
+		got := Analyze(Input{Text: []byte(tc.sql), Context: Context{SearchPath: "s", Role: "postgres"}}, snap)
+		asks := false
+		if got.Outcome != access.Judge {
+			t.Errorf("%s: %s", tc.sql, got.Detail)
+			continue
+		}
+		for _, needed := range got.Statements[0].Accesses {
+			asks = asks || needed.Action == access.Execute && needed.Resolved.Name == "eq"
+		}
+		if asks != tc.asks {
+			t.Errorf("%s: execute is asked for: %t", tc.sql, asks)
+		}
+		if denied := runsDenied(t, dsn, tc.sql); denied != tc.asks {
+			t.Errorf("%s: PostgreSQL denies it: %t", tc.sql, denied)
+		}
+	}
+}
+
+// runsDenied reports whether PostgreSQL denies a statement to pg_monitor.
+func runsDenied(t *testing.T, dsn, sql string) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err = conn.Exec(t.Context(), "SET ROLE pg_monitor; SET search_path = s; "+sql)
+	var failed *pgconn.PgError
+	if err != nil && (!errors.As(err, &failed) || failed.Code != "42501") {
+		t.Errorf("%s: %s", sql, err)
+	}
+	return err != nil
 }

@@ -100,7 +100,10 @@ func (a *analyzer) unite(q *pg_query.SelectStmt, left, right []output) ([]output
 		}
 		columns = append(columns, column)
 	}
-	return columns, nil
+	if q.All && q.Op == pg_query.SetOperation_SETOP_UNION {
+		return columns, nil
+	}
+	return columns, a.groupsAll(columns)
 }
 
 // value is a column as the expression it was computed by.

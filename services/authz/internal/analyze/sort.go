@@ -172,15 +172,13 @@ func (a *analyzer) groupItem(s *scope, node *pg_query.Node, list *targets) error
 		content = n.GroupingSet.Content
 	case *pg_query.Node_RowExpr:
 		if n.RowExpr.RowFormat != pg_query.CoercionForm_COERCE_IMPLICIT_CAST {
-			_, err := a.outputExpr(s, node, list, true)
-			return err
+			return a.groupExpr(s, node, list)
 		}
 		content = n.RowExpr.Args
 	case *pg_query.Node_List:
 		content = n.List.Items
 	default:
-		_, err := a.outputExpr(s, node, list, true)
-		return err
+		return a.groupExpr(s, node, list)
 	}
 	for _, inner := range content {
 		if err := a.groupItem(s, inner, list); err != nil {
@@ -190,14 +188,30 @@ func (a *analyzer) groupItem(s *scope, node *pg_query.Node, list *targets) error
 	return nil
 }
 
+// groupExpr binds an expression to group by.
+func (a *analyzer) groupExpr(s *scope, node *pg_query.Node, list *targets) error {
+	v, err := a.outputExpr(s, node, list, true)
+	if err != nil {
+		return err
+	}
+	return a.groups(v.typ)
+}
+
 // distinctClause binds DISTINCT ON; a plain DISTINCT is a list of one empty node, and
 // compares every output column.
 func (a *analyzer) distinctClause(s *scope, nodes []*pg_query.Node, list *targets) error {
 	for _, node := range nodes {
 		if node.GetNode() == nil {
-			return a.settle(list.columns)
+			if err := a.settle(list.columns); err != nil {
+				return err
+			}
+			return a.groupsAll(list.columns)
 		}
-		if _, err := a.outputExpr(s, node, list, false); err != nil {
+		v, err := a.outputExpr(s, node, list, false)
+		if err != nil {
+			return err
+		}
+		if err := a.groups(v.typ); err != nil {
 			return err
 		}
 	}

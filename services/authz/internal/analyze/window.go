@@ -89,7 +89,10 @@ func (a *analyzer) windowItem(s *scope, node *pg_query.Node) (value, error) {
 	if err == nil && v.open() {
 		v, err = a.coerce(v, resolve.Text, resolve.Implicit, nil)
 	}
-	return v, err
+	if err != nil {
+		return v, err
+	}
+	return v, a.groups(v.typ)
 }
 
 // frameOffset is transformFrameOffsetClause. The functions that add an offset to a value
