@@ -114,6 +114,10 @@ regress-judge: ## what Scopewire denies of PostgreSQL's regression suite to who 
 bench: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work
 
+.PHONY: bench-decision
+bench-decision: ## what a cold decision costs: parse, bind and policy apart
+	go test -run '^$$' -bench ColdDecision ./services/authz/internal/analyze
+
 .PHONY: demo
 demo: ## everything in one process, with a PostgreSQL, an issuer and sample data
 	@scripts/demo

@@ -231,7 +231,10 @@ func (r *running) until(t *testing.T, what string, fits func(*authzv1.WatchRespo
 
 func (r *running) untilReady(t *testing.T) *authzv1.WatchResponse {
 	t.Helper()
-	return r.until(t, "readiness", func(*authzv1.WatchResponse) bool { return r.Ready(t.Context()) == nil })
+	// A heartbeat may be older than what makes the service ready.
+	return r.until(t, "readiness", func(resp *authzv1.WatchResponse) bool {
+		return r.Ready(t.Context()) == nil && len(resp.GetEpoch().GetCatalog()) > 0
+	})
 }
 
 func (r *running) login(t *testing.T, in *installation, token string) *authzv1.AuthenticateResponse {

@@ -145,7 +145,8 @@ func (p *policies) load() error {
 	before := p.current.Load()
 	next := *before
 	next.policy, next.revision = p.loader.Current()
-	if !p.source.failed.Load() {
+	// While a changed file settles, what is in force is no more what the file says.
+	if !p.source.failed.Load() && !errors.Is(err, policyload.ErrUnsettled) {
 		next.readAt = start
 	}
 	isNew := next.revision != before.revision

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"cel.dev/cel-go/cel"
 
@@ -41,7 +42,7 @@ type grantItem struct {
 	// Presets are granted beside the rest, or alone.
 	Presets *[]string `yaml:"presets"`
 	// Trusted lets code that cannot be looked into run with the login's rights.
-	Trusted bool `yaml:"trusted"`
+	Trusted *bool `yaml:"trusted"`
 	// When is a condition in CEL.
 	When *text `yaml:"when"`
 	// Rows is refused until there are row filters: a grant that means to filter
@@ -169,11 +170,11 @@ func (c *compiler) compileGrants(path string, items []grantItem, holes []string)
 
 func (c *compiler) compileGrant(path string, item grantItem, holes []string) *rule {
 	c.refuseRows(path, item.Rows)
-	r := &rule{name: path, line: c.placeOf(path).line, trusted: item.Trusted}
+	r := &rule{name: path, line: c.placeOf(path).line, trusted: item.Trusted != nil && *item.Trusted}
 	r.when = c.compileCondition(path+".when", item.When)
 	r.presets = c.compilePresets(path+".presets", item.Presets)
 	if item.Presets != nil && item.Actions == nil && item.Objects == nil {
-		if item.Columns != nil || item.Trusted {
+		if item.Columns != nil || item.Trusted != nil {
 			c.Addf(path, "columns and trusted go with actions and objects")
 		}
 		return r
@@ -300,7 +301,7 @@ func checkScope(s string) error {
 		return errors.New("a scope has a name")
 	}
 	for _, r := range s {
-		if r <= ' ' || r == 0x7f {
+		if unicode.IsSpace(r) || !unicode.IsGraphic(r) {
 			return errors.New("a scope holds no space and no control character")
 		}
 	}

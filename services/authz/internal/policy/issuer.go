@@ -42,8 +42,8 @@ var defaultAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
 type issuerEntry struct {
 	Issuer       string        `yaml:"issuer"`
 	Audiences    []string      `yaml:"audiences"`
-	JWKSURI      string        `yaml:"jwks_uri"`
-	JWKSFile     string        `yaml:"jwks_file"`
+	JWKSURI      *string       `yaml:"jwks_uri"`
+	JWKSFile     *string       `yaml:"jwks_file"`
 	AcceptTypJWT bool          `yaml:"accept_typ_jwt"`
 	Algorithms   *[]string     `yaml:"algorithms"`
 	Skew         time.Duration `yaml:"skew"`
@@ -65,7 +65,7 @@ func compileIssuers(c *compiler, entries []issuerEntry) ([]Issuer, map[string]*c
 		}
 		e.check(c, path)
 		is := Issuer{
-			Issuer: e.Issuer, Audiences: e.Audiences, JWKSURI: e.JWKSURI, JWKSFile: e.JWKSFile,
+			Issuer: e.Issuer, Audiences: e.Audiences, JWKSURI: value(e.JWKSURI), JWKSFile: value(e.JWKSFile),
 			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: e.Skew,
 		}
 		if e.Algorithms != nil {
@@ -83,7 +83,7 @@ func (e issuerEntry) check(c *compiler, path string) {
 	switch {
 	case e.Issuer == "":
 		c.Addf(path+".issuer", "name the issuer as its tokens do, by their claim iss")
-	case e.JWKSURI == "" && e.JWKSFile == "" && !secureURL(e.Issuer):
+	case e.JWKSURI == nil && e.JWKSFile == nil && !secureURL(e.Issuer):
 		c.Addf(path+".issuer", "discovery needs an https URL; else name jwks_uri or jwks_file")
 	}
 	if len(e.Audiences) == 0 {
@@ -94,10 +94,13 @@ func (e issuerEntry) check(c *compiler, path string) {
 			c.Addf(fmt.Sprintf("%s.audiences[%d]", path, i), "an audience is not empty")
 		}
 	}
-	if e.JWKSURI != "" && e.JWKSFile != "" {
+	if e.JWKSURI != nil && e.JWKSFile != nil {
 		c.Addf(path, "name jwks_uri or jwks_file, not both")
 	}
-	if e.JWKSURI != "" && !secureURL(e.JWKSURI) {
+	if e.JWKSFile != nil && *e.JWKSFile == "" {
+		c.Addf(path+".jwks_file", "name a file, or leave the key out")
+	}
+	if e.JWKSURI != nil && !secureURL(*e.JWKSURI) {
 		c.Addf(path+".jwks_uri", "keys are fetched by https")
 	}
 	if e.Algorithms != nil {
@@ -113,6 +116,14 @@ func (e issuerEntry) check(c *compiler, path string) {
 	if e.Skew < 0 || e.Skew > MaxSkew {
 		c.Addf(path+".skew", "the skew is between 0s and %s", MaxSkew)
 	}
+}
+
+// value is what a key holds, nothing when it is not there.
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // secureURL reports whether s is an absolute https URL.

@@ -212,10 +212,11 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, []string) {
 	var known []string
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Tag.Get("yaml")
-		if name == key {
+		switch name {
+		case "": // No key of the file, whatever the file has.
+		case key:
 			return v.Field(i), nil
-		}
-		if name != "" {
+		default:
 			known = append(known, name)
 		}
 	}
@@ -270,7 +271,7 @@ func (r *report) readScalar(path string, n ast.Node, v reflect.Value) {
 		v.Set(reflect.ValueOf(content))
 	case reflect.TypeFor[time.Duration]():
 		d, err := time.ParseDuration(content.string)
-		if err != nil {
+		if err != nil || content.string[0] < '0' || content.string[0] > '9' {
 			fail("a time span looks like 200ms, 10s or 1h30m, not %q", content.string)
 			return
 		}

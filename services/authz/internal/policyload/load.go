@@ -1,6 +1,8 @@
 // Package policyload keeps the policy in force: it reads the file again and
 // again, keeps the last good policy when the file is broken, and gets every
-// policy's revision from the state.
+// policy's revision from the state. A file that changed is read once it stays the
+// same for a moment: half of a file that is being written can be a policy as well,
+// one without the denies at its end.
 package policyload
 
 import (
@@ -42,6 +44,14 @@ func (c Config) Validate(p *config.Problems) {
 	}
 }
 
+// settle is how long a changed file has to stay the same: long against a pause
+// between two writes of an editor, short against the time in which people expect a
+// saved file to matter.
+const settle = 100 * time.Millisecond
+
+// ErrUnsettled is Load's answer while a changed file may still be being written.
+var ErrUnsettled = errors.New("the policy file changed a moment ago; it counts once it stays the same")
+
 // Revisions numbers policies by their digest. It may block while it makes a new
 // number durable; an error means that there is no number.
 type Revisions interface {
@@ -71,6 +81,10 @@ type Loader struct {
 	seen [sha256.Size]byte
 	// pending is a good policy that has no revision yet.
 	pending *policy.Policy
+	// candidate is the digest of a changed file that has not settled, since when it
+	// was read first.
+	candidate [sha256.Size]byte
+	since     time.Time
 }
 
 // loaded is one answer of Current and Err.
@@ -106,13 +120,17 @@ func (l *Loader) Current() (*policy.Policy, uint64) {
 func (l *Loader) Err() error { return l.current.Load().err }
 
 // Load reads the file now. It returns nil when the file is in force; otherwise
-// the policy that was in force still is, and the error says why.
+// the policy that was in force still is, and the error says why. A file that has
+// changed while a policy is in force is ErrUnsettled at first.
 func (l *Loader) Load() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.current.Load()
-	after := l.load(before)
-	if after == before {
+	after, settled := l.load(before)
+	switch {
+	case !settled:
+		return ErrUnsettled
+	case after == before:
 		return before.err
 	}
 	l.current.Store(after)
@@ -120,22 +138,37 @@ func (l *Loader) Load() error {
 	return after.err
 }
 
+// settled reports whether a changed file has stayed the same. Called with mu held.
+func (l *Loader) settled(digest [sha256.Size]byte) bool {
+	now := l.deps.Clock.Now()
+	if digest != l.candidate {
+		l.candidate, l.since = digest, now
+	}
+	return now.Sub(l.since) >= settle
+}
+
 // load reads and, if it changed, parses the file. It returns before itself when
-// nothing is different. Called with mu held.
-func (l *Loader) load(before *loaded) *loaded {
-	fail := func(err error) *loaded {
+// nothing is different, and false while a changed file has not settled. Called with
+// mu held.
+func (l *Loader) load(before *loaded) (after *loaded, settled bool) {
+	fail := func(err error) (*loaded, bool) {
 		if before.err != nil && before.err.Error() == err.Error() {
-			return before
+			return before, true
 		}
-		return &loaded{policy: before.policy, revision: before.revision, err: err}
+		return &loaded{policy: before.policy, revision: before.revision, err: err}, true
 	}
 	data, err := l.deps.FS.ReadFile(l.cfg.File)
 	if err != nil {
-		l.seen, l.pending = [sha256.Size]byte{}, nil
+		l.seen, l.candidate, l.pending = [sha256.Size]byte{}, [sha256.Size]byte{}, nil
 		return fail(fmt.Errorf("read policy: %w", err))
 	}
 	digest := sha256.Sum256(data)
 	if digest != l.seen {
+		// With none in force there is nothing to be kept meanwhile, and nothing that
+		// was denied before.
+		if before.policy != nil && !l.settled(digest) {
+			return before, false
+		}
 		l.seen, l.pending = digest, nil
 		p, err := policy.Parse(data)
 		if err != nil {
@@ -144,7 +177,7 @@ func (l *Loader) load(before *loaded) *loaded {
 		l.pending = p
 	}
 	if l.pending == nil {
-		return before
+		return before, true
 	}
 	revision, err := l.deps.Revisions.NextPolicy(digest)
 	if err != nil {
@@ -153,7 +186,7 @@ func (l *Loader) load(before *loaded) *loaded {
 	}
 	p := l.pending
 	l.pending = nil
-	return &loaded{policy: p, revision: revision}
+	return &loaded{policy: p, revision: revision}, true
 }
 
 // report logs a change and passes it on.

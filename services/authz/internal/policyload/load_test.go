@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -60,8 +62,17 @@ func (b *brokenState) NextPolicy(d state.Digest) (uint64, error) {
 	return b.Memory.NextPolicy(d)
 }
 
+// hands is a clock that stands until it is moved.
+type hands struct {
+	sys.Clock
+	ahead time.Duration
+}
+
+func (h *hands) Now() time.Time { return h.Clock.Now().Add(h.ahead) }
+
 type fixture struct {
 	*Loader
+	clock   *hands
 	fs      *memFS
 	state   *brokenState
 	log     bytes.Buffer
@@ -70,9 +81,9 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{fs: &memFS{}, state: &brokenState{Memory: state.NewMemory(sys.OS().Clock)}}
+	f := &fixture{fs: &memFS{}, clock: &hands{Clock: sys.OS().Clock}, state: &brokenState{Memory: state.NewMemory(sys.OS().Clock)}}
 	l, err := New(Config{File: "policy.yaml"}, Deps{
-		FS: f.fs, Clock: sys.OS().Clock, Revisions: f.state,
+		FS: f.fs, Clock: f.clock, Revisions: f.state,
 		Log:     slog.New(slog.NewTextHandler(&f.log, nil)),
 		Changed: func() { f.changes++ },
 	})
@@ -122,17 +133,26 @@ func TestLoad(t *testing.T) {
 		{name: "half written", data: grant("u")[:100], err: "policy policy.yaml", revision: 1, allowed: "t", changes: 4},
 		{name: "still half written", data: grant("u")[:100], err: "policy policy.yaml", revision: 1, allowed: "t", changes: 4},
 		{name: "gone", fsErr: fs.ErrNotExist, err: "read policy", revision: 1, allowed: "t", changes: 5},
-		{name: "back", data: grant("t"), revision: 1, allowed: "t", changes: 6},
-		{name: "the next, without a number", data: grant("u"), broken: true, err: "number policy: the state is away", revision: 1, allowed: "t", changes: 7},
-		{name: "still without", data: grant("u"), broken: true, err: "number policy: the state is away", revision: 1, allowed: "t", changes: 7},
-		{name: "with one", data: grant("u"), revision: 2, allowed: "u", changes: 8},
-		{name: "empty again", data: "", err: "policy policy.yaml", revision: 2, allowed: "u", changes: 9},
-		{name: "the first again", data: grant("t"), revision: 3, allowed: "t", changes: 10},
+		{name: "not to be read", fsErr: fs.ErrPermission, err: "read policy: permission denied", revision: 1, allowed: "t", changes: 6},
+		{name: "back", data: grant("t"), revision: 1, allowed: "t", changes: 7},
+		{name: "the next, without a number", data: grant("u"), broken: true, err: "number policy: the state is away", revision: 1, allowed: "t", changes: 8},
+		{name: "still without", data: grant("u"), broken: true, err: "number policy: the state is away", revision: 1, allowed: "t", changes: 8},
+		{name: "with one", data: grant("u"), revision: 2, allowed: "u", changes: 9},
+		{name: "empty again", data: "", err: "policy policy.yaml", revision: 2, allowed: "u", changes: 10},
+		{name: "the first again", data: grant("t"), revision: 3, allowed: "t", changes: 11},
 	}
 	for _, s := range steps {
+		before := f.allowed()
 		f.fs.set(s.data, s.fsErr)
 		f.state.broken = s.broken
 		err := f.Load()
+		if errors.Is(err, ErrUnsettled) {
+			if f.allowed() != before {
+				t.Errorf("%s: in force before it settled", s.name)
+			}
+			f.clock.ahead += settle
+			err = f.Load()
+		}
 		if (err == nil) != (s.err == "") || err != nil && !strings.Contains(err.Error(), s.err) {
 			t.Errorf("%s: error %v, want %q", s.name, err, s.err)
 		}
@@ -148,6 +168,79 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestHalfOfAFileIsNoPolicy: a file that is written in pieces is never in force in
+// part, though its beginning is a policy, too: one without the denies.
+func TestHalfOfAFileIsNoPolicy(t *testing.T) {
+	f := newFixture(t)
+	f.fs.set(grant("t"), nil)
+	if err := f.Load(); err != nil {
+		t.Fatal(err)
+	}
+	text := header + "scopes: {s: [{actions: [select], objects: ['public.*']}]}\n"
+	denies := []string{"deny:\n", "  - objects: [public.t]\n", "  - objects: [public.u]\n"}
+	for _, piece := range append([]string{""}, denies...) {
+		text += piece
+		f.fs.set(text, nil)
+		if err := f.Load(); !errors.Is(err, ErrUnsettled) || f.allowed() != "t" {
+			t.Fatalf("%q: %v, %q allowed", piece, err, f.allowed())
+		}
+		// The writer goes on just before the file counts.
+		f.clock.ahead += settle - 10*time.Millisecond
+	}
+	f.clock.ahead += settle
+	if err := f.Load(); err != nil || f.allowed() != "" {
+		t.Errorf("%v, %q allowed", err, f.allowed())
+	}
+}
+
+// TestLinksAreSwapped: as Kubernetes does with a ConfigMap, a link is replaced that
+// the file's path goes through.
+func TestLinksAreSwapped(t *testing.T) {
+	dir := t.TempDir()
+	volume := func(name, text string) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "policy.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(name, filepath.Join(dir, "..next")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..next"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	volume("..1", grant("t"))
+	if err := os.Symlink(filepath.Join("..data", "policy.yaml"), filepath.Join(dir, "policy.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t)
+	f.cfg.File, f.deps.FS = filepath.Join(dir, "policy.yaml"), sys.OS().FS
+	if err := f.Load(); err != nil || f.allowed() != "t" {
+		t.Fatalf("%v, %q allowed", err, f.allowed())
+	}
+	volume("..2", grant("u"))
+	if err := os.RemoveAll(filepath.Join(dir, "..1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Load(); !errors.Is(err, ErrUnsettled) || f.allowed() != "t" {
+		t.Errorf("%v, %q allowed", err, f.allowed())
+	}
+	f.clock.ahead += settle
+	if err := f.Load(); err != nil || f.allowed() != "u" {
+		t.Errorf("%v, %q allowed", err, f.allowed())
+	}
+	// Between two volumes there may be none.
+	if err := os.Remove(filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Load(); !errors.Is(err, fs.ErrNotExist) || f.allowed() != "u" {
+		t.Errorf("%v, %q allowed", err, f.allowed())
+	}
+}
+
 func TestRunPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
@@ -160,11 +253,12 @@ func TestRunPolls(t *testing.T) {
 			t.Error("the file was not read at once:", f.Err())
 		}
 		f.fs.set(grant("u"), nil)
-		<-sys.OS().Clock.NewTimer(999 * time.Millisecond).C()
+		<-sys.OS().Clock.NewTimer(1999 * time.Millisecond).C()
 		synctest.Wait()
 		if f.allowed() != "t" {
 			t.Error("the file was read before its time")
 		}
+		// The second look finds it unchanged.
 		<-sys.OS().Clock.NewTimer(time.Millisecond).C()
 		synctest.Wait()
 		if f.allowed() != "u" {
