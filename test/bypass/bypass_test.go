@@ -30,8 +30,10 @@ type testCase struct {
 	// Why says, of an attack in read.yaml, why PostgreSQL itself does not refuse it
 	// to a role with the same grants.
 	Why string `yaml:"why,omitempty"`
-	// Since is the first major version that has what a legitimate statement uses.
+	// Since is the first major version that has what a legitimate statement uses, Until
+	// the last that does not have what an attack uses.
 	Since int `yaml:"since,omitempty"`
+	Until int `yaml:"until,omitempty"`
 }
 
 // servedBy reports whether the server of a connection has what the case uses.
@@ -41,7 +43,7 @@ func (c testCase) servedBy(t *testing.T, conn *pgconn.PgConn) bool {
 	if _, err := fmt.Sscan(conn.ParameterStatus("server_version"), &major); err != nil {
 		t.Fatalf("server_version: %v", err)
 	}
-	return major >= c.Since
+	return major >= c.Since && (c.Until == 0 || major <= c.Until)
 }
 
 // attacks are the files of what must be denied.
@@ -159,6 +161,9 @@ func TestAttacksAreDenied(t *testing.T) {
 	for _, file := range attacks() {
 		for _, c := range load(t, file) {
 			t.Run(strings.TrimSuffix(file, ".yaml")+"/"+c.Name, func(t *testing.T) {
+				if !c.servedBy(t, conn) {
+					return
+				}
 				want := c.Answer
 				if want == "" {
 					want = "42501"
