@@ -47,7 +47,7 @@ func (d *database) checkWhole(ctx context.Context) error {
 	b.cancel()
 	if b.err != nil {
 		d.deps.Log.Warn("catalog could not be read as a whole", "database", d.cfg.Name, "error", b.err)
-		return nil
+		return nil //nolint:nilerr // It is told, and what is followed is as good.
 	}
 	return d.follow(ctx, b.reading)
 }

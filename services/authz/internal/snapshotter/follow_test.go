@@ -2,6 +2,7 @@ package snapshotter
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -51,7 +52,7 @@ func (w *follower) follow(t *testing.T) {
 	t.Helper()
 	for range 10 {
 		next, err := readChanges(t.Context(), w.conn, w.now, nil, time.Now())
-		if err == errWhole {
+		if errors.Is(err, errWhole) {
 			w.wholes++
 			next, err = readWhole(t.Context(), w.conn, time.Now())
 		}
