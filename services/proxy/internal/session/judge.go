@@ -150,7 +150,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	// While the transaction that changed the catalog is open, no catalog that anybody
 	// reads has the change.
 	fresh, deadline := s.around.fresh && !s.around.altered, s.Limits.Decision
-	if fresh {
+	// What the session has of its own may contradict the catalog that authz has read: then
+	// it reads that again.
+	if c := u.view.context; fresh || c.GetAltered() || len(c.GetTemporaryRelations()) > 0 {
 		deadline = max(deadline, s.Limits.Fresh)
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)

@@ -35,6 +35,13 @@
 // done when a transaction ends in which it was changed. A statement or portal is
 // judged again when the context has moved since.
 //
+// # What is the session's own
+//
+// Temporary objects, and what the open transaction has done to the catalog, are known to
+// the session's backend alone. own.go asks it what authz wants to know, plans.go makes
+// the server look up anew what it keeps plans of, and a portal or cursor is refused when
+// its names have come to mean something else (prepared.go).
+//
 // # What can fail
 //
 // No decision, or no room in the audit spool: the statement is refused, by
@@ -78,7 +85,7 @@ type Limits struct {
 	Prepared     int
 	PreparedText int
 	// Decision is how long a decision may take, Fresh one that waits for a catalog that
-	// is read after the session's own DDL.
+	// is read after the session's own DDL, or is about objects of its own.
 	Decision, Fresh time.Duration
 }
 
