@@ -227,6 +227,7 @@ func analyzeUnit(u rpc.Unit, snap *catalog.Snapshot) access.Analysis {
 	if f := u.Function; f != nil {
 		in.Function = &analyze.FunctionCall{OID: catalog.OID(f.GetFunctionOid()), Arguments: int(f.GetArgumentCount())}
 	}
+	in.Startup = u.Startup
 	return analyze.Analyze(in, snap)
 }
 

@@ -174,7 +174,7 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 		return nil, nil, &refusal{response: resp, outcome: "login_refused", err: err,
 			event: c.refusedEvent(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_CLAIMS, resp.Code, "startup parameter "+p.name)}
 	}
-	who, ref := c.authenticate(ctx)
+	who, ref := c.authenticate(ctx, params)
 	if ref != nil {
 		return nil, nil, ref
 	}
@@ -184,6 +184,9 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 		err := fmt.Errorf("authz chose login %q of database %q, which this proxy does not have", who.GetLogin(), c.client.Database)
 		return nil, nil, c.unavailable(err, authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_LOGIN)
 	}
+	if names := unjudged(params, who.GetAcceptedSettings()); len(names) > 0 {
+		return nil, nil, c.settingsRefused(names, "not accepted by authz")
+	}
 	for name, value := range who.GetSessionSettings() {
 		params[name] = value
 	}
@@ -191,6 +194,9 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 	defer cancel()
 	server, err := upstream.Connect(ctx, c.system.Net, target, params)
 	if err != nil {
+		if r := c.settingFailed(err); r != nil {
+			return nil, nil, r
+		}
 		r := c.unavailable(err, authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE)
 		r.outcome = "backend_unavailable"
 		r.response.Message = "the database server cannot be reached now"
@@ -200,16 +206,19 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 }
 
 // authenticate asks authz who the token names.
-func (c *connection) authenticate(ctx context.Context) (*authzv1.Authenticated, *refusal) {
+func (c *connection) authenticate(ctx context.Context, settings map[string]string) (*authzv1.Authenticated, *refusal) {
 	asked := c.system.Clock.Now()
 	resp, err := c.authz.Authenticate(ctx, &authzv1.AuthenticateRequest{
 		Token: c.client.Token.Expose(), Database: c.client.Database, User: c.client.User, SessionId: c.record.ID[:],
-		Client: c.clientInfo(),
+		Client: c.clientInfo(), Settings: settings,
 	})
 	if err != nil {
 		return nil, c.unavailable(fmt.Errorf("authenticate: %w", err), authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE)
 	}
 	ok := resp.GetAuthenticated()
+	if r := resp.GetRefusal(); r.GetReason() == authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING {
+		return nil, c.settingsRefused(unjudged(settings, nil), r.GetDetail())
+	}
 	if ok == nil {
 		return nil, c.tokenRefused(resp.GetRefusal())
 	}
@@ -220,6 +229,33 @@ func (c *connection) authenticate(ctx context.Context) (*authzv1.Authenticated, 
 	}
 	c.expires = asked.Add(life.AsDuration())
 	return ok, nil
+}
+
+// settingsRefused refuses a login for the settings it was to start with. The client
+// hears their names, which are its own words, and nothing of what they name.
+func (c *connection) settingsRefused(names []string, detail string) *refusal {
+	resp := pgerr.Fatal(pgerr.InsufficientPrivilege, "the access token's scopes do not allow the startup parameters")
+	if len(names) > 0 {
+		resp.Message += " " + strings.Join(names, ", ")
+	}
+	return &refusal{response: resp, outcome: "login_refused", err: errors.New("startup settings: " + detail),
+		event: c.refusedEvent(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING, resp.Code, detail)}
+}
+
+// settingFailed refuses a login whose settings the server does not take: an unknown
+// name, or a value that it cannot read or not now. nil for any other error.
+func (c *connection) settingFailed(err error) *refusal {
+	var said *upstream.Error
+	if !errors.As(err, &said) {
+		return nil
+	}
+	switch code := said.SQLState(); code {
+	case "22023", "42704", "55P02":
+		return &refusal{response: pgerr.Fatal(code, pgerr.Message(code)), outcome: "login_refused", err: err,
+			event: c.refusedEvent(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING, code, "the server does not take a startup setting")}
+	default:
+		return nil
+	}
 }
 
 // clientInfo is what is known of the client. A name that is no UTF-8 could not be

@@ -3,16 +3,18 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// startupSettings are the settings that a client may give at startup: they
-// change how values look or how long things may take, not what a statement
-// means. Names are lower case, as PostgreSQL compares them.
+// startupSettings are the settings that a client may give at startup whatever authz
+// thinks of settings: they change how values look or how long things may take, not what
+// a statement means. Any other goes to the server only when authz has accepted it.
+// Names are lower case, as PostgreSQL compares them.
 var startupSettings = map[string]bool{
 	"application_name":                    true,
 	"bytea_output":                        true,
-	"client_min_messages":                 true,
 	"datestyle":                           true,
 	"extra_float_digits":                  true,
 	"idle_in_transaction_session_timeout": true,
@@ -30,6 +32,12 @@ var pinnedSettings = map[string]string{
 	"backslash_quote":             "safe_encoding",
 }
 
+// ownParameters are no settings, or make the session another's: they are never passed
+// on, in whatever way they are given.
+var ownParameters = map[string]bool{
+	"user": true, "database": true, "options": true, "replication": true, "role": true, "session_authorization": true,
+}
+
 // parameterError is a startup parameter that is not accepted. It names the
 // parameter, which is the client's own word.
 type parameterError struct{ name, why string }
@@ -45,14 +53,6 @@ func backendParameters(client map[string]string) (map[string]string, error) {
 	for name, value := range pinnedSettings {
 		out[name] = value
 	}
-	for name, value := range client {
-		if name == "options" {
-			continue
-		}
-		if err := addParameter(out, name, value); err != nil {
-			return nil, err
-		}
-	}
 	settings, err := parseOptions(client["options"])
 	if err != nil {
 		return nil, err
@@ -62,11 +62,20 @@ func backendParameters(client map[string]string) (map[string]string, error) {
 			return nil, err
 		}
 	}
+	// The server reads the options first (postinit.c, process_startup_options).
+	for _, name := range slices.Sorted(maps.Keys(client)) {
+		if name == "options" {
+			continue
+		}
+		if err := addParameter(out, name, client[name]); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
 }
 
 func addParameter(out map[string]string, name, value string) error {
-	key := strings.ToLower(name)
+	key := lowerASCII(name)
 	switch {
 	case key == doorParameter:
 		// It was read before the client was asked for its token.
@@ -82,10 +91,47 @@ func addParameter(out map[string]string, name, value string) error {
 		if !strings.EqualFold(value, pinnedSettings[key]) {
 			return &parameterError{key, "it has to be " + pinnedSettings[key]}
 		}
-	default:
+	case ownParameters[key], !settingName(key), strings.HasPrefix(key, "_pq_."), strings.HasPrefix(key, "scopewire."):
 		return &parameterError{name, "it may not be set at startup"}
+	default:
+		out[key] = value
 	}
 	return nil
+}
+
+// lowerASCII folds a name as the server does (guc.c, guc_name_compare).
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// settingName reports whether a name may be a setting's (guc.c,
+// valid_custom_variable_name), in ASCII.
+func settingName(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c >= 'a' && c <= 'z' || c == '_'
+		if !letter && (i == 0 || c != '.' && c != '$' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// unjudged lists the settings that authz has to have accepted and did not.
+func unjudged(params map[string]string, accepted []string) []string {
+	var names []string
+	for name := range params {
+		_, pinned := pinnedSettings[name]
+		if name != "client_encoding" && !pinned && !startupSettings[name] && !slices.Contains(accepted, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // clientEncoding reads an encoding's name as PostgreSQL does (common/encnames.c,

@@ -27,6 +27,9 @@ type Input struct {
 	Context        Context
 	// Function makes it a FunctionCall message; Text is empty then.
 	Function *FunctionCall
+	// Startup are the settings that a session is to start with, by lower-case name;
+	// nothing else is judged then.
+	Startup map[string]string
 	// Limits bound the work; zero fields take their defaults.
 	Limits Limits
 }
@@ -161,6 +164,9 @@ func (a *analyzer) run() error {
 			return err
 		}
 		return a.functionCall(*a.in.Function)
+	}
+	if a.in.Startup != nil {
+		return a.startup(a.in.Startup)
 	}
 	seen, err := precheck(a.in.Text, a.limits)
 	if err != nil {

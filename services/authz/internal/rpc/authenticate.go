@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/id"
@@ -65,12 +67,43 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 	if session.left(now) <= 0 {
 		return refusal(expired, "the token has expired", &who)
 	}
+	if refused := s.startup(ctx, req, session, f, now); refused != nil {
+		return refused
+	}
 	return &authzv1.AuthenticateResponse{Outcome: &authzv1.AuthenticateResponse_Authenticated{
 		Authenticated: &authzv1.Authenticated{
 			Principal: principalProto(&who), Login: login, ExpiresIn: until(who.Deadline, now), Epoch: f.epoch,
+			AcceptedSettings: slices.Sorted(maps.Keys(req.GetSettings())),
 		},
 	}}
 }
+
+// startup judges the settings that the client gives at startup; nil accepts them all.
+func (s *Server) startup(ctx context.Context, req *authzv1.AuthenticateRequest, session *session, f facts, now time.Time) *authzv1.AuthenticateResponse {
+	if len(req.GetSettings()) == 0 {
+		return nil
+	}
+	const setting = authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING
+	if len(req.GetSettings()) > maxStartupSettings {
+		return refusal(setting, "too many startup settings", &session.who)
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return refusal(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE, "the request was given up", &session.who)
+	}
+	defer func() { <-s.slots }()
+	analysis := s.deps.Analyze(Unit{Startup: req.GetSettings(), Context: &authzv1.SessionContext{Database: req.GetDatabase()}}, f.snap)
+	d := s.tokens.grantsOf(session, f.policy).DecideIn(requestOf(req.GetDatabase(), req.GetClient(), now), analysis)
+	if verdictOf(d, analysis) != authzv1.Verdict_VERDICT_ALLOW {
+		return refusal(setting, d.Detail, &session.who)
+	}
+	return nil
+}
+
+// maxStartupSettings bounds the settings of one startup: a packet of PostgreSQL's
+// longest (MAX_STARTUP_PACKET_LENGTH) holds no more.
+const maxStartupSettings = 2500
 
 func refusal(reason authzv1.AuthenticateRefusalReason, detail string, who *verify.Principal) *authzv1.AuthenticateResponse {
 	return &authzv1.AuthenticateResponse{Outcome: &authzv1.AuthenticateResponse_Refusal{

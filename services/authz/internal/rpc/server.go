@@ -78,6 +78,9 @@ type Unit struct {
 	ParameterTypes []catalog.OID
 	// Function makes it a FunctionCall message, which has no text.
 	Function *authzv1.FunctionCallUnit
+	// Startup are the settings a session is to start with: nothing else is analysed
+	// then.
+	Startup map[string]string
 	// Context is the session's, as the proxy knows it.
 	Context *authzv1.SessionContext
 }

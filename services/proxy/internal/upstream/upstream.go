@@ -67,6 +67,15 @@ type Error struct{ err error }
 func (e *Error) Error() string { return e.err.Error() }
 func (e *Error) Unwrap() error { return e.err }
 
+// SQLState is what the server said, empty where it said nothing.
+func (e *Error) SQLState() string {
+	var said *pgconn.PgError
+	if errors.As(e.err, &said) {
+		return said.Code
+	}
+	return ""
+}
+
 // Connect opens a backend session with the given run-time parameters.
 func Connect(ctx context.Context, dialer sys.Dialer, t Target, params map[string]string) (*Conn, error) {
 	// Everything that ParseConfig would take from the environment or from files is

@@ -59,6 +59,8 @@ const (
 	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_LOGIN AuthenticateRefusalReason = 13
 	// Keys, introspection, policy or catalog could not be had.
 	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE AuthenticateRefusalReason = 14
+	// A startup setting may not be set.
+	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING AuthenticateRefusalReason = 15
 )
 
 // Enum value maps for AuthenticateRefusalReason.
@@ -79,6 +81,7 @@ var (
 		12: "AUTHENTICATE_REFUSAL_REASON_DATABASE",
 		13: "AUTHENTICATE_REFUSAL_REASON_LOGIN",
 		14: "AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE",
+		15: "AUTHENTICATE_REFUSAL_REASON_SETTING",
 	}
 	AuthenticateRefusalReason_value = map[string]int32{
 		"AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED":   0,
@@ -96,6 +99,7 @@ var (
 		"AUTHENTICATE_REFUSAL_REASON_DATABASE":      12,
 		"AUTHENTICATE_REFUSAL_REASON_LOGIN":         13,
 		"AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE":   14,
+		"AUTHENTICATE_REFUSAL_REASON_SETTING":       15,
 	}
 )
 
@@ -691,7 +695,10 @@ type AuthenticateRequest struct {
 	// What is known of the client.
 	Client *ClientInfo `protobuf:"bytes,4,opt,name=client,proto3" json:"client,omitempty"`
 	// The session being opened (UUIDv7, 16 bytes), minted by the proxy.
-	SessionId     []byte `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	SessionId []byte `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The settings that the client gives at startup, by lower-case name: what the
+	// session starts with, and goes back to at RESET. They are judged as SET is.
+	Settings      map[string]string `protobuf:"bytes,6,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -757,6 +764,13 @@ func (x *AuthenticateRequest) GetClient() *ClientInfo {
 func (x *AuthenticateRequest) GetSessionId() []byte {
 	if x != nil {
 		return x.SessionId
+	}
+	return nil
+}
+
+func (x *AuthenticateRequest) GetSettings() map[string]string {
+	if x != nil {
+		return x.Settings
 	}
 	return nil
 }
@@ -943,9 +957,12 @@ type Authenticated struct {
 	// refuse.
 	ExpiresIn *durationpb.Duration `protobuf:"bytes,4,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	// The facts this was decided from.
-	Epoch         *Epoch `protobuf:"bytes,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Epoch *Epoch `protobuf:"bytes,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The names of the startup settings that were judged and may be set. The proxy
+	// refuses the session when one that matters is missing.
+	AcceptedSettings []string `protobuf:"bytes,6,rep,name=accepted_settings,json=acceptedSettings,proto3" json:"accepted_settings,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Authenticated) Reset() {
@@ -1009,6 +1026,13 @@ func (x *Authenticated) GetExpiresIn() *durationpb.Duration {
 func (x *Authenticated) GetEpoch() *Epoch {
 	if x != nil {
 		return x.Epoch
+	}
+	return nil
+}
+
+func (x *Authenticated) GetAcceptedSettings() []string {
+	if x != nil {
+		return x.AcceptedSettings
 	}
 	return nil
 }
@@ -2959,14 +2983,18 @@ var File_scopewire_authz_v1_authz_proto protoreflect.FileDescriptor
 
 const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\n" +
-	"\x1escopewire/authz/v1/authz.proto\x12\x12scopewire.authz.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fscopewire/authz/v1/access.proto\"\xb2\x01\n" +
+	"\x1escopewire/authz/v1/authz.proto\x12\x12scopewire.authz.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fscopewire/authz/v1/access.proto\"\xc2\x02\n" +
 	"\x13AuthenticateRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\fR\x05token\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x12\n" +
 	"\x04user\x18\x03 \x01(\tR\x04user\x126\n" +
 	"\x06client\x18\x04 \x01(\v2\x1e.scopewire.authz.v1.ClientInfoR\x06client\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x05 \x01(\fR\tsessionId\"\xb3\x01\n" +
+	"session_id\x18\x05 \x01(\fR\tsessionId\x12Q\n" +
+	"\bsettings\x18\x06 \x03(\v25.scopewire.authz.v1.AuthenticateRequest.SettingsEntryR\bsettings\x1a;\n" +
+	"\rSettingsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x01\n" +
 	"\n" +
 	"ClientInfo\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12)\n" +
@@ -2978,14 +3006,15 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x14AuthenticateResponse\x12I\n" +
 	"\rauthenticated\x18\x01 \x01(\v2!.scopewire.authz.v1.AuthenticatedH\x00R\rauthenticated\x12C\n" +
 	"\arefusal\x18\x02 \x01(\v2'.scopewire.authz.v1.AuthenticateRefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"\xf4\x02\n" +
+	"\aoutcome\"\xa1\x03\n" +
 	"\rAuthenticated\x12;\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x1d.scopewire.authz.v1.PrincipalR\tprincipal\x12\x14\n" +
 	"\x05login\x18\x02 \x01(\tR\x05login\x12a\n" +
 	"\x10session_settings\x18\x03 \x03(\v26.scopewire.authz.v1.Authenticated.SessionSettingsEntryR\x0fsessionSettings\x128\n" +
 	"\n" +
 	"expires_in\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\x12/\n" +
-	"\x05epoch\x18\x05 \x01(\v2\x19.scopewire.authz.v1.EpochR\x05epoch\x1aB\n" +
+	"\x05epoch\x18\x05 \x01(\v2\x19.scopewire.authz.v1.EpochR\x05epoch\x12+\n" +
+	"\x11accepted_settings\x18\x06 \x03(\tR\x10acceptedSettings\x1aB\n" +
 	"\x14SessionSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x01\n" +
@@ -3158,7 +3187,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\rReloadRequest\"B\n" +
 	"\x0eReloadResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error*\x91\x05\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error*\xba\x05\n" +
 	"\x19AuthenticateRefusalReason\x12+\n" +
 	"'AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%AUTHENTICATE_REFUSAL_REASON_MALFORMED\x10\x01\x12)\n" +
@@ -3175,7 +3204,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"#AUTHENTICATE_REFUSAL_REASON_REVOKED\x10\v\x12(\n" +
 	"$AUTHENTICATE_REFUSAL_REASON_DATABASE\x10\f\x12%\n" +
 	"!AUTHENTICATE_REFUSAL_REASON_LOGIN\x10\r\x12+\n" +
-	"'AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE\x10\x0e*\x9c\x01\n" +
+	"'AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE\x10\x0e\x12'\n" +
+	"#AUTHENTICATE_REFUSAL_REASON_SETTING\x10\x0f*\x9c\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x10\n" +
@@ -3272,7 +3302,7 @@ func file_scopewire_authz_v1_authz_proto_rawDescGZIP() []byte {
 }
 
 var file_scopewire_authz_v1_authz_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(AuthenticateRefusalReason)(0), // 0: scopewire.authz.v1.AuthenticateRefusalReason
 	(Verdict)(0),                   // 1: scopewire.authz.v1.Verdict
@@ -3311,85 +3341,87 @@ var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(*PolicyRevision)(nil),         // 34: scopewire.authz.v1.PolicyRevision
 	(*ReloadRequest)(nil),          // 35: scopewire.authz.v1.ReloadRequest
 	(*ReloadResponse)(nil),         // 36: scopewire.authz.v1.ReloadResponse
-	nil,                            // 37: scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	nil,                            // 38: scopewire.authz.v1.SessionContext.SettingsEntry
-	nil,                            // 39: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	nil,                            // 40: scopewire.authz.v1.SessionContext.CursorsEntry
-	nil,                            // 41: scopewire.authz.v1.SourceAges.CatalogEntry
-	(*Principal)(nil),              // 42: scopewire.authz.v1.Principal
-	(*durationpb.Duration)(nil),    // 43: google.protobuf.Duration
-	(*Epoch)(nil),                  // 44: scopewire.authz.v1.Epoch
-	(*Access)(nil),                 // 45: scopewire.authz.v1.Access
-	(*ObjectName)(nil),             // 46: scopewire.authz.v1.ObjectName
+	nil,                            // 37: scopewire.authz.v1.AuthenticateRequest.SettingsEntry
+	nil,                            // 38: scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	nil,                            // 39: scopewire.authz.v1.SessionContext.SettingsEntry
+	nil,                            // 40: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	nil,                            // 41: scopewire.authz.v1.SessionContext.CursorsEntry
+	nil,                            // 42: scopewire.authz.v1.SourceAges.CatalogEntry
+	(*Principal)(nil),              // 43: scopewire.authz.v1.Principal
+	(*durationpb.Duration)(nil),    // 44: google.protobuf.Duration
+	(*Epoch)(nil),                  // 45: scopewire.authz.v1.Epoch
+	(*Access)(nil),                 // 46: scopewire.authz.v1.Access
+	(*ObjectName)(nil),             // 47: scopewire.authz.v1.ObjectName
 }
 var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	9,  // 0: scopewire.authz.v1.AuthenticateRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	11, // 1: scopewire.authz.v1.AuthenticateResponse.authenticated:type_name -> scopewire.authz.v1.Authenticated
-	12, // 2: scopewire.authz.v1.AuthenticateResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
-	42, // 3: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
-	37, // 4: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	43, // 5: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
-	44, // 6: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
-	0,  // 7: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	42, // 8: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
-	17, // 9: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
-	15, // 10: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
-	16, // 11: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
-	44, // 12: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
-	25, // 13: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
-	14, // 14: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
-	9,  // 15: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	38, // 16: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
-	39, // 17: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	40, // 18: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
-	1,  // 19: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
-	2,  // 20: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
-	19, // 21: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
-	21, // 22: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
-	3,  // 23: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
-	43, // 24: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
-	43, // 25: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
-	44, // 26: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	22, // 27: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
-	4,  // 28: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
-	23, // 29: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
-	24, // 30: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
-	45, // 31: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
-	20, // 32: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
-	5,  // 33: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
-	6,  // 34: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	43, // 35: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
-	7,  // 36: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	46, // 37: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
-	24, // 38: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	44, // 39: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	44, // 40: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	43, // 41: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	29, // 42: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	28, // 43: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
-	43, // 44: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
-	41, // 45: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
-	29, // 46: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	44, // 47: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	34, // 48: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	43, // 49: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
-	8,  // 50: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	13, // 51: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	26, // 52: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	30, // 53: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	32, // 54: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	35, // 55: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 56: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	18, // 57: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	27, // 58: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	31, // 59: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	33, // 60: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	36, // 61: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	56, // [56:62] is the sub-list for method output_type
-	50, // [50:56] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	37, // 1: scopewire.authz.v1.AuthenticateRequest.settings:type_name -> scopewire.authz.v1.AuthenticateRequest.SettingsEntry
+	11, // 2: scopewire.authz.v1.AuthenticateResponse.authenticated:type_name -> scopewire.authz.v1.Authenticated
+	12, // 3: scopewire.authz.v1.AuthenticateResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
+	43, // 4: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
+	38, // 5: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	44, // 6: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
+	45, // 7: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
+	0,  // 8: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
+	43, // 9: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
+	17, // 10: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
+	15, // 11: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
+	16, // 12: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
+	45, // 13: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
+	25, // 14: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
+	14, // 15: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
+	9,  // 16: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
+	39, // 17: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
+	40, // 18: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	41, // 19: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
+	1,  // 20: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
+	2,  // 21: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
+	19, // 22: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
+	21, // 23: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
+	3,  // 24: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
+	44, // 25: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
+	44, // 26: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
+	45, // 27: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	22, // 28: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
+	4,  // 29: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
+	23, // 30: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
+	24, // 31: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
+	46, // 32: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
+	20, // 33: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
+	5,  // 34: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
+	6,  // 35: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
+	44, // 36: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	7,  // 37: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
+	47, // 38: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	24, // 39: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
+	45, // 40: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	45, // 41: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	44, // 42: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	29, // 43: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	28, // 44: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
+	44, // 45: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
+	42, // 46: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
+	29, // 47: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	45, // 48: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	34, // 49: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	44, // 50: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
+	8,  // 51: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	13, // 52: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	26, // 53: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	30, // 54: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	32, // 55: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	35, // 56: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 57: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	18, // 58: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	27, // 59: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	31, // 60: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	33, // 61: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	36, // 62: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	57, // [57:63] is the sub-list for method output_type
+	51, // [51:57] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }
@@ -3413,7 +3445,7 @@ func file_scopewire_authz_v1_authz_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_authz_v1_authz_proto_rawDesc), len(file_scopewire_authz_v1_authz_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
