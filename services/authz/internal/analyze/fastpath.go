@@ -18,7 +18,7 @@ type FunctionCall struct {
 
 // functionCall judges a FunctionCall message (HandleFunctionRequest of fastpath.c):
 // usage of the function's schema and execute on it. Where an argument names an object,
-// a setting or a channel, nobody knows which.
+// a setting or a channel, nobody knows which: the function itself must be granted.
 func (a *analyzer) functionCall(call FunctionCall) error {
 	a.current = &recorder{}
 	f := a.snap.FunctionByOID(call.OID)
@@ -46,17 +46,20 @@ func (a *analyzer) functionCall(call FunctionCall) error {
 func (a *analyzer) calledByNumber(f *catalog.Function, object access.Object) error {
 	for _, oid := range f.Arguments {
 		// A value arrives in text as well, which the type's input function reads.
-		if err := a.judgeType(oid); err != nil {
+		if err := a.judgeType(oid); err != nil || a.readsNames(oid) {
 			return deny(access.FunctionDenied, "function "+f.Name+" by number")
 		}
 	}
 	switch builtin.Lookup(a.snap, f).Class {
 	case builtin.Harmless:
-	case builtin.Introspection, builtin.Advisory, builtin.Code, builtin.Session:
+	case builtin.Introspection, builtin.Advisory, builtin.Code, builtin.Session, builtin.Named, builtin.Channel:
 		a.ask(access.Execute, object)
+	case builtin.Setting:
+		a.ask(access.Execute, object)
+		a.current.opaque = f.Name == "set_config"
 	case builtin.Server:
 		a.ask(access.Admin, object)
-	case builtin.Named, builtin.Setting, builtin.Channel, builtin.Internal:
+	case builtin.Internal:
 		return deny(access.FunctionDenied, "function "+f.Name+" by number")
 	default:
 		if f.OID < catalog.FirstNormalOID {

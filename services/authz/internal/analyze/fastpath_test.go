@@ -29,21 +29,24 @@ func TestFunctionCalls(t *testing.T) {
 		arguments int
 		denied    bool
 		accesses  []string
+		opaque    bool
 	}{
 		{name: "version()", oid: 89},
 		{name: "version() with an argument", oid: 89, arguments: 1, denied: true},
 		{name: "int4pl", oid: 177, arguments: 2},
 		{name: "nothing", oid: 4000000, denied: true},
 		{name: "nextval(regclass)", oid: 1574, arguments: 1, denied: true},
-		{name: "set_config", oid: 2078, arguments: 3, denied: true},
-		{name: "pg_notify", oid: 3036, arguments: 2, denied: true},
+		{name: "set_config", oid: 2078, arguments: 3, accesses: []string{"execute function pg_catalog.set_config(text, text, boolean)"}, opaque: true},
+		{name: "current_setting", oid: 2077, arguments: 1, accesses: []string{"execute function pg_catalog.current_setting(text)"}},
+		{name: "pg_notify", oid: 3036, arguments: 2, accesses: []string{"execute function pg_catalog.pg_notify(text, text)"}},
+		{name: "has_table_privilege(text, text)", oid: 1926, arguments: 2, accesses: []string{"execute function pg_catalog.has_table_privilege(text, text)"}},
 		{name: "regclassin", oid: 2218, arguments: 1, denied: true},
 		{name: "pg_read_file(text)", oid: 3826, arguments: 1, accesses: []string{"admin function pg_catalog.pg_read_file(text)"}},
 		{name: "query_to_xml", oid: 2924, arguments: 4, accesses: []string{"execute function pg_catalog.query_to_xml(text, boolean, boolean, text)"}},
 		{name: "pg_advisory_lock(bigint)", oid: 2880, arguments: 1, accesses: []string{"execute function pg_catalog.pg_advisory_lock(bigint)"}},
 		{name: "lo_open", oid: 952, arguments: 2, accesses: []string{"execute function pg_catalog.lo_open(oid, integer)"}},
 		{name: "one's own", oid: 20001, arguments: 1, accesses: []string{"usage schema public", "execute function public.plain(integer)"}},
-		{name: "opaque", oid: 20002, arguments: 1, accesses: []string{"usage schema public", "execute function public.opaque(integer) [function public.opaque]"}},
+		{name: "opaque", oid: 20002, arguments: 1, accesses: []string{"usage schema public", "execute function public.opaque(integer) [function public.opaque]"}, opaque: true},
 		{name: "a set", oid: 20003, arguments: 1, denied: true},
 		{name: "a procedure", oid: 20004, arguments: 1, denied: true},
 	} {
@@ -54,6 +57,9 @@ func TestFunctionCalls(t *testing.T) {
 			}
 			if c.denied {
 				return
+			}
+			if opaque := len(got.Statements[0].Effects) == 1; opaque != c.opaque {
+				t.Errorf("effects %v", got.Statements[0].Effects)
 			}
 			var accesses []string
 			for _, a := range got.Statements[0].Accesses {

@@ -64,6 +64,8 @@ func (a *analyzer) nameLiterals(names []builtin.Name, args []value) error {
 func (a *analyzer) invokeSetting(f *catalog.Function, args []value) error {
 	if len(args) == 0 || args[0].kind != constant {
 		a.needs(access.Execute, a.functionObject(f))
+		// Which setting it is shows only when it has run.
+		a.current.opaque = a.current.opaque || f.Name == "set_config"
 		return nil
 	}
 	name := lowerASCII(args[0].text)
