@@ -79,7 +79,7 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
 		if c.Generated == 'v' {
-			if err := a.runs(a.stored(columnText(c), rel), at, "generated column "+c.Name+" of "+name); err != nil {
+			if err := a.runs(a.generated(c, rel), at, "generated column "+c.Name+" of "+name); err != nil {
 				return err
 			}
 		}
@@ -159,7 +159,7 @@ func (a *analyzer) generates(rel *catalog.Relation, c *catalog.Column, at place)
 	if c.Generated != 's' {
 		return nil
 	}
-	return a.runs(a.stored(columnText(c), rel), at, "generated column "+c.Name+" of "+fullName(rel))
+	return a.runs(a.generated(c, rel), at, "generated column "+c.Name+" of "+fullName(rel))
 }
 
 // generatedLateSince is the first server_version_num that prepares generated columns

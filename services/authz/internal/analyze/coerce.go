@@ -122,22 +122,28 @@ func (a *analyzer) coerceRow(v value, to, base catalog.OID, fields []output, ctx
 	if err := a.spend(len(cells)); err != nil {
 		return value{}, err
 	}
+	made := value{typ: to, location: v.location}
 	for i, cell := range cells {
 		location := v.location
 		if ctx != resolve.Explicit {
 			location = cell.location
 		}
-		_, err := a.coerce(cell, fields[i].typ, ctx, func(*resolve.Error) error { return a.wrong(cannot, location) })
+		coerced, err := a.coerce(cell, fields[i].typ, ctx, func(*resolve.Error) error { return a.wrong(cannot, location) })
 		if err != nil {
 			return value{}, err
 		}
+		made.cells = append(made.cells, coerced)
 	}
+	// A row made of another stays a row constructor, which comparisons take apart; a
+	// domain hides it.
+	made.kind = constructed
 	if base != to {
+		made.kind, made.cells = value{}.kind, nil
 		if err := a.checkDomains(to); err != nil {
 			return value{}, err
 		}
 	}
-	return value{typ: to, location: v.location}, a.holds(to)
+	return made, a.holds(to)
 }
 
 // cellsOf lists the values in a row: those of a row constructor, or those of a

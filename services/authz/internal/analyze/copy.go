@@ -128,10 +128,15 @@ func (a *analyzer) copyFrom(c *pg_query.CopyStmt) error {
 		return err
 	}
 	for i := range rel.Columns {
-		if !listed[rel.Columns[i].Name] {
-			if err := a.judgeDefault(rel, &rel.Columns[i], place{access.Insert, rel}); err != nil {
-				return err
-			}
+		c := &rel.Columns[i]
+		if listed[c.Name] {
+			// The type's input function reads the data, and checks what a domain checks.
+			err = a.readText(value{}, c.Type)
+		} else {
+			err = a.judgeDefault(rel, c, place{access.Insert, rel})
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

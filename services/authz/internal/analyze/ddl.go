@@ -265,13 +265,18 @@ func (a *analyzer) columnType(t *pg_query.TypeName) (catalog.OID, error) {
 	return oid, a.readText(value{}, oid)
 }
 
-// usesType asks for usage on a user's type, or on what it is an array of.
+// usesType asks for usage on a user's type, or on what it is an array of. The row type
+// of a relation has no right of its own by default (TypeCreate): select on all of the
+// relation, which naming it takes, is more.
 func (a *analyzer) usesType(oid catalog.OID) {
 	t := a.snap.TypeByOID(oid)
 	if t != nil && t.Element != 0 {
 		t = a.snap.TypeByOID(t.Element)
 	}
-	if t != nil && t.OID >= catalog.FirstNormalOID && !ownTemporary(t.Schema) {
+	if t == nil || t.OID < catalog.FirstNormalOID || ownTemporary(t.Schema) {
+		return
+	}
+	if rel := a.snap.RelationByOID(t.Relation); rel == nil || rel.Kind == catalog.KindComposite {
 		a.ask(access.Usage, access.Object{Kind: access.Type, Schema: t.Schema, Name: t.Name})
 	}
 }

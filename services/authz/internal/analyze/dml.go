@@ -193,7 +193,7 @@ func (a *analyzer) sharedSource(s *scope, multi *pg_query.MultiAssignRef) ([]val
 			return nil, err
 		}
 		for _, c := range columns {
-			values = append(values, value{typ: c.typ, location: link.Location, fields: c.fields})
+			values = append(values, value{typ: c.typ, location: c.location, fields: c.fields})
 		}
 		if len(values) != int(multi.Ncolumns) {
 			return nil, hideColumn(stateSyntax, "number of columns does not match number of values", errorPosition(a.text, link.Location))

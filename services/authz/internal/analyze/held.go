@@ -68,6 +68,9 @@ type origin struct {
 	refs catalog.References
 	// owner is the relation that it belongs to, else 0.
 	owner catalog.OID
+	// to is the type of the column that takes the text's value, else 0: casts to it are not
+	// in the text, they are implicit ones (build_column_default, cookDefault).
+	to catalog.OID
 	// besides are functions that its row depends on for another reason than the text.
 	besides []catalog.OID
 	// relationless says that the row depends on relations for other reasons, and the text

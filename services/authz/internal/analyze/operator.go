@@ -79,10 +79,26 @@ func (a *analyzer) plainOperation(s *scope, name []string, e *pg_query.A_Expr) (
 	if err != nil {
 		return value{}, err
 	}
-	return a.binary(name, left, right, e.Location)
+	return a.compare(name, operand{e.Lexpr, left}, operand{e.Rexpr, right}, e.Location)
 }
 
-// binary applies a binary operator, row by row between two row constructors.
+// operand is an operand as written and what it means.
+type operand struct {
+	node *pg_query.Node
+	value
+}
+
+// compare applies a binary operator, row by row where both operands are written as row
+// constructors: not where one is cast.
+func (a *analyzer) compare(name []string, left, right operand, location int32) (value, error) {
+	if left.node.GetRowExpr() == nil || right.node.GetRowExpr() == nil {
+		return a.operate(name, &left.value, right.value, location)
+	}
+	return a.compareRows(name, left.cells, right.cells, location)
+}
+
+// binary applies a binary operator, row by row between two rows that are still taken
+// apart: also constructed ones that were cast (transformAExprIn).
 func (a *analyzer) binary(name []string, left, right value, location int32) (value, error) {
 	if left.kind == constructed && right.kind == constructed {
 		return a.compareRows(name, left.cells, right.cells, location)
@@ -297,12 +313,12 @@ func (a *analyzer) between(s *scope, e *pg_query.A_Expr) (value, error) {
 	if len(bounds) != 2 {
 		return value{}, deny(access.Construct, "a BETWEEN")
 	}
-	subject, err := a.bind(s, e.Lexpr)
+	bound, err := a.bind(s, e.Lexpr)
 	if err != nil {
 		return value{}, err
 	}
-	low, err := a.bind(s, bounds[0])
-	if err != nil {
+	subject, low, high := operand{node: e.Lexpr, value: bound}, operand{node: bounds[0]}, operand{node: bounds[1]}
+	if low.value, err = a.bind(s, bounds[0]); err != nil {
 		return value{}, err
 	}
 	first, second := []string{">="}, []string{"<="}
@@ -313,8 +329,7 @@ func (a *analyzer) between(s *scope, e *pg_query.A_Expr) (value, error) {
 	if err := a.compareBound(first, subject, low, e.Location); err != nil {
 		return value{}, err
 	}
-	high, err := a.bind(s, bounds[1])
-	if err != nil {
+	if high.value, err = a.bind(s, bounds[1]); err != nil {
 		return value{}, err
 	}
 	if err := a.compareBound(second, subject, high, e.Location); err != nil {
@@ -331,8 +346,8 @@ func (a *analyzer) between(s *scope, e *pg_query.A_Expr) (value, error) {
 	return typed(resolve.Bool, leftmost(e.Location, subject.location)), nil
 }
 
-func (a *analyzer) compareBound(name []string, subject, limit value, location int32) error {
-	v, err := a.binary(name, subject, limit, location)
+func (a *analyzer) compareBound(name []string, subject, limit operand, location int32) error {
+	v, err := a.compare(name, subject, limit, location)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 // storedKey is an expression of the catalog, the relation or domain whose names it
@@ -20,6 +21,8 @@ type storedKey struct {
 	references string
 	// planning says that it is folded, not run.
 	planning bool
+	// to is the type of the column that takes its value, else 0.
+	to catalog.OID
 }
 
 // stored binds an expression of a relation, as pg_get_expr prints it under an empty
@@ -47,6 +50,11 @@ func (a *analyzer) storedOf(e catalog.Expression, all []catalog.Expression, rel 
 	return a.boundText(storedKey{relation: rel.OID, planning: planning}, e, columns, from)
 }
 
+// generated binds the expression of a generated column.
+func (a *analyzer) generated(c *catalog.Column, rel *catalog.Relation) *code {
+	return a.boundText(storedKey{relation: rel.OID}, columnText(c), storedColumns(rel), origin{owner: rel.OID, to: c.Type})
+}
+
 // planned binds an expression that a plan is made with: calls whose arguments are
 // columns do not run, unless a body is put in their place.
 func (a *analyzer) planned(e catalog.Expression, rel *catalog.Relation) *code {
@@ -55,7 +63,7 @@ func (a *analyzer) planned(e catalog.Expression, rel *catalog.Relation) *code {
 
 // storedDefault binds the default of a column of a relation, which has no names in view.
 func (a *analyzer) storedDefault(c *catalog.Column, rel *catalog.Relation) *code {
-	return a.boundText(storedKey{}, columnText(c), nil, origin{owner: rel.OID})
+	return a.boundText(storedKey{}, columnText(c), nil, origin{owner: rel.OID, to: c.Type})
 }
 
 // typeDefault binds the default of a domain, whose row depends on what the type is made
@@ -93,6 +101,7 @@ func storedColumns(rel *catalog.Relation) []column {
 // boundText binds an expression once in a unit.
 func (a *analyzer) boundText(key storedKey, e catalog.Expression, columns []column, from origin) *code {
 	key.session, key.text, key.references = strings.Join(a.session, "\x00"), e.Text, referenceKey(e.References)
+	key.to = from.to
 	if known := a.expressions[key]; known != nil {
 		return known
 	}
@@ -121,19 +130,23 @@ func (a *analyzer) storedText(text string, columns []column, planning bool, from
 			if node == nil {
 				return deny(access.OpaqueCode, "an expression of the catalog")
 			}
-			return inner.expression(columns, node, planning)
+			v, err := inner.expression(columns, node, planning)
+			if err == nil && from.to != 0 {
+				_, err = inner.coerce(v, from.to, resolve.Assignment, nil)
+			}
+			return err
 		})
 }
 
 // expression binds a parsed expression of the catalog over columns.
-func (a *analyzer) expression(columns []column, node *pg_query.Node, planning bool) error {
+func (a *analyzer) expression(columns []column, node *pg_query.Node, planning bool) (value, error) {
 	if err := a.checkShape(node.ProtoReflect()); err != nil {
-		return err
+		return value{}, err
 	}
 	a.catalogText = true
 	a.planning = planning && !constantCall(node.ProtoReflect())
 	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}, columns: columns}
-	return a.only(&scope{namespace: []*item{it}}, node)
+	return a.bind(&scope{namespace: []*item{it}}, node)
 }
 
 // onlyExpression is the expression of SELECT (…), nil if there is more.
@@ -215,7 +228,7 @@ func (a *analyzer) storedKeyOf(rel *catalog.Relation, planning bool) []*code {
 				if element.Expr == nil {
 					continue
 				}
-				if err := inner.expression(storedColumns(rel), element.Expr, planning); err != nil {
+				if _, err := inner.expression(storedColumns(rel), element.Expr, planning); err != nil {
 					return err
 				}
 			}

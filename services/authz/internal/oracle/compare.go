@@ -24,6 +24,9 @@ const (
 	ServerRefuses Class = "server refuses the login too"
 	// PlannerDropped: Scopewire asks for what the plan no longer holds.
 	PlannerDropped Class = "planner dropped"
+	// ByDefinition: who may define in a schema may change what others made in it; in
+	// PostgreSQL that takes the owner.
+	ByDefinition Class = "by definition"
 	// ByTrust: code that the policy trusts was refused something by the role.
 	ByTrust Class = "by trust"
 
@@ -68,7 +71,7 @@ func (c Comparison) String() string {
 	}
 	theirs := "runs"
 	if !c.Server.Ran() {
-		theirs = c.Server.State + ": " + c.Server.Message
+		theirs = fmt.Sprintf("%s: %s (%d)", c.Server.State, c.Server.Message, c.Server.Position)
 		if c.Server.Where != "" {
 			theirs += " (" + strings.ReplaceAll(c.Server.Where, "\n", "; ") + ")"
 		}

@@ -94,7 +94,14 @@ func exactGrants(d *Database, accesses []access.Access) (grants []Grant, whole b
 			continue
 		}
 		g := Grant{Action: a.Action, Kind: o.Kind, Schema: o.Schema, Name: o.Name, Arguments: o.Arguments, Trusted: len(a.Trust) > 0}
-		if !privilege(a.Action) {
+		switch {
+		case a.Action == access.DDL && o.Kind == access.Schema:
+			if !d.Snapshot.SchemaExists(o.Name) {
+				// It is to be made.
+				return nil, false
+			}
+		case a.Action == access.Maintain && d.Model.Version >= maintainSince:
+		case !privilege(a.Action):
 			// Scopewire's own words, "any action" for one.
 			return nil, false
 		}
@@ -154,7 +161,7 @@ func without(random *rand.Rand, grants []Grant) ([]Grant, *Grant) {
 		if covers && (piece.anyColumn || len(g.Columns) == 0 || len(piece.Columns) == 0 || slices.Contains(g.Columns, piece.Columns[0])) {
 			return nil, nil
 		}
-		if piece.Kind == access.Schema && g.Schema == piece.Name {
+		if piece.Kind == access.Schema && piece.Action == access.Usage && g.Schema == piece.Name {
 			return nil, nil
 		}
 	}

@@ -12,6 +12,10 @@ import (
 
 // excuse looks closer at a statement that Scopewire allows and the role is refused.
 func (d *Database) excuse(ctx context.Context, c *Comparison) error {
+	if mustOwn.MatchString(c.Server.Message) && slices.ContainsFunc(c.Verdict.Accesses, func(a access.Access) bool { return a.Action == access.DDL }) {
+		c.Class = ByDefinition
+		return nil
+	}
 	asLogin, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
 	switch {
 	case err != nil || lost:
@@ -39,6 +43,9 @@ func (d *Database) definerRefused(a Answer) bool {
 // refusedIn is the beginning of an error's context: the innermost function
 // (sql_exec_error_callback of functions.c, plpgsql_exec_error_callback of pl_exec.c).
 var refusedIn = regexp.MustCompile(`^(?:SQL function "|PL/pgSQL function (?:\w+\.)?)(\w+)`)
+
+// mustOwn is the message about what only an owner may do (aclcheck_error of aclchk.c).
+var mustOwn = regexp.MustCompile(`^must be owner of `)
 
 // byTrust reports whether a refusal comes out of code that a grant trusts: it came
 // through a function that a grant names or that hangs off a table, or a rule's action was
@@ -91,7 +98,7 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 // reason is the class of one denial, with the rule that explains it; Overdenied where
 // nothing does.
 func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial Denial) (Class, string, error) {
-	if name := rules.find(denial, c.Unit.SQL); name != "" {
+	if name := rules.find(denial, strings.Join(Tokens(c.Unit.SQL), " ")); name != "" {
 		return Explained, name, nil
 	}
 	missing := denial.Access

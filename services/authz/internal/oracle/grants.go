@@ -66,6 +66,9 @@ func (g Grant) SQL(role string) string {
 	if g.Name == every {
 		return fmt.Sprintf("GRANT %s ON ALL %sS IN SCHEMA %s TO %s; GRANT USAGE ON SCHEMA %s TO %s", g.Action, what, quote(g.Schema), quote(role), quote(g.Schema), quote(role))
 	}
+	if g.Action == access.DDL {
+		return g.definitionSQL(role)
+	}
 	columns := ""
 	if len(g.Columns) > 0 {
 		columns = " (" + quoteAll(g.Columns) + ")"
@@ -75,6 +78,19 @@ func (g Grant) SQL(role string) string {
 		sql += fmt.Sprintf("; GRANT USAGE ON SCHEMA %s TO %s", quote(g.Schema), quote(role))
 	}
 	return sql
+}
+
+// definitionSQL is the right to create in a schema, which in PostgreSQL goes with the
+// languages of what is created.
+func (g Grant) definitionSQL(role string) string {
+	if g.Kind != access.Schema {
+		return ""
+	}
+	languages := "sql"
+	if g.Trusted {
+		languages = "sql, plpgsql"
+	}
+	return fmt.Sprintf("GRANT CREATE, USAGE ON SCHEMA %s TO %s; GRANT USAGE ON LANGUAGE %s TO %s", quote(g.Name), quote(role), languages, quote(role))
 }
 
 // yaml is the grant as an entry of a policy file. Strings are quoted as YAML's
@@ -150,6 +166,9 @@ func schemasOf(grants []Grant) []string {
 	return all
 }
 
+// maintainSince is the first version with the privilege MAINTAIN.
+const maintainSince = 17
+
 // Deal picks grants on the objects of a model. Generosity is the chance, in
 // percent, of each right.
 func Deal(r *rand.Rand, m *Model, generosity int) []Grant {
@@ -168,6 +187,9 @@ func Deal(r *rand.Rand, m *Model, generosity int) []Grant {
 			continue
 		}
 		all = append(all, dealTable(chance, rel, generosity)...)
+		if m.Version >= maintainSince && chance(generosity/2) {
+			all = append(all, Grant{Action: access.Maintain, Kind: access.Table, Schema: rel.Schema, Name: rel.Name})
+		}
 	}
 	for _, f := range m.Routines {
 		kind := access.Function
@@ -178,9 +200,17 @@ func Deal(r *rand.Rand, m *Model, generosity int) []Grant {
 			all = append(all, Grant{Action: access.Execute, Kind: kind, Schema: f.Schema, Name: f.Name, Arguments: f.ArgumentNames, Trusted: chance(40)})
 		}
 	}
+	for _, t := range m.Types {
+		if chance(generosity) {
+			all = append(all, Grant{Action: access.Usage, Kind: access.Type, Schema: t.Schema, Name: t.Name})
+		}
+	}
 	for _, schema := range m.Schemas {
 		if chance(generosity) {
 			all = append(all, Grant{Action: access.Usage, Kind: access.Schema, Name: schema})
+		}
+		if chance(generosity / 3) {
+			all = append(all, Grant{Action: access.DDL, Kind: access.Schema, Name: schema, Trusted: chance(50)})
 		}
 	}
 	if chance(generosity / 2) {

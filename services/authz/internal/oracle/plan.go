@@ -19,8 +19,8 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	if err != nil || plan == "" {
 		return false, err
 	}
-	if strings.Contains(plan, "One-Time Filter: false") {
-		// A condition is false whatever the rows are: what hung on it is gone.
+	if strings.Contains(plan, "One-Time Filter: false") || strings.Contains(plan, "One-Time Filter: NULL::boolean") {
+		// A condition is never true whatever the rows are: what hung on it is gone.
 		return true, nil
 	}
 	words, own := planWords(plan), d.textWords(u.SQL)

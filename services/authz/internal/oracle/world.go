@@ -29,14 +29,18 @@ func World(r *rand.Rand) []string {
 	w.schemas()
 	w.types()
 	w.functions()
+	w.codedTypes()
 	for i := range 6 + w.random.IntN(3) {
 		w.table(i)
 	}
 	w.partitions()
 	w.inheritance()
+	w.moreFunctions()
+	w.moreTables()
 	w.sequences()
 	w.rows()
 	w.views()
+	w.moreViews()
 	w.queryFunctions()
 	w.behaviour()
 	w.operators()
@@ -114,6 +118,7 @@ func (w *world) functions() {
 	w.add(`CREATE FUNCTION public.upto(int) RETURNS SETOF int LANGUAGE sql AS 'SELECT generate_series(1, $1)'`)
 	w.add(`CREATE FUNCTION public.grid(int) RETURNS TABLE (x int, y text) LANGUAGE sql AS 'SELECT i, i::text FROM generate_series(1, $1) i'`)
 	w.add(`CREATE FUNCTION app.is_small(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 < 10'`)
+	w.add(`CREATE FUNCTION app.add_up(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + $2'`)
 	w.add(`CREATE AGGREGATE app.total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0')`)
 	w.add(`CREATE AGGREGATE public.glue(text) (SFUNC = textcat, STYPE = text)`)
 	w.add(`CREATE PROCEDURE app.work(int) LANGUAGE sql AS 'SELECT $1'`)
@@ -122,6 +127,9 @@ func (w *world) functions() {
 
 // columnTypes are SQL types of columns with their families.
 func (w *world) columnType() (sql, family string) {
+	if w.chance(12) {
+		return w.codedColumn()
+	}
 	switch w.random.IntN(18) {
 	case 0, 1, 2:
 		return w.pick("int", "bigint", "smallint"), "int"

@@ -114,7 +114,7 @@ func (w *Writer) statement() string {
 	case n < 74:
 		return w.with(w.remove)
 	case n < 79:
-		return w.merge()
+		return w.with(w.merge)
 	case n < 83:
 		return w.namedCall()
 	default:

@@ -18,6 +18,11 @@ func (w *Writer) expr(family string, view []source) string {
 			return call
 		}
 	}
+	if w.chance(12) {
+		if text := w.special(family, view); text != "" {
+			return text
+		}
+	}
 	switch family {
 	case "int":
 		return w.intExpr(view)

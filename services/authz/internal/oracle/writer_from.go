@@ -90,10 +90,14 @@ func (w *Writer) item(outer, lateral []source) (string, []source) {
 		} else {
 			seen = outer
 		}
-		return word + "(" + w.query(columns, seen) + ") " + w.pick("", "AS ") + alias, []source{{name: alias, columns: columns}}
-	case n < 17:
-		return w.functionItem(alias, append(slices.Clone(lateral), outer...))
+		return word + "(" + w.within(func() string { return w.query(columns, seen) }) + ") " + w.pick("", "AS ") + alias, []source{{name: alias, columns: columns}}
+	case n < 12 && w.depth < 4:
+		return w.joined(alias, outer)
+	case n < 14:
+		return w.parsedItem(alias, append(slices.Clone(lateral), outer...))
 	case n < 20:
+		return w.functionItem(alias, append(slices.Clone(lateral), outer...))
+	case n < 22:
 		return "(VALUES (1, 'a'), (2, 'b')) " + alias + " (n, s)", []source{{name: alias, columns: []Column{{Name: "n", Family: "int"}, {Name: "s", Family: "text"}}}}
 	case n < 30 && len(w.ctes) > 0:
 		cte := *one(w, w.ctes)

@@ -45,17 +45,25 @@ func (w *Writer) core(outputs []Column, outer []source, bare bool) string {
 		return sql
 	}
 	if w.chance(20) && distinct == "" {
-		sql += " ORDER BY " + w.pick("1", w.sortable(view)+w.pick("", " DESC", " NULLS FIRST"), w.expr("int", all))
+		sql += " ORDER BY " + w.pick("1", w.sortable(view)+w.pick("", " DESC", " NULLS FIRST"), w.expr("int", all), w.order(view))
 	} else if distinct == "DISTINCT " && w.chance(30) {
 		sql += " ORDER BY 1"
 	}
 	if w.chance(12) {
-		sql += w.pick(" LIMIT 3", " OFFSET 1", " LIMIT 2 OFFSET 1", " FETCH FIRST 2 ROWS ONLY", " LIMIT ALL")
+		sql += w.pick(" LIMIT 3", " OFFSET 1", " LIMIT "+w.limit(), " OFFSET "+w.limit(), " LIMIT 2 OFFSET 1", " FETCH FIRST 2 ROWS ONLY", " LIMIT ALL")
 	}
 	if !named && distinct == "" && w.chance(8) {
 		sql += w.locking(view)
 	}
 	return sql
+}
+
+// limit is a number of rows that is computed.
+func (w *Writer) limit() string {
+	if w.flat {
+		return "(1 + 1)"
+	}
+	return w.pick("(SELECT 2)", "(1 + 1)", "(SELECT count(*) FROM "+w.tableName()+")", "least(1, 2)")
 }
 
 // targets writes a target list: the given outputs, or anything.
@@ -95,7 +103,8 @@ func (w *Writer) targets(outputs []Column, view, all []source) []string {
 
 // grouped writes a query with GROUP BY or with aggregates over everything.
 func (w *Writer) grouped(outputs []Column, from, where string, view []source, bare bool) string {
-	if outputs == nil {
+	named := outputs != nil
+	if !named {
 		outputs = []Column{{Name: "id", Family: "int"}, {Name: "x", Family: "text"}}[:1+w.random.IntN(2)]
 	}
 	key := w.sortable(view)
@@ -113,6 +122,9 @@ func (w *Writer) grouped(outputs []Column, from, where string, view []source, ba
 		sql += " GROUP BY " + w.pick("ROLLUP", "CUBE", "GROUPING SETS") + " (" + key + ")"
 	default:
 		sql += " GROUP BY " + key + ", " + w.sortable(view)
+	}
+	if !named && !bare && w.chance(8) {
+		sql = "SELECT grouping(" + key + "), " + strings.TrimPrefix(sql, "SELECT ")
 	}
 	if w.chance(30) {
 		sql += " HAVING " + w.aggregate("int", view) + " > 0"
@@ -157,8 +169,15 @@ func (w *Writer) aggregate(family string, view []source) string {
 
 // window is a window function of the sources.
 func (w *Writer) window(view []source) string {
-	over := " OVER (" + w.pick("", "PARTITION BY "+w.sortable(view)+" ") + w.pick("ORDER BY "+w.sortable(view)+w.pick("", " ROWS 1 PRECEDING", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " GROUPS CURRENT ROW"), "") +
+	over := " OVER (" + w.pick("", "PARTITION BY "+w.sortable(view)+" ") + w.pick("ORDER BY "+w.sortable(view)+w.pick("", " ROWS 1 PRECEDING", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " GROUPS CURRENT ROW", " RANGE UNBOUNDED PRECEDING EXCLUDE TIES"), "") +
 		")"
+	if w.chance(15) {
+		over = " OVER (ORDER BY " + w.leaf("int", view) + "::int RANGE BETWEEN 1 PRECEDING AND 2::int FOLLOWING)"
+	}
+	if w.chance(15) {
+		over = " FILTER (WHERE " + w.flatly(func() string { return w.expr("bool", view) }) + ")" + over
+		return w.pick("count(*)", "app.total("+w.leaf("int", view)+"::int)", "array_agg("+w.leaf("text", view)+")") + over
+	}
 	return w.pick("row_number()", "rank()", "count(*)", "lag("+w.expr("text", view)+")", "first_value("+w.expr("int", view)+")", "sum("+w.expr("int", view)+")", "ntile(2)") + over
 }
 

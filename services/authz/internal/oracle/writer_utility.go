@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -19,7 +18,7 @@ func (w *Writer) utility() string {
 	if len(table.Columns) > 0 && w.chance(50) {
 		columns = " (" + w.names(w.open(source{columns: table.Columns})) + ")"
 	}
-	switch w.random.IntN(26) {
+	switch w.random.IntN(32) {
 	case 0, 1:
 		return "COPY " + name + columns + " TO STDOUT" + w.pick("", " (FORMAT csv)", " WITH (HEADER, FORMAT csv)")
 	case 2:
@@ -58,8 +57,12 @@ func (w *Writer) utility() string {
 		return "BEGIN; " + w.query(nil, nil) + w.pick("", "; SAVEPOINT s; "+w.remove()+"; ROLLBACK TO s")
 	case 23:
 		return w.query(nil, nil) + "; " + w.query(nil, nil) + w.pick("", ";")
-	case 24:
+	case 24, 25, 26, 27, 28:
 		return w.definition(name)
+	case 29:
+		return w.several(name)
+	case 30:
+		return w.cursor()
 	default:
 		return w.pick("RESET ALL", "DEALLOCATE ALL", "CLOSE ALL", "RESET ROLE", "SET SESSION AUTHORIZATION DEFAULT", "CHECKPOINT", "DO $$ BEGIN NULL; END $$", "SET ROLE postgres", "DISCARD PLANS",
 			"SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED", "LOAD 'x'")
@@ -111,6 +114,24 @@ func copyValue(c Column) string {
 	}
 }
 
+// several is a statement over several tables at once.
+func (w *Writer) several(name string) string {
+	other := name
+	if rel := one(w, w.relations(func(r Relation) bool { return r.Kind == access.Table })); rel != nil {
+		other = w.relationName(rel.Schema, rel.Name)
+	}
+	return w.pick("LOCK "+name+", "+other+" IN SHARE MODE", "LOCK TABLE "+name+" *, ONLY "+other+" IN ACCESS SHARE MODE NOWAIT", "TRUNCATE "+name+", "+other+" CASCADE",
+		"ANALYZE "+name+", "+other, "VACUUM (ANALYZE) "+name, "REINDEX TABLE "+name, "COPY (TABLE "+name+") TO STDOUT", "TABLE "+name+" UNION ALL TABLE "+other,
+		"COPY ("+w.update()+") TO STDOUT", "COPY ("+w.insert()+" RETURNING 1) TO STDOUT")
+}
+
+// cursor declares a cursor and moves in it, or runs what was prepared.
+func (w *Writer) cursor() string {
+	return w.pick("DECLARE c SCROLL CURSOR FOR "+w.query(nil, nil)+"; MOVE 1 IN c; FETCH BACKWARD 1 FROM c; CLOSE c", "DECLARE c INSENSITIVE CURSOR FOR "+w.query(nil, nil)+"; FETCH ABSOLUTE 1 c",
+		"PREPARE p AS "+w.insert()+"; EXECUTE p", "PREPARE p AS "+w.remove()+"; EXPLAIN ANALYZE EXECUTE p; DEALLOCATE p", "PREPARE p (int) AS SELECT $1 + 1; SELECT 1; EXECUTE p("+w.expr("int", nil)+")",
+		"EXPLAIN DECLARE c CURSOR FOR "+w.query(nil, nil), "EXPLAIN (ANALYZE, VERBOSE) "+w.query(nil, nil), "EXPLAIN "+w.merge())
+}
+
 func (w *Writer) setting() string {
 	return w.pick("SET ", "SET LOCAL ", "SET SESSION ") + w.pick("work_mem = '4MB'", "search_path = public", "search_path = app, public", "search_path TO ''", "application_name = 'x'", "statement_timeout = 1000",
 		"TimeZone = 'UTC'", "app.user = 'x'", "DateStyle = 'ISO'", "client_encoding = 'UTF8'", "standard_conforming_strings = on", "row_security = off", "session_replication_role = replica", "log_statement = 'all'")
@@ -129,24 +150,6 @@ func (w *Writer) procedureCall() string {
 		}
 	}
 	return "CALL nosuch()"
-}
-
-// definition is a statement of the data definition language. A role that owns
-// nothing may run few of them.
-func (w *Writer) definition(name string) string {
-	schema := "public"
-	if s := one(w, w.model.Schemas); s != nil {
-		schema = w.ident(*s)
-	}
-	query := w.query([]Column{{Name: "id", Family: "int"}, {Name: "x", Family: "text"}}, nil)
-	return w.pick(
-		fmt.Sprintf("CREATE TABLE %s.fresh (id int)", schema),
-		fmt.Sprintf("CREATE VIEW %s.fresh AS %s", schema, query),
-		fmt.Sprintf("CREATE TABLE %s.fresh AS %s", schema, query),
-		"DROP TABLE "+name, "ALTER TABLE "+name+" ADD COLUMN z int", "CREATE INDEX ON "+name+" (id)", "COMMENT ON TABLE "+name+" IS 'x'",
-		"GRANT SELECT ON "+name+" TO PUBLIC", "CREATE TEMP TABLE fresh (id int REFERENCES "+name+")", "CREATE TEMP VIEW fresh AS "+query, "CREATE TEMP TABLE fresh (LIKE "+name+")",
-		"CREATE SCHEMA fresh", "CREATE ROLE fresh", "ALTER TABLE "+name+" OWNER TO CURRENT_USER", "CREATE TRIGGER z BEFORE INSERT ON "+name+" EXECUTE FUNCTION public.noticed()",
-		"CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE EXTENSION hstore", "SECURITY LABEL ON TABLE "+name+" IS 'x'", "CREATE TEMP SEQUENCE fresh", "VACUUM "+name)
 }
 
 // spelling writes a text in another way that means the same.

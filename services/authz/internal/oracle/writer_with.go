@@ -24,7 +24,7 @@ func (w *Writer) with(body func() string) string {
 		for i, c := range columns {
 			names[i] = c.Name
 		}
-		parts = append(parts, name+" ("+strings.Join(names, ", ")+") AS "+w.pick("", "", "MATERIALIZED ")+"("+text+")")
+		parts = append(parts, name+" ("+strings.Join(names, ", ")+") AS "+w.pick("", "", "MATERIALIZED ", "NOT MATERIALIZED ")+"("+text+")")
 		w.ctes = append(w.ctes, source{name: name, columns: columns})
 	}
 	text := body()
@@ -41,6 +41,16 @@ func (w *Writer) with(body func() string) string {
 		return text
 	}
 	return word + strings.Join(parts, ", ") + " " + text
+}
+
+// within is with for a subquery: what it brings is not seen outside.
+func (w *Writer) within(body func() string) string {
+	if w.depth > 3 || !w.chance(40) {
+		return body()
+	}
+	defer func(outer []source) { w.ctes = outer }(w.ctes)
+	w.ctes = nil
+	return w.with(body)
 }
 
 // cte is the query of a CTE of that name, with its columns.

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -67,10 +68,31 @@ func (w *Writer) names(columns []Column) string {
 	return strings.Join(names, ", ")
 }
 
+// parts are columns, or parts of them where they have any.
+func (w *Writer) parts(columns []Column, index string) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = w.ident(c.Name)
+		switch fields := w.rowColumns(c.Family); {
+		case len(fields) > 0:
+			names[i] += "." + w.ident(one(w, fields).Name)
+		case c.Family == "ints" || c.Family == "texts":
+			names[i] += "[" + index + "]"
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // returning is a RETURNING clause some of the time.
 func (w *Writer) returning(view []source) string {
 	if !w.chance(30) {
 		return ""
+	}
+	if w.model.Version >= 18 && w.chance(30) {
+		view = append(view, source{name: "old", columns: view[0].columns}, source{name: "new", columns: view[0].columns})
+		if w.chance(30) {
+			return " RETURNING WITH (OLD AS o, NEW AS n) " + w.pick("o.*", "n.*", "o", "n.tableoid")
+		}
 	}
 	return " RETURNING " + w.pick("*", w.column(view), w.expr("text", view), w.column(view)+", "+w.expr("int", view), view[0].name)
 }
@@ -85,6 +107,10 @@ func (w *Writer) insert() string {
 	switch {
 	case w.chance(4):
 		sql += " DEFAULT VALUES"
+	case w.chance(5):
+		sql += " TABLE " + w.tableName()
+	case w.chance(8):
+		sql += " (" + w.parts(columns, "1") + ") VALUES (" + strings.Join(slices.Repeat([]string{w.pick("NULL", "'1'")}, len(columns)), ", ") + ")"
 	case w.chance(25):
 		outputs := make([]Column, len(columns))
 		copy(outputs, columns)
@@ -119,6 +145,9 @@ func (w *Writer) conflict(into source) string {
 	case len(into.relation.Constraints) > 0 && w.chance(40):
 		arbiter = "ON CONSTRAINT " + w.ident(*one(w, into.relation.Constraints))
 	}
+	if w.chance(10) {
+		arbiter = w.pick("((id + 1))", "(app.nested(id::int))", "(id) WHERE app.is_small(id::int)", "(id) WHERE true", `(lower(name) COLLATE "C")`)
+	}
 	if arbiter == "" || w.chance(40) {
 		return " ON CONFLICT " + arbiter + " DO NOTHING"
 	}
@@ -140,6 +169,18 @@ func (w *Writer) assignments(into source, view []source) string {
 			values = append(values, w.value(c, view))
 		}
 		return "(" + w.names(columns) + ") = " + w.pick("", "ROW") + "(" + strings.Join(values, ", ") + ")"
+	}
+	if w.chance(6) && !w.flat {
+		outputs := []Column{columns[0]}
+		if len(columns) > 1 {
+			outputs = columns[:2]
+		}
+		from, inner := w.from(view)
+		var values []string
+		for _, c := range outputs {
+			values = append(values, w.leaf(c.Family, inner))
+		}
+		return "(" + w.names(outputs) + ") = (SELECT " + strings.Join(values, ", ") + " FROM " + from + " LIMIT 1)"
 	}
 	for _, c := range columns {
 		if fields := w.rowColumns(c.Family); len(fields) > 0 && w.chance(50) {
@@ -241,7 +282,17 @@ func (w *Writer) merge() string {
 		for _, c := range columns {
 			values = append(values, w.value(c, more))
 		}
-		sql += " WHEN NOT MATCHED THEN INSERT (" + w.names(columns) + ") VALUES (" + strings.Join(values, ", ") + ")"
+		and := ""
+		if w.chance(20) {
+			and = " AND " + w.expr("bool", more)
+		}
+		sql += " WHEN NOT MATCHED" + and + " THEN " + w.pick("DO NOTHING", "INSERT DEFAULT VALUES", "", "", "", "")
+		if strings.HasSuffix(sql, " THEN ") {
+			sql += "INSERT (" + w.names(columns) + ") " + w.pick("", "OVERRIDING USER VALUE ", "OVERRIDING SYSTEM VALUE ") + "VALUES (" + strings.Join(values, ", ") + ")"
+		}
+	}
+	if w.model.Version >= 17 && w.chance(20) {
+		sql += " WHEN NOT MATCHED BY SOURCE THEN " + w.pick("DELETE", "DO NOTHING", "UPDATE SET "+w.flatly(func() string { return w.assignments(into, view[:1]) }))
 	}
 	if w.model.Version >= 17 && w.chance(30) {
 		sql += " RETURNING " + w.pick("*", "merge_action()", w.column(view))
