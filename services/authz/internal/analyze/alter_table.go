@@ -190,6 +190,10 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 	if err := a.defineColumn(d, def); err != nil {
 		return err
 	}
+	// Each row gets a value, which checks of domains see (ATExecAddColumn).
+	if err := a.checkDomains(d.item.columns[len(d.item.columns)-1].typ); err != nil {
+		return err
+	}
 	number := int16(0)
 	for i := range d.columns {
 		number = max(number, d.columns[i].Number)
@@ -243,6 +247,10 @@ func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) err
 		return err
 	}
 	if err := a.rechecks(d.relation, false); err != nil {
+		return err
+	}
+	// Texts that become values of it are read as names, and checks of domains run.
+	if err := a.readText(value{}, typ); err != nil {
 		return err
 	}
 	if def.CollClause != nil {

@@ -105,6 +105,9 @@ type analyzer struct {
 
 	// dropping is the type of object that the statement at hand drops, in words.
 	dropping string
+	// stores says that what is bound is stored by a definition, which then depends on the
+	// types in it.
+	stores bool
 	// configuring is what the statement at hand sets by set_config.
 	configuring *configuring
 	// transaction is how the present transaction can end, and unsettled the statement

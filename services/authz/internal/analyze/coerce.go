@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -82,6 +83,9 @@ func (a *analyzer) convert(v value, c resolve.Coercion) (value, error) {
 	if err := a.holds(c.To); err != nil {
 		return value{}, err
 	}
+	if !a.onlyCalls(c) {
+		a.dependsOn(c.To)
+	}
 	if (v.kind == constant || v.kind == null) && len(c.Functions) == 0 {
 		// A relabelled constant is the same constant.
 		to.kind, to.text = v.kind, v.text
@@ -90,6 +94,13 @@ func (a *analyzer) convert(v value, c resolve.Coercion) (value, error) {
 		to.fields, to.cells = v.fields, v.cells
 	}
 	return to, nil
+}
+
+// onlyCalls reports whether a coercion is a call of a cast's function, which leaves no
+// trace of the type in an expression.
+func (a *analyzer) onlyCalls(c resolve.Coercion) bool {
+	t := a.snap.TypeByOID(c.To)
+	return t != nil && len(c.Functions) > 0 && len(c.Domains) == 0 && t.Kind != 'd' && t.Element == 0 && !slices.Contains(c.Functions, t.Input)
 }
 
 // adopt judges an untyped literal or parameter that takes a type: the type's input
@@ -104,6 +115,7 @@ func (a *analyzer) adopt(v value, to catalog.OID) (value, error) {
 	if err := a.holds(to); err != nil {
 		return value{}, err
 	}
+	a.dependsOn(to)
 	if v.kind == null {
 		// No input function is called, but a domain checks NULL as well.
 		return typedAs, a.checkDomains(to)
@@ -137,8 +149,10 @@ func (a *analyzer) coerceRow(v value, to, base catalog.OID, fields []output, ctx
 	// A row made of another stays a row constructor, which comparisons take apart; a
 	// domain hides it.
 	made.kind = constructed
+	a.dependsOn(base)
 	if base != to {
-		made.kind, made.cells = value{}.kind, nil
+		made.kind, made.cells = computed, nil
+		a.dependsOn(to)
 		if err := a.checkDomains(to); err != nil {
 			return value{}, err
 		}

@@ -15,6 +15,7 @@ func createTableAsStmt(a *analyzer, node *pg_query.Node) (access.Statement, erro
 	case pg_query.ObjectType_OBJECT_TABLE:
 	case pg_query.ObjectType_OBJECT_MATVIEW:
 		found.Kind = "create materialized view"
+		a.stores = checksStoredTypes(a.version)
 	default:
 		return found, deny(access.Construct, "CREATE TABLE AS")
 	}
@@ -24,12 +25,15 @@ func createTableAsStmt(a *analyzer, node *pg_query.Node) (access.Statement, erro
 	}
 	found.Effects = []access.Effect{made(object)}
 	if e := c.Query.GetExecuteStmt(); e != nil {
-		return found, a.execute(nil, e)
+		columns, err := a.execute(nil, e)
+		a.usesTypes(columns)
+		return found, err
 	}
 	if c.Query.GetSelectStmt() == nil {
 		return found, deny(access.StatementKind, "create table as "+nodeWords(c.Query))
 	}
-	_, _, err = a.subquery(nil, c.Query, nil)
+	_, columns, err := a.subquery(nil, c.Query, nil)
+	a.usesTypes(columns)
 	return found, err
 }
 
@@ -55,7 +59,8 @@ func selectInto(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	found.Effects = []access.Effect{made(object)}
 	// The tree is the analyzer's own.
 	first.IntoClause = nil
-	_, _, err = a.subquery(nil, node, nil)
+	_, columns, err := a.subquery(nil, node, nil)
+	a.usesTypes(columns)
 	return found, err
 }
 
@@ -82,7 +87,8 @@ func viewStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	if q := v.Query.GetSelectStmt(); q == nil || hasInto(q) {
 		return found, deny(access.Construct, "a view's query")
 	}
-	_, _, err = a.subquery(nil, v.Query, nil)
+	_, columns, err := a.subquery(nil, v.Query, nil)
+	a.usesTypes(columns)
 	if err == nil && object.Schema != schemaTemp && a.current.temporary() {
 		// It becomes temporary itself (DefineView), wherever its name would have put it.
 		a.ask(access.Temporary, a.database())

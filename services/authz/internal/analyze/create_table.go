@@ -130,7 +130,11 @@ func (a *analyzer) ofType(d *definition, t *pg_query.TypeName) error {
 	if composite == nil || composite.Relation == 0 || a.snap.RelationByOID(composite.Relation) == nil {
 		return deny(access.Construct, "a table of a type that is no composite")
 	}
-	return a.addColumns(d, a.snap.RelationByOID(composite.Relation))
+	rel := a.snap.RelationByOID(composite.Relation)
+	for _, c := range rel.Columns {
+		a.usesType(c.Type)
+	}
+	return a.addColumns(d, rel)
 }
 
 // tableElements defines the columns first, so that constraints see all of them.

@@ -251,34 +251,14 @@ func listed(nodes []*pg_query.Node) (*pg_query.RangeVar, error) {
 }
 
 // columnType resolves the type of a column or parameter that is being defined: a user's
-// type needs usage on it.
+// type needs usage on it. No value of it is made yet.
 func (a *analyzer) columnType(t *pg_query.TypeName) (catalog.OID, error) {
 	oid, err := a.typeName(t)
 	if err != nil {
 		return 0, err
 	}
 	a.usesType(oid)
-	// Literals that become values of it are read as names, and checks of domains run.
-	if kind := a.snap.TypeByOID(oid); kind != nil && kind.Kind == 'p' {
-		return oid, nil
-	}
-	return oid, a.readText(value{}, oid)
-}
-
-// usesType asks for usage on a user's type, or on what it is an array of. The row type
-// of a relation has no right of its own by default (TypeCreate): select on all of the
-// relation, which naming it takes, is more.
-func (a *analyzer) usesType(oid catalog.OID) {
-	t := a.snap.TypeByOID(oid)
-	if t != nil && t.Element != 0 {
-		t = a.snap.TypeByOID(t.Element)
-	}
-	if t == nil || t.OID < catalog.FirstNormalOID || ownTemporary(t.Schema) {
-		return
-	}
-	if rel := a.snap.RelationByOID(t.Relation); rel == nil || rel.Kind == catalog.KindComposite {
-		a.ask(access.Usage, access.Object{Kind: access.Type, Schema: t.Schema, Name: t.Name})
-	}
+	return oid, nil
 }
 
 // tablespace asks for what naming a tablespace takes.

@@ -21,6 +21,8 @@ type kind struct {
 	// free says that the statement names nothing that an earlier statement of the same
 	// unit could have changed.
 	free bool
+	// stores says that expressions in it are stored as they are bound.
+	stores bool
 	// accesses and effects say in words what it needs and does; of a denied one,
 	// accesses says why.
 	accesses, effects string
@@ -54,6 +56,7 @@ func (a *analyzer) dispatch(node *pg_query.Node) (access.Statement, error) {
 	if !k.free && a.unsettled != "" {
 		return access.Statement{}, deny(access.Construct, "a statement after "+a.unsettled)
 	}
+	a.stores = k.stores && checksStoredTypes(a.version)
 	return k.judge(a, node)
 }
 

@@ -10,16 +10,17 @@ func tableKinds() []kind {
 		made = "`ddl`, or `temp` for temporary ones"
 	)
 	return []kind{
-		{node: "CreateStmt", command: "CREATE TABLE", judge: createStmt, effects: made,
+		{node: "CreateStmt", stores: true, command: "CREATE TABLE", judge: createStmt, effects: made,
 			accesses: temp + "; `ddl` on the schema of each parent; `select` on what LIKE copies; what constraints need; `usage` on user types; what expressions read and run; `admin` with a tablespace"},
 		{node: "CreateTableAsStmt", command: "CREATE TABLE AS, CREATE MATERIALIZED VIEW", judge: createTableAsStmt, effects: made,
-			accesses: temp + "; what the query needs"},
-		{node: "ViewStmt", command: "CREATE VIEW", judge: viewStmt, effects: made, accesses: temp + "; what the query needs"},
-		{node: "AlterTableStmt", command: "ALTER TABLE, ALTER VIEW, ALTER INDEX, …", judge: alterTableStmt, effects: "`ddl`",
+			accesses: temp + "; what the query needs; `usage` on user types of its columns, which a grant on a table brings for that table's"},
+		{node: "ViewStmt", stores: true, command: "CREATE VIEW", judge: viewStmt, effects: made,
+			accesses: temp + "; what the query needs; `usage` on user types of its columns, and of constants and coercions where the server checks what a definition stores (from 15.19 and its kin)"},
+		{node: "AlterTableStmt", stores: true, command: "ALTER TABLE, ALTER VIEW, ALTER INDEX, …", judge: alterTableStmt, effects: "`ddl`",
 			accesses: ddl + " of the relation and of its descendants; by subcommand, see below"},
-		{node: "IndexStmt", command: "CREATE INDEX", judge: changing("create index", "ddl", (*pg_query.Node).GetIndexStmt, (*analyzer).indexStmt), effects: "`ddl`",
+		{node: "IndexStmt", stores: true, command: "CREATE INDEX", judge: changing("create index", "ddl", (*pg_query.Node).GetIndexStmt, (*analyzer).indexStmt), effects: "`ddl`",
 			accesses: ddl + " of the table and of its descendants; what expressions read and run; trust in the code of a user's operator class"},
-		{node: "CreateStatsStmt", command: "CREATE STATISTICS", judge: changing("create statistics", "ddl", (*pg_query.Node).GetCreateStatsStmt, (*analyzer).createStats), effects: "`ddl`",
+		{node: "CreateStatsStmt", stores: true, command: "CREATE STATISTICS", judge: changing("create statistics", "ddl", (*pg_query.Node).GetCreateStatsStmt, (*analyzer).createStats), effects: "`ddl`",
 			accesses: ddl + " of the statistics and of the table; what expressions read and run"},
 		{node: "AlterStatsStmt", command: "ALTER STATISTICS", judge: changing("alter statistics", "ddl", (*pg_query.Node).GetAlterStatsStmt,
 			func(a *analyzer, s *pg_query.AlterStatsStmt) error { return a.namedDDL(s.Defnames) }), effects: "`ddl`", accesses: ddl},

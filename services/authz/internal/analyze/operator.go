@@ -326,27 +326,38 @@ func (a *analyzer) between(s *scope, e *pg_query.A_Expr) (value, error) {
 		first, second = []string{"<"}, []string{">"}
 	}
 	// The upper bound comes after the first comparison.
-	if err := a.compareBound(first, subject, low, e.Location); err != nil {
+	if err := a.compareBound(s, first, subject, low, e.Location); err != nil {
 		return value{}, err
 	}
 	if high.value, err = a.bind(s, bounds[1]); err != nil {
 		return value{}, err
 	}
-	if err := a.compareBound(second, subject, high, e.Location); err != nil {
+	if err := a.compareBound(s, second, subject, high, e.Location); err != nil {
 		return value{}, err
 	}
 	if e.Kind == pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM || e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM {
-		if err := a.compareBound(first, subject, high, e.Location); err != nil {
+		if err := a.compareBound(s, first, subject, high, e.Location); err != nil {
 			return value{}, err
 		}
-		if err := a.compareBound(second, subject, low, e.Location); err != nil {
+		if err := a.compareBound(s, second, subject, low, e.Location); err != nil {
 			return value{}, err
 		}
 	}
 	return typed(resolve.Bool, leftmost(e.Location, subject.location)), nil
 }
 
-func (a *analyzer) compareBound(name []string, subject, limit operand, location int32) error {
+// compareBound is one of those comparisons. A parameter that one of them has typed has that
+// type in the next.
+func (a *analyzer) compareBound(s *scope, name []string, subject, limit operand, location int32) error {
+	for _, o := range []*operand{&subject, &limit} {
+		if o.kind != parameter {
+			continue
+		}
+		var err error
+		if o.value, err = a.bind(s, o.node); err != nil {
+			return err
+		}
+	}
 	v, err := a.compare(name, subject, limit, location)
 	if err != nil {
 		return err

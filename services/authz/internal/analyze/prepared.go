@@ -67,69 +67,73 @@ func (a *analyzer) parameterised(types []catalog.OID, bind func(*analyzer) error
 }
 
 func executeStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
-	return access.Statement{Kind: "execute"}, a.execute(nil, node.GetExecuteStmt())
+	_, err := a.execute(nil, node.GetExecuteStmt())
+	return access.Statement{Kind: "execute"}, err
 }
 
 // execute judges EXECUTE by the text behind the name: types as PREPARE found them,
 // everything else under the present context, as RevalidateCachedQuery binds it
 // (plancache.c). The parameters stand for themselves.
-func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) error {
+func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) ([]output, error) {
 	text, ok := a.in.Context.PreparedStatements[e.Name]
 	if !ok {
-		return hide("26000", fmt.Sprintf("prepared statement \"%s\" does not exist", e.Name), 0)
+		return nil, hide("26000", fmt.Sprintf("prepared statement \"%s\" does not exist", e.Name), 0)
 	}
-	types, err := a.bindBehind(text, e.Name)
+	types, columns, err := a.bindBehind(text, e.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(e.Params) != len(types) {
-		return deny(access.Construct, "another number of parameters of EXECUTE")
+		return nil, deny(access.Construct, "another number of parameters of EXECUTE")
 	}
 	for i, node := range e.Params {
 		v, err := a.bind(&scope{parent: s}, node)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		// EvaluateParams coerces by assignment.
 		if _, err := a.coerce(v, types[i], resolve.Assignment, nil); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return columns, nil
 }
 
-// bindBehind binds the query of the prepared statement of a name.
-func (a *analyzer) bindBehind(text, name string) ([]catalog.OID, error) {
+// bindBehind binds the query of the prepared statement of a name, and returns the types
+// of its parameters and its columns.
+func (a *analyzer) bindBehind(text, name string) ([]catalog.OID, []output, error) {
 	b, err := a.behind(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p := b.node.GetPrepareStmt()
 	if p == nil || p.Name != name {
-		return nil, deny(access.Context, "a prepared statement whose text is another's")
+		return nil, nil, deny(access.Context, "a prepared statement whose text is another's")
 	}
 	types := b.types
 	if types == nil && len(p.Argtypes) > 0 {
 		if !b.pathKnown {
-			return nil, deny(access.Context, "a prepared statement whose types depend on an unknown path")
+			return nil, nil, deny(access.Context, "a prepared statement whose types depend on an unknown path")
 		}
 		err = a.inText(text, b.path, nil, func(inner *analyzer) error {
 			types, err = inner.parameterTypes(p)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
+	var columns []output
 	err = a.inText(text, a.path, types, func(inner *analyzer) error {
 		if err := preparable(p.Query); err != nil {
 			return err
 		}
-		_, _, err := inner.subquery(nil, p.Query, nil)
+		var err error
+		_, columns, err = inner.subquery(nil, p.Query, nil)
 		types = inner.deduction().types
 		return err
 	})
-	return types, err
+	return types, columns, err
 }
 
 func deallocateStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {

@@ -143,6 +143,7 @@ func (a *analyzer) definedColumns(nodes []*pg_query.Node) ([]output, error) {
 		if err := a.readText(value{}, typ); err != nil {
 			return nil, err
 		}
+		a.dependsOn(typ)
 		if def.CollClause != nil {
 			if err := a.collation(def.CollClause.Collname); err != nil {
 				return nil, err

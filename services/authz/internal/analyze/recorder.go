@@ -49,6 +49,9 @@ type entry struct {
 	columns  map[string]bool
 	// needs counts the range table entries that need the action.
 	needs int
+	// usedType is the type that usage is asked for, where a grant on a relation may bring
+	// that.
+	usedType *catalog.Type
 }
 
 // via notes by way of what an access is reached.
@@ -237,7 +240,11 @@ func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trust
 		if len(from.access.Or) == 1 {
 			key.or = from.access.Or[0]
 		}
+		known := r.index[key] != nil
 		e := r.find(key, from.access.Named, from.access.Resolved, from.relation)
+		if !known {
+			e.usedType = from.usedType
+		}
 		for _, o := range from.access.Through {
 			e.via(o)
 		}
@@ -273,6 +280,9 @@ func addTrust(a *access.Access, code access.Trust) {
 func (r *recorder) accesses() []access.Access {
 	var all []access.Access
 	for _, e := range r.entries {
+		if r.implied(e) {
+			continue
+		}
 		found := e.access
 		if found.Resolved.Kind == access.Table {
 			for column := range e.columns {

@@ -1,6 +1,9 @@
 package analyze
 
 import (
+	"fmt"
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -23,6 +26,9 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 			return err
 		}
 	}
+	if err := updatedColumns(rel, t.Columns); err != nil {
+		return err
+	}
 	if err := a.functionsNamed(t.Funcname, 0); err != nil {
 		return err
 	}
@@ -30,6 +36,17 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 		return err
 	}
 	return a.optional(a.oldAndNew(rel), t.WhenClause)
+}
+
+// updatedColumns looks for the columns of UPDATE OF.
+func updatedColumns(rel *catalog.Relation, nodes []*pg_query.Node) error {
+	for _, node := range nodes {
+		name := node.GetString_().GetSval()
+		if !slices.ContainsFunc(rel.Columns, func(c catalog.Column) bool { return c.Name == name }) {
+			return hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" of relation \"%s\" does not exist", name, rel.Name), 0)
+		}
+	}
+	return nil
 }
 
 // triggers opens a relation that gets a trigger. One for each row is made on every

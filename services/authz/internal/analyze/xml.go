@@ -186,6 +186,7 @@ func (a *analyzer) xmlColumn(s *scope, def *pg_query.RangeTableFuncCol) (catalog
 	if err := a.readText(value{}, typ); err != nil {
 		return 0, err
 	}
+	a.dependsOn(typ)
 	if err := a.specificExpr(s, def.Colexpr, resolve.Text, "XMLTABLE"); err != nil {
 		return 0, err
 	}

@@ -67,13 +67,13 @@ func (d *Database) byTrust(c Comparison) (bool, error) {
 	if through || verdict.Allow {
 		return !verdict.Allow, nil
 	}
-	refused := refusedRelation.FindStringSubmatch(c.Server.Message)
+	refused := refusedObject.FindStringSubmatch(c.Server.Message)
 	return refused != nil && !slices.Contains(d.textWords(c.Unit.SQL), refused[1]) &&
 		slices.ContainsFunc(verdict.Denials, func(d Denial) bool { return strings.Contains(d.Detail, " runs rule ") }), nil
 }
 
-// refusedRelation is the message about a relation (aclcheck_error of aclchk.c).
-var refusedRelation = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence) (.*)$`)
+// refusedObject is the message about an object (aclcheck_error of aclchk.c).
+var refusedObject = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence|function|procedure) (.*)$`)
 
 // explain looks for the reasons why Scopewire denies what the role may do. Each access
 // that is not covered needs one.

@@ -27,6 +27,10 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	if o.Kind == access.Function {
 		return calls(words, o.Name) == 0 || calls(words, o.Name) < calls(own, o.Name), nil
 	}
+	if mentions(own, o.Schema, o.Name) == 0 && slices.ContainsFunc(d.Model.Routines, func(f Routine) bool { return calls(words, f.Name) < calls(own, f.Name) }) {
+		// It is in the body of a function that the plan does not call.
+		return true, nil
+	}
 	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
 	switch {
 	case rel == nil:
@@ -114,11 +118,12 @@ func calls(words []string, name string) int {
 	return n
 }
 
-// scans counts the nodes of a plan that are about a relation.
+// scans counts the nodes of a plan that read a relation.
 func scans(words []string, schema, name string) int {
 	n := 0
-	for i := 3; i < len(words); i++ {
-		if words[i] == name && words[i-1] == "." && words[i-2] == schema && words[i-3] == "on" {
+	for i := 4; i < len(words); i++ {
+		writes := slices.Contains([]string{"Insert", "Update", "Delete", "Merge"}, words[i-4])
+		if words[i] == name && words[i-1] == "." && words[i-2] == schema && words[i-3] == "on" && !writes {
 			n++
 		}
 	}

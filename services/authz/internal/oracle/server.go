@@ -37,6 +37,9 @@ func (a Answer) Refused() bool {
 // (ExecWithCheckOptions of execMain.c).
 var rowSecurityMessage = regexp.MustCompile(`violates row-level security policy`)
 
+// busy reports whether a lock or the time was not to be had.
+func (a Answer) busy() bool { return a.State == "55P03" || a.State == "57014" || a.State == "40P01" }
+
 // Ran reports whether the statement ran to its end, so that every check of
 // privileges was passed.
 func (a Answer) Ran() bool { return a.State == "" }
@@ -189,6 +192,9 @@ func (s *session) rolledBack(ctx context.Context, path string, u Unit, before ..
 	begin := strings.Join(append([]string{"BEGIN", setPath}, before...), ";\n")
 	if first, err := s.exec(ctx, begin); err != nil || !first.Ran() {
 		s.close()
+		if first.busy() {
+			return Answer{}, true, nil
+		}
 		return Answer{}, true, errors.Join(err, stateError(first))
 	}
 	answer, err = s.send(ctx, u)
