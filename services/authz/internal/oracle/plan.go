@@ -12,7 +12,7 @@ import (
 // dropped reports whether the plan of a statement holds less of an object than the
 // text names.
 func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Object) (bool, error) {
-	if o.Kind != access.Table && o.Kind != access.Function {
+	if o.Kind != access.Table && o.Kind != access.Function && o.Kind != access.Schema {
 		return false, nil
 	}
 	plan, err := d.login.plan(ctx, path, u)
@@ -27,9 +27,12 @@ func (d *Database) dropped(ctx context.Context, path string, u Unit, o access.Ob
 	if o.Kind == access.Function {
 		return calls(words, o.Name) == 0 || calls(words, o.Name) < calls(own, o.Name), nil
 	}
-	if mentions(own, o.Schema, o.Name) == 0 && slices.ContainsFunc(d.Model.Routines, func(f Routine) bool { return calls(words, f.Name) < calls(own, f.Name) }) {
+	if !slices.Contains(own, o.Name) && slices.ContainsFunc(d.Model.Routines, func(f Routine) bool { return calls(words, f.Name) < calls(own, f.Name) }) {
 		// It is in the body of a function that the plan does not call.
 		return true, nil
+	}
+	if o.Kind == access.Schema {
+		return false, nil
 	}
 	rel := d.Snapshot.RelationByName(o.Schema, o.Name)
 	switch {
