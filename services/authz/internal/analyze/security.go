@@ -179,6 +179,11 @@ func (a *analyzer) finishWrite(it *item, actions ...access.Action) error {
 		}
 		return nil
 	}
+	if it.merges && !slices.ContainsFunc(actions, func(action access.Action) bool { return action != access.Select }) {
+		// Branches that do nothing need no trigger: the view's query is read as it is
+		// (view_has_instead_trigger).
+		return a.readView(rel)
+	}
 	for _, action := range actions {
 		if action == access.Select {
 			continue

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -115,6 +116,13 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 		}
 		return Explained, "sequence not reached", nil
 	}
+	uncalled, err := d.uncalled(ctx, c, missing.Resolved)
+	if err != nil {
+		return Overdenied, "", err
+	}
+	if uncalled {
+		return Explained, "body not reached", nil
+	}
 	// What a view reads is gone when the view is.
 	for _, o := range append([]access.Object{missing.Resolved}, missing.Through...) {
 		dropped, err := d.dropped(ctx, c.Role.Path, c.Unit, o)
@@ -155,4 +163,30 @@ func (d *Database) idle(ctx context.Context, c Comparison, sequence access.Objec
 	}
 	after, err := d.admin.row(ctx, state)
 	return err == nil && slices.Equal(before, after), err
+}
+
+// uncalled reports whether an object that a text does not name can only be in the body of
+// a function that the text names and that was not called when the login ran it: for
+// no row there is nothing to call it with, and PostgreSQL looks at no body then.
+func (d *Database) uncalled(ctx context.Context, c Comparison, o access.Object) (bool, error) {
+	own := d.textWords(c.Unit.SQL)
+	if slices.Contains(own, o.Name) {
+		return false, nil
+	}
+	var named []string
+	for _, f := range d.Model.Routines {
+		if calls(own, f.Name) > 0 {
+			named = append(named, quoteLiteral(f.Name))
+		}
+	}
+	if len(named) == 0 {
+		return false, nil
+	}
+	uncalled := false
+	_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, c.Unit, []string{"SET LOCAL track_functions = 'all'"}, func() error {
+		row, err := d.login.row(ctx, fmt.Sprintf("SELECT count(*) FROM pg_catalog.pg_stat_xact_user_functions WHERE calls > 0 AND funcname IN (%s)", strings.Join(named, ", ")))
+		uncalled = err == nil && row[0] == "0"
+		return err
+	})
+	return uncalled, err
 }

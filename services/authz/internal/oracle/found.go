@@ -30,6 +30,8 @@ type Found struct {
 	Server string `yaml:"server"`
 	// Since is the first major version that has what it uses.
 	Since int `yaml:"since,omitempty"`
+	// Before is the first major version that answers otherwise.
+	Before int `yaml:"before,omitempty"`
 	// Minors are the minor versions that began to answer so, by major version.
 	Minors map[int]int `yaml:"minors,omitempty"`
 	// Allowed is set when Scopewire lets it run.

@@ -237,7 +237,7 @@ func TestFound(t *testing.T) {
 			if len(d.Schema) != len(f.Schema) {
 				t.Errorf("%d of %d statements of the schema fail", len(f.Schema)-len(d.Schema), len(f.Schema))
 			}
-			if d.Model.Version < f.Since || len(f.Minors) > 0 && !pgtest.Minors(f.Minors).In(d.Snapshot.ServerVersionNum) {
+			if d.Model.Version < f.Since || f.Before > 0 && d.Model.Version >= f.Before || len(f.Minors) > 0 && !pgtest.Minors(f.Minors).In(d.Snapshot.ServerVersionNum) {
 				return
 			}
 			for i := range f.Grants {

@@ -49,7 +49,7 @@ func (a Answer) Unbound() bool {
 	switch a.State {
 	case "42P01", "42703", "42704", "3F000", "42P02":
 		// An error that comes out of a running function is about a name in its body.
-		return a.Where == ""
+		return a.Where == "" && !strings.HasPrefix(a.Message, "there is no previously clustered index")
 	case "42883":
 		// An operator is missing for its operands' types, not by its name.
 		return a.Where == "" && missingFunction.MatchString(a.Message)
@@ -188,6 +188,11 @@ var copyIn = regexp.MustCompile(`(?is)^\s*copy\b[^;]*\bfrom\s+std(in|out)\b[^;]*
 // search_path and after further texts. lost reports that the connection did not survive it, in which case there
 // is no answer.
 func (s *session) rolledBack(ctx context.Context, path string, u Unit, before ...string) (answer Answer, lost bool, err error) {
+	return s.rolledBackAfter(ctx, path, u, before, func() error { return nil })
+}
+
+// rolledBackAfter is rolledBack that looks at what a text did which ran.
+func (s *session) rolledBackAfter(ctx context.Context, path string, u Unit, before []string, look func() error) (answer Answer, lost bool, err error) {
 	setPath := "SELECT pg_catalog.set_config('search_path', '" + strings.ReplaceAll(path, "'", "''") + "', true)"
 	begin := strings.Join(append([]string{"BEGIN", setPath}, before...), ";\n")
 	if first, err := s.exec(ctx, begin); err != nil || !first.Ran() {
@@ -197,7 +202,9 @@ func (s *session) rolledBack(ctx context.Context, path string, u Unit, before ..
 		}
 		return Answer{}, true, errors.Join(err, stateError(first))
 	}
-	answer, err = s.send(ctx, u)
+	if answer, err = s.send(ctx, u); err == nil && answer.Ran() {
+		err = look()
+	}
 	if err == nil {
 		var after Answer
 		if after, err = s.exec(ctx, "ROLLBACK"); err == nil && !after.Ran() {
