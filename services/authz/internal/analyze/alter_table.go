@@ -190,10 +190,6 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 	if err := a.defineColumn(d, def); err != nil {
 		return err
 	}
-	// Each row gets a value, which checks of domains see (ATExecAddColumn).
-	if err := a.checkDomains(d.item.columns[len(d.item.columns)-1].typ); err != nil {
-		return err
-	}
 	number := int16(0)
 	for i := range d.columns {
 		number = max(number, d.columns[i].Number)

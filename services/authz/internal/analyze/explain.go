@@ -81,11 +81,6 @@ func (a *analyzer) explained(query *pg_query.Node, o explaining) ([]access.Effec
 		_, err := a.execute(nil, n.ExecuteStmt)
 		return nil, err
 	case *pg_query.Node_CreateTableAsStmt:
-		if c := n.CreateTableAsStmt; !o.analyze && !c.IfNotExists && c.Query.GetSelectStmt() != nil {
-			// Nothing is made, and nobody asks where (ExplainOneUtility).
-			_, _, err := a.subquery(nil, c.Query, nil)
-			return nil, err
-		}
 		made, err := createTableAsStmt(a, query)
 		return made.Effects, err
 	default:

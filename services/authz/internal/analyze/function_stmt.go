@@ -56,7 +56,11 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	}
 	in := inside{path: a.path, types: sig.types}
 	if clauses.fixed {
-		in.path, in.session = clauses.path, clauses.path
+		in.session = clauses.path
+		if f.SqlBody == nil {
+			// A body that is no string has been bound by then (interpret_AS_clause).
+			in.path = clauses.path
+		}
 	}
 	outer := sig.scope(object.Name)
 	var found *recorder

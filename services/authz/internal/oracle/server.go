@@ -233,7 +233,7 @@ func stateError(a Answer) error {
 }
 
 // wrapped matches what stands before a query in a statement that holds one.
-var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+|` +
+var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+|(?:IN|A)SENSITIVE\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+|` +
 	`CREATE\s+(?:TEMP\s+)?(?:TABLE|VIEW|MATERIALIZED\s+VIEW)\s+\S+\s+AS\s+)`)
 
 // copied matches what stands behind the query of a COPY.
@@ -246,7 +246,7 @@ var planned = regexp.MustCompile(`(?is)^[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|MER
 func queries(sql string) []string {
 	var all []string
 	for _, statement := range Script(sql) {
-		if at := wrapped.FindStringIndex(statement); at != nil {
+		for at := wrapped.FindStringIndex(statement); at != nil; at = wrapped.FindStringIndex(statement) {
 			statement = copied.ReplaceAllString(statement[at[1]:], "")
 		}
 		if planned.MatchString(statement) {
