@@ -49,11 +49,12 @@ var refusedIn = regexp.MustCompile(`^(?:SQL function "|PL/pgSQL function (?:\w+\
 var mustOwn = regexp.MustCompile(`^must be owner of `)
 
 // byTrust reports whether a refusal comes out of code that a grant trusts: it came
-// through a function that a grant names or that hangs off a table, or a rule's action was
+// through a function that a grant names or that hangs off a table, the validator of one that
+// is being made, or a rule's action was
 // refused something that the text does not name; and without the word trusted in
 // the grants Scopewire denies.
 func (d *Database) byTrust(c Comparison) (bool, error) {
-	through := false
+	through := definesBody.MatchString(c.Unit.SQL)
 	plain := slices.Clone(c.Role.Grants)
 	for i := range plain {
 		g := &plain[i]
@@ -72,6 +73,9 @@ func (d *Database) byTrust(c Comparison) (bool, error) {
 	return refused != nil && !slices.Contains(d.textWords(c.Unit.SQL), refused[1]) &&
 		slices.ContainsFunc(verdict.Denials, func(d Denial) bool { return strings.Contains(d.Detail, " runs rule ") }), nil
 }
+
+// definesBody matches what the server validates a body of (ProcedureCreate).
+var definesBody = regexp.MustCompile(`(?is)^\W*create\s+(or\s+replace\s+)?(function|procedure)\b`)
 
 // refusedObject is the message about an object (aclcheck_error of aclchk.c).
 var refusedObject = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence|function|procedure) (.*)$`)

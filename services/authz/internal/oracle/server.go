@@ -49,13 +49,17 @@ func (a Answer) Unbound() bool {
 	switch a.State {
 	case "42P01", "42703", "42704", "3F000", "42P02":
 		// An error that comes out of a running function is about a name in its body.
-		return a.Where == "" && !strings.HasPrefix(a.Message, "there is no previously clustered index")
+		return a.Where == "" && !noIndex.MatchString(a.Message)
 	case "42883":
 		// An operator is missing for its operands' types, not by its name.
-		return a.Where == "" && missingFunction.MatchString(a.Message)
+		return a.Where == "" && missingFunction.MatchString(a.Message) && !strings.HasPrefix(a.Message, "function with OID ")
 	}
 	return false
 }
+
+// noIndex is a message about what a table lacks, under the SQLSTATE of a missing name
+// (cluster of cluster.c, transformFkeyGetPrimaryKey of tablecmds.c).
+var noIndex = regexp.MustCompile(`^there is no (previously clustered index|primary key) for `)
 
 // missingFunction is the message about a function, procedure or aggregate
 // (ParseFuncOrColumn of parse_func.c).
