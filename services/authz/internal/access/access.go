@@ -198,6 +198,8 @@ type Statement struct {
 	// nothing: RESET ALL, DISCARD ALL and their like. The preset of that name allows
 	// it, and policy may take that away.
 	Session bool
+	// Cursor is the cursor that it reads, whose names were bound when it was declared.
+	Cursor string
 	// Normalised is its text with literals replaced and comments removed; empty
 	// when it could not be normalised.
 	Normalised string

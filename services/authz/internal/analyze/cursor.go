@@ -36,7 +36,7 @@ func fetchStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	if f.Ismove {
 		command = "move"
 	}
-	return access.Statement{Kind: command}, a.cursor(f.Portalname)
+	return access.Statement{Kind: command, Cursor: f.Portalname}, a.cursor(f.Portalname)
 }
 
 func (a *analyzer) cursor(name string) error {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+
+	"github.com/scopewire/scopewire/services/authz/internal/builtin"
 )
 
 // parseArguments parses a routine's argument types and returns them as
@@ -16,6 +19,9 @@ func parseArguments(s string) ([]string, error) {
 	for rest := s; ; {
 		typ, tail, err := nextType(rest)
 		if err != nil {
+			return nil, err
+		}
+		if err := knownType(typ); err != nil {
 			return nil, err
 		}
 		args = append(args, typ)
@@ -53,6 +59,10 @@ func nextType(s string) (typ, tail string, err error) {
 				return "", "", fmt.Errorf("argument type: %w", err)
 			}
 			words = []string{schema + "." + quoteIdentifier(id)}
+			if schema == "pg_catalog" {
+				// format_type leaves the schema out, and spells names as SQL does.
+				words, quoted = []string{formatType(id)}, true
+			}
 		}
 		if after != "" && !strings.ContainsAny(after[:1], " ,[") {
 			return "", "", fmt.Errorf("argument type: %q does not follow a name; types take no modifiers", after)
@@ -64,12 +74,14 @@ func nextType(s string) (typ, tail string, err error) {
 	case typ == "":
 		return "", "", errors.New("an argument type is missing")
 	case dotted && len(words) > 1, quoted && len(words) > 1:
-		return "", "", fmt.Errorf("there is no type %q", typ)
+		return "", "", noType(typ)
 	case !dotted && !quoted:
 		if full, ok := typeAliases[typ]; ok {
 			typ = full
 		} else if len(words) > 1 && !multiWordTypes[typ] {
-			return "", "", fmt.Errorf("there is no type %q", typ)
+			return "", "", noType(typ)
+		} else if strings.HasPrefix(typ, "_") {
+			typ = formatType(typ) // An array by its name in pg_type.
 		}
 	}
 	// Only one pair of brackets is kept, whatever the dimensions: the catalog
@@ -81,10 +93,52 @@ func nextType(s string) (typ, tail string, err error) {
 		if rest != "" && rest[0] != ',' {
 			return "", "", errors.New("an array type ends with []")
 		}
-		typ += "[]"
+		typ = strings.TrimSuffix(typ, "[]") + "[]"
 	}
 	return typ, rest, nil
 }
+
+// noType is the error for words that are no type.
+func noType(words string) error {
+	return fmt.Errorf("there is no type %q: the types are written alone, without names, modes and defaults", words)
+}
+
+// knownType refuses a type that no routine's argument can have as format_type prints
+// it: a grant on such a signature would cover nothing, and nobody would hear of it. A
+// type that is named with its schema is the database's business.
+func knownType(typ string) error {
+	typ = strings.TrimSuffix(typ, "[]")
+	bare, rest, err := nextIdentifier(typ)
+	switch {
+	case err != nil || strings.HasPrefix(rest, "."), multiWordTypes[typ], strings.HasPrefix(bare, "pg_"):
+		return nil
+	case catalogTypes()[typ]:
+		return nil
+	default:
+		return fmt.Errorf("the server has no type %s of its own; a type of the database is named with its schema", typ)
+	}
+}
+
+// catalogTypes are the types of pg_catalog as format_type prints them, but for those
+// whose names begin with pg_. Nearly all of them are arguments of the server's own
+// functions: each has one that prints it.
+var catalogTypes = sync.OnceValue(func() map[string]bool {
+	types := map[string]bool{
+		"numrange": true, "tsrange": true, "tstzrange": true, "int4multirange": true, "int8multirange": true, "nummultirange": true,
+		"datemultirange": true, "tsmultirange": true, "tstzmultirange": true, "refcursor": true,
+	}
+	for major := minMajor; major <= maxMajor; major++ {
+		for _, e := range builtin.All(major) {
+			if e.Extension != "" {
+				continue
+			}
+			for _, a := range e.Arguments {
+				types[strings.TrimSuffix(formatType(a), "[]")] = true
+			}
+		}
+	}
+	return types
+})
 
 // typeAliases maps the spellings the grammar accepts for built-in types
 // (gram.y, GenericType's siblings) and their catalog names to what format_type
@@ -93,6 +147,7 @@ var typeAliases = map[string]string{
 	"bit varying": "bit varying", "varbit": "bit varying",
 	"bool": "boolean", "bpchar": "character",
 	"char": "character", "char varying": "character varying", "national character": "character",
+	"national character varying": "character varying", "nchar varying": "character varying", "nchar": "character",
 	"varchar": "character varying", "dec": "numeric", "decimal": "numeric",
 	"float": "double precision", "float4": "real", "float8": "double precision",
 	"int": "integer", "int2": "smallint", "int4": "integer", "int8": "bigint",

@@ -9,7 +9,7 @@
 // Explain is the same judgement of one access, with the rules behind it.
 //
 // tree.go reads YAML, report.go collects what is wrong with it; file.go makes rules
-// of it, condition.go compiles `when`; detail.go and ceiling.go are for the grants
+// of it, condition.go compiles `when` and literals.go checks what it spells out; detail.go and ceiling.go are for the grants
 // of tokens; trial.go judges.
 //
 // The rules, in the order in which they are applied to an access:

@@ -67,6 +67,9 @@ func decode(data []byte) (*file, *report, error) {
 	if bytes.HasPrefix(data, []byte("\ufeff")) {
 		return nil, nil, errors.New("the file begins with a byte order mark; save it without")
 	}
+	if err := checkCharacters(data); err != nil {
+		return nil, nil, err
+	}
 	var f file
 	r, err := readTree(data, &f)
 	return &f, r, err

@@ -50,7 +50,7 @@ func refusalProto(r verify.Reason) authzv1.AuthenticateRefusalReason {
 func statementsProto(statements []access.Statement) []*authzv1.Statement {
 	out := make([]*authzv1.Statement, len(statements))
 	for i, st := range statements {
-		p := &authzv1.Statement{Kind: valid(st.Kind), Normalised: valid(st.Normalised), TextSha256: st.TextSHA256[:]}
+		p := &authzv1.Statement{Kind: valid(st.Kind), Normalised: valid(st.Normalised), TextSha256: st.TextSHA256[:], Cursor: valid(st.Cursor)}
 		for _, a := range st.Accesses {
 			p.Accesses = append(p.Accesses, accessProto(a))
 		}

@@ -68,6 +68,9 @@ const (
 	RefusalEncoding
 	// RefusalResources: the session holds too many prepared statements.
 	RefusalResources
+	// RefusalAltered: the transaction has changed the catalog in a way that cannot be
+	// followed before its end.
+	RefusalAltered
 	// RefusalRetry: the catalog has changed in a way that the transaction cannot be
 	// asked about before its first statement.
 	RefusalRetry
@@ -88,6 +91,7 @@ var refusals = map[Refusal]struct{ sqlstate, message string }{
 	RefusalTooComplex:   {StatementTooComplex, "the statement is nested or chained beyond the limit"},
 	RefusalEncoding:     {CharacterNotInRepert, "the statement is not valid UTF-8 text"},
 	RefusalResources:    {TooManyResources, "the session holds too many prepared statements"},
+	RefusalAltered:      {FeatureNotSupported, "the transaction has changed the catalog in a way that cannot be followed: commit it first"},
 	RefusalRetry:        {SerializationFailure, "the catalog has changed: try the transaction again"},
 	RefusalObjects:      {ProgramLimitExceeded, "the session's temporary and uncommitted objects are beyond the limit"},
 	RefusalMoved:        {NotInPrerequisiteState, "the cursor was opened before its names came to mean something else"},

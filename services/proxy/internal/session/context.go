@@ -59,10 +59,10 @@ type surroundings struct {
 	own own
 }
 
-// named is an effect on a name, and the digest of the message that has it.
+// named is an effect on a name, and where it comes from.
 type named struct {
 	effect *authzv1.Effect
-	source source
+	origin origin
 }
 
 // maxGenerations bounds what a session remembers of its contexts. Forgetting them
@@ -138,7 +138,7 @@ func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
 				}
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
-				w.unsettled, w.names = true, append(w.names, named{e, digest(text)})
+				w.unsettled, w.names = true, append(w.names, named{e, origin{digest(text), st.GetAccesses()}})
 			case authzv1.EffectKind_EFFECT_KIND_DDL:
 				w.unsettled, w.altered, w.fresh, w.own.stale = true, true, true, true
 				// It may take temporary objects with it that depend on what it drops.
@@ -179,14 +179,14 @@ func (s *Session) applyNames(failed bool) {
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE:
 				s.names.Forget(stmt.Statements, name, false)
 				c.PreparedStatements = with(c.PreparedStatements, name, e.GetValue(), failed)
-				s.sources[sqlName{stmt.Statements, name}] = n.source
+				s.origins[sqlName{stmt.Statements, name}] = n.origin
 			case authzv1.EffectKind_EFFECT_KIND_DEALLOCATE:
 				s.names.Forget(stmt.Statements, name, name == "")
 				c.PreparedStatements = without(c.PreparedStatements, name)
 			case authzv1.EffectKind_EFFECT_KIND_DECLARE:
 				s.names.Forget(stmt.Portals, name, false)
 				c.Cursors = with(c.Cursors, name, e.GetValue(), failed)
-				s.sources[sqlName{stmt.Portals, name}] = n.source
+				s.origins[sqlName{stmt.Portals, name}] = n.origin
 				if !e.GetHold() {
 					s.bound[name] = true
 				}
@@ -198,7 +198,7 @@ func (s *Session) applyNames(failed bool) {
 			}
 		}
 	})
-	s.dropSources()
+	s.dropOrigins()
 }
 
 // with adds a name's text, or drops the name.
@@ -262,7 +262,8 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 		// The server reads nothing but the end of the transaction now, and cannot be
 		// asked. What it goes back to is not known until then; and it looks up nothing that
 		// would have to be asked for.
-		w.unsettled, w.unknown, w.own.stale, w.failures = true, true, true, failures
+		w.unsettled, w.unknown, w.failures = true, true, failures
+		w.forget()
 		w.change(func(c *authzv1.SessionContext) { c.Uncommitted, c.Altered, c.TemporaryRelations = true, false, nil })
 		return false, nil, nil
 	}

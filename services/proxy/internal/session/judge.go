@@ -124,8 +124,11 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 }
 
 // hold refuses what is allowed and cannot be followed: names beyond the session's
-// limit.
+// limit, and cursors whose names mean something else by now.
 func (s *Session) hold(u *unit, d *decide.Decision) *answer {
+	if !s.asDeclared(d.Statements) {
+		return s.refuse(u, d, pgerr.RefusalMoved, "context", authzv1.Reason_REASON_CONTEXT, "the cursor's names mean something else than when it was declared")
+	}
 	made, text := 0, 0
 	for _, st := range d.Statements {
 		for _, e := range st.GetEffects() {
@@ -183,6 +186,11 @@ func refusalOf(d *decide.Decision) (pgerr.Refusal, string) {
 			return pgerr.RefusalTooLong, "limit"
 		}
 		return pgerr.RefusalTooComplex, "limit"
+	case authzv1.Reason_REASON_CONTEXT:
+		if d.Error.GetSqlstate() == pgerr.FeatureNotSupported {
+			return pgerr.RefusalAltered, "context"
+		}
+		return pgerr.RefusalUnavailable, "context"
 	case authzv1.Reason_REASON_ENCODING:
 		return pgerr.RefusalEncoding, "encoding"
 	case authzv1.Reason_REASON_TOKEN_EXPIRED:
@@ -299,7 +307,7 @@ func withoutValues(statements []*authzv1.Statement) []*authzv1.Statement {
 	}
 	out := make([]*authzv1.Statement, 0, len(statements))
 	for _, st := range statements {
-		bare := &authzv1.Statement{Kind: st.GetKind(), Accesses: st.GetAccesses(), Normalised: st.GetNormalised(), TextSha256: st.GetTextSha256()}
+		bare := &authzv1.Statement{Kind: st.GetKind(), Accesses: st.GetAccesses(), Normalised: st.GetNormalised(), TextSha256: st.GetTextSha256(), Cursor: st.GetCursor()}
 		for _, e := range st.GetEffects() {
 			bare.Effects = append(bare.Effects, &authzv1.Effect{Kind: e.GetKind(), Name: e.GetName(), Chain: e.GetChain(), Hold: e.GetHold()})
 		}

@@ -140,13 +140,15 @@ func (s *Session) asked() (skipping bool, err error) {
 // ask sends a question, to be answered after the next Flush or Sync.
 func (s *Session) ask(q *question, text string) error {
 	name := s.marker + "_q"
-	b := wire.AppendParse(nil, name, text)
+	// One that failed has left its statement behind.
+	b := wire.AppendClose(nil, byte(stmt.Statements), name)
+	b = wire.AppendParse(b, name, text)
 	b = wire.AppendBind(b, name, name)
 	b = wire.AppendExecute(b, name)
 	b = wire.AppendClose(b, byte(stmt.Portals), name)
 	b = wire.AppendClose(b, byte(stmt.Statements), name)
 	for _, o := range []*op{
-		{Kind: stmt.Parse, Space: stmt.Statements, Name: name}, {Kind: stmt.Bind, Space: stmt.Portals, Name: name}, {Kind: stmt.Execute},
+		{Kind: stmt.Close, Space: stmt.Statements, Name: name}, {Kind: stmt.Parse, Space: stmt.Statements, Name: name}, {Kind: stmt.Bind, Space: stmt.Portals, Name: name}, {Kind: stmt.Execute},
 		{Kind: stmt.Close, Space: stmt.Portals, Name: name}, {Kind: stmt.Close, Space: stmt.Statements, Name: name},
 	} {
 		o.Injected, o.Attachment = true, q

@@ -21,6 +21,13 @@ import (
 // pg_cursors show as the statement is all of that message's text.
 type source = [sha256.Size]byte
 
+// origin is where a name of SQL comes from: the message that made it, and what its
+// statement was found to touch then.
+type origin struct {
+	message  source
+	accesses []*authzv1.Access
+}
+
 // sqlName is a prepared statement or cursor of SQL.
 type sqlName struct {
 	space stmt.Space
@@ -100,19 +107,19 @@ func (s *Session) compareNames(there map[sqlName]source) {
 	}
 	s.around.change(func(c *authzv1.SessionContext) {
 		maps.DeleteFunc(c.PreparedStatements, func(name string, _ []byte) bool {
-			return !same(stmt.Statements, name, s.sources[sqlName{stmt.Statements, name}])
+			return !same(stmt.Statements, name, s.origins[sqlName{stmt.Statements, name}].message)
 		})
 		maps.DeleteFunc(c.Cursors, func(name string, _ []byte) bool {
-			return !same(stmt.Portals, name, s.sources[sqlName{stmt.Portals, name}])
+			return !same(stmt.Portals, name, s.origins[sqlName{stmt.Portals, name}].message)
 		})
 	})
-	s.dropSources()
+	s.dropOrigins()
 }
 
-// dropSources forgets the sources of names that are gone.
-func (s *Session) dropSources() {
+// dropOrigins forgets those of names that are gone.
+func (s *Session) dropOrigins() {
 	c := s.around.context
-	maps.DeleteFunc(s.sources, func(n sqlName, _ source) bool {
+	maps.DeleteFunc(s.origins, func(n sqlName, _ origin) bool {
 		texts := c.GetPreparedStatements()
 		if n.space == stmt.Portals {
 			texts = c.GetCursors()

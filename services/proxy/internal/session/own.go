@@ -123,9 +123,9 @@ const (
 	// maxRounds bounds how often authz may ask about one unit. Two will do: the names it
 	// looks for are all in the answer to PROBE_KIND_SESSION.
 	maxRounds = 3
-	// maxAnswers bounds the answers together, in bytes. One alone is cut at 4 MiB by its
-	// query; authz takes no longer requests.
-	maxAnswers = 4<<20 + 64<<10
+	// maxAnswers bounds the answers together, in bytes, with room for what stands around
+	// them: authz takes no longer requests.
+	maxAnswers = probe.AnswerLimit + 4<<10
 )
 
 var errOversize = errors.New("the answer is too long")
@@ -220,6 +220,8 @@ func (s *Session) kept(wanted []*authzv1.Probe) []*authzv1.ProbeAnswer {
 func probeQuery(p *authzv1.Probe) (string, bool) {
 	schema, name := p.GetObject().GetSchema(), p.GetObject().GetName()
 	switch p.GetKind() {
+	case authzv1.ProbeKind_PROBE_KIND_SESSION:
+		return probe.Query(probe.Session, "", ""), true
 	case authzv1.ProbeKind_PROBE_KIND_RELATION:
 		return probe.Query(probe.Relation, schema, name), true
 	case authzv1.ProbeKind_PROBE_KIND_FUNCTION:

@@ -139,3 +139,33 @@ func (s *Session) missingTarget(kind byte, name string) *answer {
 	}
 	return s.missing("34000", "portal \""+name+"\" does not exist")
 }
+
+// asDeclared reports whether the cursors that statements read touch what they were found
+// to touch when they were declared, which may have been in front of them.
+func (s *Session) asDeclared(statements []*authzv1.Statement) bool {
+	var declared map[string][]*authzv1.Access
+	for _, st := range statements {
+		for _, e := range st.GetEffects() {
+			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_DECLARE {
+				if declared == nil {
+					declared = map[string][]*authzv1.Access{}
+				}
+				declared[e.GetName()] = st.GetAccesses()
+			}
+		}
+		if st.GetCursor() == "" {
+			continue
+		}
+		then, ok := declared[st.GetCursor()]
+		if !ok {
+			from, known := s.origins[sqlName{stmt.Portals, st.GetCursor()}]
+			if then, ok = from.accesses, known; !ok {
+				return false
+			}
+		}
+		if !slices.EqualFunc(then, st.GetAccesses(), func(x, y *authzv1.Access) bool { return proto.Equal(x, y) }) {
+			return false
+		}
+	}
+	return true
+}

@@ -172,8 +172,8 @@ type Session struct {
 	// alone.
 	around surroundings
 	bound  map[string]bool
-	// sources are the messages that made the names of SQL.
-	sources map[sqlName]source
+	// origins say where the names of SQL come from.
+	origins map[sqlName]origin
 	piped   bool
 	// hushed says that a message of the transaction was forwarded under a decision that
 	// keeps the server's errors closed. Of the goroutine that reads the server.
@@ -215,7 +215,7 @@ func New(p Params, deps Deps) *Session {
 	deps.System.Rand.Read(random[:])
 	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
-		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), bound: map[string]bool{}, sources: map[sqlName]source{}}
+		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), bound: map[string]bool{}, origins: map[sqlName]origin{}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)

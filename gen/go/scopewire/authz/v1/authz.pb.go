@@ -1829,7 +1829,10 @@ type Statement struct {
 	// SHA-256 of its text as sent.
 	TextSha256 []byte `protobuf:"bytes,4,opt,name=text_sha256,json=textSha256,proto3" json:"text_sha256,omitempty"`
 	// What it does to the session, in order.
-	Effects       []*Effect `protobuf:"bytes,5,rep,name=effects,proto3" json:"effects,omitempty"`
+	Effects []*Effect `protobuf:"bytes,5,rep,name=effects,proto3" json:"effects,omitempty"`
+	// The cursor that it reads (FETCH, MOVE). The server looked its names up when it was
+	// declared: what this statement is found to touch has to be what DECLARE was.
+	Cursor        string `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1897,6 +1900,13 @@ func (x *Statement) GetEffects() []*Effect {
 		return x.Effects
 	}
 	return nil
+}
+
+func (x *Statement) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
 }
 
 // Effect is what a statement does to the session context when it completes.
@@ -3104,7 +3114,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vobligations\x18\f \x01(\v2\x1f.scopewire.authz.v1.ObligationsR\vobligations\x129\n" +
 	"\x06errors\x18\r \x01(\x0e2!.scopewire.authz.v1.ErrorExposureR\x06errors\x128\n" +
 	"\x05error\x18\x0e \x01(\v2\".scopewire.authz.v1.StatementErrorR\x05error\x121\n" +
-	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\"\xce\x01\n" +
+	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\"\xe6\x01\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x126\n" +
 	"\baccesses\x18\x02 \x03(\v2\x1a.scopewire.authz.v1.AccessR\baccesses\x12\x1e\n" +
@@ -3113,7 +3123,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"normalised\x12\x1f\n" +
 	"\vtext_sha256\x18\x04 \x01(\fR\n" +
 	"textSha256\x124\n" +
-	"\aeffects\x18\x05 \x03(\v2\x1a.scopewire.authz.v1.EffectR\aeffects\"\x90\x01\n" +
+	"\aeffects\x18\x05 \x03(\v2\x1a.scopewire.authz.v1.EffectR\aeffects\x12\x16\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\x90\x01\n" +
 	"\x06Effect\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.scopewire.authz.v1.EffectKindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
