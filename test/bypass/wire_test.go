@@ -180,10 +180,10 @@ func TestStartup(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range []struct{ name, value string }{
-		{"search_path", "hr"}, {"role", "postgres"}, {"session_authorization", "postgres"}, {"row_security", "off"},
+		{"search_path", "hr"}, {"role", "postgres"}, {"session_authorization", "postgres"},
 		{"standard_conforming_strings", "off"}, {"backslash_quote", "on"}, {"client_encoding", "SJIS"},
 		{"session_preload_libraries", "x"}, {"local_preload_libraries", "x"}, {"session_replication_role", "replica"},
-		{"default_transaction_read_only", "off"}, {"log_statement", "none"}, {"scopewire.scopes", "all"}, {"app.tenant", "1"},
+		{"log_statement", "none"}, {"search_path", "nowhere"}, {"options", "-c user=postgres"}, {"options", "-c replication=1"}, {"scopewire.scopes", "all"}, {"app.tenant", "1"},
 		{"replication", "true"}, {"replication", "database"}, {"Search_Path", "hr"},
 		{"options", "-c search_path=hr"}, {"options", "--search-path=hr"}, {"options", "-csearch_path=hr"},
 		{"options", "-c standard_conforming_strings=off"}, {"options", "-c role=postgres"}, {"options", "-r x"},
@@ -207,6 +207,8 @@ func TestStartup(t *testing.T) {
 	for _, p := range []struct{ name, value string }{
 		{"application_name", "psql; SET ROLE postgres"}, {"options", "-c statement_timeout=5s -cDateStyle=ISO"},
 		{"client_encoding", "utf-8"}, {"standard_conforming_strings", "on"}, {"TimeZone", "UTC"}, {"options", ""}, {"_pq_.x", "1"},
+		// What SET may set, a session may start with.
+		{"row_security", "off"}, {"default_transaction_read_only", "off"}, {"search_path", "public, pg_catalog"}, {"options", `-c search_path=public,\ pg_temp`},
 	} {
 		t.Run("accepted "+p.name, func(t *testing.T) {
 			cfg, err := pgx.ParseConfig(w.ConnString("mallory"))
