@@ -232,3 +232,13 @@ func TestProbeBeforeTheFirstSnapshot(t *testing.T) {
 	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 2}})
 	wantLines(t, c.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery T")
 }
+
+// TestProbeOfTheSession: what the whole session sees is asked without a name.
+func TestProbeOfTheSession(t *testing.T) {
+	r, asked, _ := newAsker(t, map[string][]*authzv1.Probe{"SELECT 1": {{Kind: authzv1.ProbeKind_PROBE_KIND_SESSION}}})
+	r.client.run(q("CREATE TEMP TABLE own (id int)"))
+	wantLines(t, r.client.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery I")
+	if req, _ := asked.last("SELECT 1"); len(req.Answers) != 1 || !req.Answers[0].GetExists() || !strings.Contains(string(req.Answers[0].GetDescription()), "own") {
+		t.Errorf("%v", req.Answers)
+	}
+}
