@@ -99,6 +99,10 @@ introspection: ## psql, SQLAlchemy, Django, ActiveRecord and JDBC find their way
 	@scripts/introspection
 	go test -count=1 -v ./test/introspection
 
+.PHONY: test-clients
+test-clients: ## migration tools, dump and restore, pgbench and drivers, each with and without Scopewire
+	@scripts/test-clients
+
 .PHONY: sqlsmith
 sqlsmith: ## the same with the statements of sqlsmith
 	@scripts/oracle-tools sqlsmith
