@@ -96,11 +96,7 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 	case Leak:
 		err = d.excuse(ctx, &c)
 	case Unbound:
-		// A body that nobody can follow is taken on trust, names and all.
-		var trusted bool
-		if trusted, err = d.byTrust(c); trusted {
-			c.Class = ByTrust
-		}
+		err = d.trustBody(&c)
 	case Overdenied:
 		err = d.explain(ctx, &c, rules)
 	case WrongError:
