@@ -20,6 +20,9 @@ var operatorFields = []field{
 	{"Right", oid("o.oprright")},
 	{"Result", oid("o.oprresult")},
 	{"Function", oid("o.oprcode")},
+	{"Commutator", oid("o.oprcom")},
+	{"Negator", oid("o.oprnegate")},
+	{"Hashes", "o.oprcanhash"},
 }
 
 var castFields = []field{

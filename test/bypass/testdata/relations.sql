@@ -87,6 +87,23 @@ CREATE FUNCTION colour_json(colour) RETURNS json LANGUAGE plpgsql AS 'BEGIN RETU
 CREATE CAST (colour AS json) WITH FUNCTION colour_json(colour);
 CREATE FUNCTION reaches(int, int, colour, boolean, boolean) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
 ALTER OPERATOR FAMILY integer_ops USING btree ADD FUNCTION 3 (int4, colour) reaches(int, int, colour, boolean, boolean);
+-- An order with a negator, a commutator and a hash that are other functions.
+CREATE TYPE tone AS (a int);
+CREATE FUNCTION tone_same(tone, tone) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1.a = $2.a; END';
+CREATE FUNCTION tone_as(tone, tone) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1.a = $2.a; END';
+CREATE FUNCTION tone_other(tone, tone) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1.a <> $2.a; END';
+CREATE FUNCTION tone_hash(tone) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1.a; END';
+CREATE OPERATOR =~ (LEFTARG = tone, RIGHTARG = tone, FUNCTION = tone_same, COMMUTATOR = ==~, NEGATOR = <>~, HASHES);
+CREATE OPERATOR ==~ (LEFTARG = tone, RIGHTARG = tone, FUNCTION = tone_as, COMMUTATOR = =~, HASHES);
+CREATE OPERATOR <>~ (LEFTARG = tone, RIGHTARG = tone, FUNCTION = tone_other, NEGATOR = =~);
+CREATE OPERATOR CLASS tone_ops DEFAULT FOR TYPE tone USING hash AS OPERATOR 1 =~, FUNCTION 1 tone_hash(tone);
+CREATE TYPE shade AS (a int);
+CREATE FUNCTION shade_same(shade, shade) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1.a = $2.a; END';
+CREATE FUNCTION shade_other(shade, shade) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1.a <> $2.a';
+CREATE OPERATOR =~ (LEFTARG = shade, RIGHTARG = shade, FUNCTION = shade_same, NEGATOR = <>~);
+CREATE OPERATOR <>~ (LEFTARG = shade, RIGHTARG = shade, FUNCTION = shade_other, NEGATOR = =~);
+CREATE TABLE toned (id int, tone tone, shade shade);
+INSERT INTO toned VALUES (1, '(1)', '(1)'), (2, '(2)', '(2)');
 CREATE TABLE graded (id int, grade grade, colour colour, place point);
 INSERT INTO graded VALUES (1, 'low', 'red', '(1,2)'), (2, 'high', 'blue', '(3,4)');
 

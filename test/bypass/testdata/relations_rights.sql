@@ -7,7 +7,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON news TO rita;
 GRANT UPDATE (body), INSERT ON news_mine TO rita;
 GRANT SELECT (id), UPDATE (name) ON pay TO rita;
 GRANT EXECUTE ON FUNCTION plus(int), salary_sql(int), salary_nested(int), salary_atomic(int), salary_path(int), salary_opaque(int),
-    salary_definer(int), raise_pay(int), news_count(), salaries(int), salary_state(numeric, int), badge_salary(int) TO rita;
+    salary_definer(int), raise_pay(int), news_count(), salaries(int), salary_state(numeric, int), badge_salary(int),
+    tone_same(tone, tone), shade_same(shade, shade) TO rita;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON spied, over_spied, ruled, defaulted, checked, indexed, numbered, counted, parent, quiet_parent, parted TO rita;
 GRANT TRUNCATE ON news TO rita;
-GRANT SELECT ON rows_of, rows_by_pay, over_rows, numbered_id_seq, graded TO rita;
+GRANT SELECT ON rows_of, rows_by_pay, over_rows, numbered_id_seq, graded, toned TO rita;

@@ -244,6 +244,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 		found, err = a.dispatch(raw.Stmt)
 	}
 	if err == nil {
+		err = a.negated()
+	}
+	if err == nil {
 		err = a.closedColumns()
 	}
 	if err != nil {

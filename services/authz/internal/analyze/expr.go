@@ -186,6 +186,7 @@ func (a *analyzer) boolExpr(s *scope, b *pg_query.BoolExpr) (value, error) {
 	if !ok {
 		return value{}, deny(access.Construct, "a logical expression")
 	}
+	a.current.negates = a.current.negates || b.Boolop == pg_query.BoolExprType_NOT_EXPR
 	result := typed(resolve.Bool, b.Location)
 	for _, node := range b.Args {
 		v, err := a.bind(s, node)

@@ -248,17 +248,27 @@ func (a *analyzer) decoration(s *scope, f *pg_query.FuncCall, found resolve.Foun
 	return nil
 }
 
+// denseRank is dense_rank(VARIADIC "any") WITHIN GROUP (pg_proc.dat), the one function
+// over an ordered set that tells equal rows by the type's equality
+// (hypothetical_dense_rank_final).
+const denseRank catalog.OID = 3992
+
 // sortUsing judges the operators of WITHIN GROUP (ORDER BY … USING …); its values are
 // bound as arguments.
 func (a *analyzer) sortUsing(s *scope, nodes []*pg_query.Node, found resolve.Found) error {
 	first := len(found.Coercions) - len(nodes)
 	for i, node := range nodes {
 		sort := node.GetSortBy()
-		if len(sort.GetUseOp()) == 0 {
-			continue
-		}
 		if first+i < 0 {
 			return deny(access.Construct, "ORDER BY … USING")
+		}
+		if found.Function != nil && found.Function.OID == denseRank {
+			if err := a.groups(found.Coercions[first+i].To); err != nil {
+				return err
+			}
+		}
+		if len(sort.GetUseOp()) == 0 {
+			continue
 		}
 		if err := a.usingOperator(sort, typed(found.Coercions[first+i].To, sort.Location)); err != nil {
 			return err

@@ -22,11 +22,16 @@ func (a *analyzer) operation(s *scope, e *pg_query.A_Expr) (value, error) {
 		pg_query.A_Expr_Kind_AEXPR_SIMILAR:
 		return a.plainOperation(s, name, e)
 	case pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_OP_ALL:
-		left, right, err := a.operands(s, e)
+		left, err := a.bind(s, e.Lexpr)
 		if err != nil {
 			return value{}, err
 		}
-		return a.operateArray(name, left, right, e.Location)
+		before := s.references
+		right, err := a.bind(s, e.Rexpr)
+		if err != nil {
+			return value{}, err
+		}
+		return a.operateArray(name, left, right, s.references == before, e.Location)
 	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
 		left, right, err := a.operands(s, e)
 		if err != nil {
@@ -180,6 +185,9 @@ func (a *analyzer) runOperator(op *catalog.Operator, result catalog.OID, args []
 			return err
 		}
 	}
+	if err := a.inItsPlace(op); err != nil {
+		return err
+	}
 	if err := a.runsOfTypes(f, result, args); err != nil {
 		return err
 	}
@@ -193,8 +201,9 @@ func (a *analyzer) named(schema string) {
 	}
 }
 
-// operateArray is make_scalar_array_op.
-func (a *analyzer) operateArray(name []string, left, right value, location int32) (value, error) {
+// operateArray is make_scalar_array_op. long says that the array may be a constant that
+// is long enough to be hashed.
+func (a *analyzer) operateArray(name []string, left, right value, long bool, location int32) (value, error) {
 	schema, op, err := a.operatorName(name)
 	if err != nil {
 		return value{}, err
@@ -212,6 +221,11 @@ func (a *analyzer) operateArray(name []string, left, right value, location int32
 	}
 	result := typed(resolve.Bool, leftmost(location, left.location, right.location))
 	element := typed(a.names().ElementOf(right.typ), -1)
+	if long {
+		if err := a.hashesArray(found.Operator); err != nil {
+			return value{}, err
+		}
+	}
 	return result, a.runOperator(found.Operator, found.Result, []value{l, element})
 }
 
@@ -394,7 +408,7 @@ func (a *analyzer) membership(s *scope, name []string, e *pg_query.A_Expr) (valu
 			if err := a.toCommon(fixed, typ, "IN"); err != nil {
 				return value{}, err
 			}
-			if _, err := a.operateArray(name, left, typed(array, -1), e.Location); err != nil {
+			if _, err := a.operateArray(name, left, typed(array, -1), len(fixed) >= hashedArray, e.Location); err != nil {
 				return value{}, err
 			}
 			remaining = varying

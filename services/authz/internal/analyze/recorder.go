@@ -27,6 +27,10 @@ type recorder struct {
 	// loose are the functions whose bodies read names over the path in force when they
 	// run.
 	loose []looseBody
+	// negatable are the operators of users that have a negator, negates says that
+	// something may be turned around.
+	negatable []*catalog.Operator
+	negates   bool
 	// held are the verdicts on types whose code was judged.
 	held map[catalog.OID]error
 }
@@ -211,7 +215,7 @@ func (r *recorder) absorbView(inner *recorder, view *catalog.Relation, at place)
 
 // mergeBut adds the entries of another recorder but for some.
 func (r *recorder) mergeBut(inner *recorder, skip func(*entry) bool) {
-	rest := &recorder{opaque: inner.opaque, loose: inner.loose}
+	rest := &recorder{opaque: inner.opaque, loose: inner.loose, negatable: inner.negatable, negates: inner.negates}
 	for _, e := range inner.entries {
 		if !skip(e) {
 			rest.entries = append(rest.entries, e)
@@ -269,6 +273,10 @@ func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trust
 		}
 	}
 	r.opaque = r.opaque || inner.opaque
+	if !within {
+		r.negatable = append(r.negatable, inner.negatable...)
+		r.negates = r.negates || inner.negates
+	}
 }
 
 func addTrust(a *access.Access, code access.Trust) {

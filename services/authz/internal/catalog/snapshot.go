@@ -317,6 +317,9 @@ type Operator struct {
 	Right    OID
 	Result   OID
 	Function OID
+	// Commutator is oprcom, Negator oprnegate, else 0; Hashes is oprcanhash.
+	Commutator, Negator OID
+	Hashes              bool
 }
 
 // Aggregate is a row of pg_aggregate.

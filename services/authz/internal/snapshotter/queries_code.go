@@ -72,7 +72,7 @@ ORDER BY p.oid`
 
 const queryOperators = `
 SELECT o.oid, n.nspname::pg_catalog.text, o.oprname::pg_catalog.text, o.oprleft, o.oprright, o.oprresult,
-	o.oprcode::pg_catalog.oid
+	o.oprcode::pg_catalog.oid, o.oprcom, o.oprnegate, o.oprcanhash
 FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
 WHERE n.nspname !~ '^pg_(toast_)?temp_'
 ORDER BY o.oid`

@@ -103,7 +103,7 @@ func (r *reader) readFunctions(ctx context.Context) error {
 
 func (r *reader) operators(ctx context.Context) error {
 	var v catalog.Operator
-	into := []any{&v.OID, &v.Schema, &v.Name, &v.Left, &v.Right, &v.Result, &v.Function}
+	into := []any{&v.OID, &v.Schema, &v.Name, &v.Left, &v.Right, &v.Result, &v.Function, &v.Commutator, &v.Negator, &v.Hashes}
 	return r.each(ctx, queryOperators, into, func() error {
 		r.s.Operators = append(r.s.Operators, v)
 		return nil
