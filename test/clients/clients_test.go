@@ -14,8 +14,6 @@ type client struct {
 	// needs is a file that the client's package installs.
 	needs   string
 	command []string
-	// stdin is what the program reads.
-	stdin string
 }
 
 // programs are the clients, each of which leaves the database as it was.
@@ -23,7 +21,16 @@ func programs() []client {
 	const python = "/usr/lib/python3/dist-packages/"
 	return []client{
 		{name: "Django migrate", needs: python + "django", command: []string{"/usr/bin/python3", "scripts/django/migrate.py", "DSN"}},
-		{name: "psql --single-transaction", command: []string{"psql", "-X", "-a", "--single-transaction", "-v", "ON_ERROR_STOP=1", "-f", "scripts/single_transaction.sql", "DSN"}},
+		{name: "ActiveRecord migrate", needs: "/usr/share/rubygems-integration/all/specifications", command: []string{"ruby", "scripts/active_record.rb", "DSN"}},
+		{name: "Alembic", needs: python + "alembic", command: []string{"/usr/bin/python3", "scripts/alembic_session.py", "DSN"}},
+		{name: "psql --single-transaction", command: []string{"psql", "-X", "-a", "--single-transaction", "-v", "ON_ERROR_STOP=1",
+			"-f", "scripts/dump.sql", "-f", "scripts/migration.sql", "-f", "scripts/drop.sql", "DSN"}},
+		{name: "pgbench", needs: "/usr/bin/pgbench", command: []string{"sh", "scripts/pgbench.sh", "DSN"}},
+		{name: "asyncpg", needs: python + "asyncpg", command: []string{"/usr/bin/python3", "scripts/asyncpg_session.py", "DSN"}},
+		{name: "psycopg 2", needs: python + "psycopg2", command: []string{"/usr/bin/python3", "scripts/psycopg2_session.py", "DSN"}},
+		{name: "psycopg 3", needs: python + "psycopg", command: []string{"/usr/bin/python3", "scripts/psycopg_session.py", "DSN"}},
+		{name: "ODBC", needs: "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", command: []string{"/usr/bin/python3", "scripts/odbc_session.py", "DSN", "0"}},
+		{name: "ODBC with cursors", needs: "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", command: []string{"/usr/bin/python3", "scripts/odbc_session.py", "DSN", "1"}},
 	}
 }
 
@@ -34,8 +41,8 @@ func TestClients(t *testing.T) {
 	for _, c := range programs() {
 		t.Run(c.name, func(t *testing.T) {
 			installed(t, c)
-			want := direct.run(t, c.stdin, c.command...)
-			got := proxied.run(t, c.stdin, c.command...)
+			want := direct.run(t, c.command...)
+			got := proxied.run(t, c.command...)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%sPostgreSQL (-) and Scopewire (+):\n%s", proxied.why(t, got), diff)
 			}

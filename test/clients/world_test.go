@@ -27,6 +27,13 @@ type side struct {
 // role is the login, whose name the token's side connects with as well.
 const role = "shop_app"
 
+// furtherScopes is what clients need that do more than migrate: pgbench truncates and
+// vacuums its tables.
+const furtherScopes = `  bench:
+    - actions: [truncate, maintain]
+      objects: ["public.*"]
+`
+
 // guide is the guide's own example of a scope for migrations.
 func guide(t *testing.T) string {
 	t.Helper()
@@ -56,8 +63,8 @@ func sides(t *testing.T) (direct, proxied side) {
 		w := cluster.Start(t, demo.Config{
 			Schema:          "SELECT 1;",
 			SQL:             "GRANT CREATE, USAGE ON SCHEMA public TO " + role,
-			Scopes:          guide(t),
-			Users:           []demo.User{{Name: "client", Scopes: []string{"migrate"}}},
+			Scopes:          guide(t) + furtherScopes,
+			Users:           []demo.User{{Name: "client", Scopes: []string{"migrate", "bench"}}},
 			WithoutServices: !services,
 		})
 		if !services {
@@ -85,7 +92,7 @@ func sides(t *testing.T) (direct, proxied side) {
 
 // run starts a program on one side and returns what it printed. In its arguments DSN
 // stands for the address.
-func (s side) run(t *testing.T, stdin string, command ...string) string {
+func (s side) run(t *testing.T, command ...string) string {
 	t.Helper()
 	args := make([]string, len(command))
 	for i, a := range command {
@@ -93,8 +100,7 @@ func (s side) run(t *testing.T, stdin string, command ...string) string {
 	}
 	//nolint:gosec // G204: the table's own programs.
 	c := exec.CommandContext(t.Context(), args[0], args[1:]...)
-	c.Env = append(s.environment(), "LC_ALL=C.UTF-8", "TZ=UTC")
-	c.Stdin = strings.NewReader(stdin)
+	c.Env = append(s.environment(), "LC_ALL=C.UTF-8", "TZ=UTC", "PYTHONDONTWRITEBYTECODE=1")
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Run(); err != nil {

@@ -1,4 +1,4 @@
--- A dump as pg_dump writes it, and a migration behind it, in one transaction.
+-- A dump as pg_dump writes it.
 SET statement_timeout = 0;
 SET lock_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
@@ -72,17 +72,3 @@ CREATE INDEX people_name ON public.people USING btree (lower(name));
 ALTER TABLE ONLY public.letters
     ADD CONSTRAINT letters_person_fkey FOREIGN KEY (person) REFERENCES public.people(id);
 COMMENT ON TABLE public.people IS 'who writes';
-RESET search_path;
-INSERT INTO people (name, age) VALUES ('Edsger', twice(36)) RETURNING id, age;
-ALTER TABLE people ADD COLUMN email text;
-UPDATE people SET email = lower(name) || '@example.com';
-ALTER TABLE people ALTER COLUMN email SET NOT NULL;
-ALTER TABLE letters RENAME COLUMN body TO contents;
-SELECT name, email FROM people ORDER BY id;
-SELECT * FROM writers;
-COPY (SELECT id, contents FROM letters ORDER BY id) TO STDOUT;
-DROP VIEW writers;
-DROP TABLE letters, people;
-DROP FUNCTION twice(integer);
-DROP DOMAIN positive;
-DROP TYPE mood;
