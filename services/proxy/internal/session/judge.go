@@ -129,6 +129,11 @@ func (s *Session) hold(u *unit, d *decide.Decision) *answer {
 	if !s.asDeclared(d.Statements) {
 		return s.refuse(u, d, pgerr.RefusalMoved, "context", authzv1.Reason_REASON_CONTEXT, "the cursor's names mean something else than when it was declared")
 	}
+	if s.around.own.touchesForeign(d.Statements) {
+		denied := *d
+		denied.Verdict, denied.Reason, denied.Detail = authzv1.Verdict_VERDICT_DENY, authzv1.Reason_REASON_OPAQUE_CODE, "a temporary object that code has made"
+		return s.deny(u, &denied)
+	}
 	made, text := 0, 0
 	for _, st := range d.Statements {
 		for _, e := range st.GetEffects() {

@@ -55,14 +55,14 @@ func (q *question) result() ([]string, error) {
 }
 
 // leftovers lists what code can leave in the session: what its temporary schema holds,
-// prepared statements and cursors, each with a letter before it and the names with the
-// digest of their text; and x when the transaction has written anything. Names are
+// with OIDs, prepared statements and cursors, each with a letter before it and the names
+// with the digest of their text; and x when the transaction has written anything. Names are
 // qualified, because the path may be anything.
-const leftovers = `SELECT 't' OPERATOR(pg_catalog.||) c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
+const leftovers = `SELECT 't' OPERATOR(pg_catalog.||) c.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
-UNION ALL SELECT 't' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
+UNION ALL SELECT 't' OPERATOR(pg_catalog.||) t.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
 WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
-UNION ALL SELECT 't' OPERATOR(pg_catalog.||) f.proname::pg_catalog.text FROM pg_catalog.pg_proc AS f
+UNION ALL SELECT 't' OPERATOR(pg_catalog.||) f.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) f.proname::pg_catalog.text FROM pg_catalog.pg_proc AS f
 WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
 UNION ALL SELECT 'x' WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL
 UNION ALL SELECT 'S' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(s.statement, 'UTF8')), 'hex') OPERATOR(pg_catalog.||) s.name

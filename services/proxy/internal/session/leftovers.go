@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
@@ -61,13 +62,17 @@ func planned(kind string) bool {
 func (s *Session) takeLeftovers(rows []string, idle bool) error {
 	w := &s.around
 	var temporary []string
-	written := false
+	objects, written := map[string]string{}, false
 	there := map[sqlName]source{}
 	for _, row := range rows {
 		const digits = 2 * sha256.Size
 		switch {
 		case row != "" && row[0] == 't':
-			temporary = append(temporary, row[1:])
+			oid, name, ok := strings.Cut(row[1:], " ")
+			if !ok {
+				return errors.New("no name")
+			}
+			temporary, objects[oid] = append(temporary, name), name
 		case row == "x":
 			written = true
 		case len(row) > digits && (row[0] == byte(stmt.Statements) || row[0] == byte(stmt.Portals)):
@@ -83,6 +88,7 @@ func (s *Session) takeLeftovers(rows []string, idle bool) error {
 	s.compareNames(there)
 	slices.Sort(temporary)
 	w.own.temporary = slices.Compact(temporary)
+	w.own.listed(objects)
 	// What code has written in a transaction may have been the catalog. The names of what
 	// is temporary may come and go with a rollback.
 	w.altered = w.altered || w.own.code && written && !idle

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/session"
 )
 
 // What the server has bound before, and what is judged now. Each script is about x, which
@@ -130,4 +133,64 @@ func TestMovedPortals(t *testing.T) {
 	if got := rows(c.run(q("BEGIN; DECLARE c CURSOR FOR SELECT v FROM x; FETCH c; CLOSE c; DECLARE c CURSOR FOR SELECT 'new'; FETCH c; COMMIT"))); got != "permanent new" {
 		t.Errorf("one message: %s", got)
 	}
+}
+
+// TestTemporaryObjectsOfCodeAreItsOwn: what trusted code has put into the temporary schema
+// is not the client's to read, under whatever name; what the client makes beside it is.
+func TestTemporaryObjectsOfCodeAreItsOwn(t *testing.T) {
+	r, _ := newOwner(t)
+	c := r.client
+	denied := func(what string, want bool, text string) {
+		t.Helper()
+		if got := rows(c.run(q(text))); (got == "42501") != want {
+			t.Errorf("%s: %s gives %s", what, text, got)
+		}
+	}
+	const code = "DO 'BEGIN CREATE TEMP TABLE theirs AS SELECT 1 AS id; END'"
+	c.run(q("CREATE TEMP TABLE mine (id int)"), q(code))
+	denied("made by code", true, "SELECT id FROM theirs")
+	denied("made before", false, "SELECT id FROM mine")
+	denied("tied to it", true, "ALTER TABLE theirs INHERIT mine")
+	c.run(q("DO 'BEGIN ALTER TABLE theirs RENAME TO others; END'"))
+	denied("renamed", true, "SELECT id FROM others")
+	denied("dropped", false, "DISCARD TEMP")
+	c.run(q("CREATE TEMP TABLE mine (id int)"))
+	denied("made again", false, "SELECT id FROM mine")
+	c.run(q("DO 'BEGIN DROP TABLE mine; CREATE TEMP TABLE mine AS SELECT 1 AS id; END'"))
+	denied("made again by code", true, "SELECT id FROM mine")
+	c.run(q("DISCARD TEMP"), q("BEGIN"), q("DO 'BEGIN END'"), q("CREATE TEMP TABLE mine (id int)"))
+	denied("made behind code", false, "SELECT id FROM mine")
+	c.run(q("ROLLBACK"))
+}
+
+// newOwner is a session whose authorizer says what a SELECT reads from the temporary
+// schema.
+func newOwner(t *testing.T) (*rig, *owner) {
+	t.Helper()
+	o := &owner{}
+	r := newRig(t, dbname(t), func(_ *session.Params, deps *session.Deps) {
+		if j, ok := deps.Authorizer.(*judge); ok {
+			o.judge = j
+		}
+		deps.Authorizer = o
+	})
+	return r, o
+}
+
+type owner struct{ *judge }
+
+func (o *owner) Authorize(ctx context.Context, req *decide.Request) (*decide.Decision, error) {
+	d, err := o.judge.Authorize(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	st := ownStatement(string(req.Text))
+	if st.GetKind() == "discard" {
+		st.Kind = "discard temp"
+	}
+	if _, name, ok := strings.Cut(string(req.Text), " FROM "); ok && st.GetKind() == "select" {
+		st.Accesses = []*authzv1.Access{{Resolved: &authzv1.ObjectName{Schema: "pg_temp", Name: name}}}
+	}
+	d.Statements = []*authzv1.Statement{st}
+	return d, nil
 }

@@ -25,6 +25,12 @@ type own struct {
 	list, code bool
 	// temporary are the names of what is temporary, as they were listed last.
 	temporary []string
+	// objects are the names of what is temporary by its OID; foreign those of it that
+	// code has made. The code ran with the login's rights, and what it put there is
+	// its own: PostgreSQL gives it to the owner of a security definer.
+	objects, foreign map[string]string
+	// made and ran: since the last list a statement has made something, and code ran.
+	made, ran bool
 	// stale: the answers may not be true any more. inside: they were given in a
 	// transaction of the client's, and hold no longer than that.
 	stale, inside bool
@@ -57,9 +63,9 @@ func (o *own) follow(st *authzv1.Statement, piped bool) {
 			authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 			authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
 		case authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_TEMP:
-			o.ended, o.snapshot = false, true
+			o.ended, o.snapshot, o.made = false, true, true
 		default:
-			o.ended = false
+			o.ended, o.ran = false, true
 		}
 	}
 	o.snapshot = o.snapshot || takesSnapshot(st.GetKind())
@@ -90,6 +96,44 @@ func takesSnapshot(kind string) bool {
 	default:
 		return false
 	}
+}
+
+// listed takes what is temporary now. What is new is the code's if it ran just now, and
+// also if no statement has made anything: deferred triggers run later.
+func (o *own) listed(objects map[string]string) {
+	foreign := map[string]string{}
+	for oid, name := range objects {
+		_, was := o.objects[oid]
+		_, before := o.foreign[oid]
+		if before || !was && (o.ran || o.code && !o.made) {
+			foreign[oid] = name
+		}
+	}
+	o.objects, o.foreign, o.made, o.ran = objects, foreign, false, false
+}
+
+// touchesForeign reports whether statements touch temporary objects that code has made,
+// or could tie objects of the session's own to them.
+func (o *own) touchesForeign(statements []*authzv1.Statement) bool {
+	if len(o.foreign) == 0 {
+		return false
+	}
+	for _, st := range statements {
+		for _, a := range st.GetAccesses() {
+			for _, name := range o.foreign {
+				if a.GetResolved().GetName() == name && a.GetResolved().GetSchema() == "pg_temp" {
+					return true
+				}
+			}
+		}
+		changes := slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool {
+			return e.GetKind() == authzv1.EffectKind_EFFECT_KIND_DDL || e.GetKind() == authzv1.EffectKind_EFFECT_KIND_TEMP
+		})
+		if changes && st.GetKind() != "drop" && st.GetKind() != "discard temp" {
+			return true
+		}
+	}
+	return false
 }
 
 // blind reports whether the session has objects of its own about which nothing has
