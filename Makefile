@@ -114,6 +114,12 @@ regress-judge: ## what Scopewire denies of PostgreSQL's regression suite to who 
 	@scripts/oracle-tools regress
 	go test -count=1 -v -timeout 12h -run TestSuiteJudged ./services/authz/internal/oracle -args -scripts $(or $(SCRIPTS),all)
 
+.PHONY: regress
+regress: ## PostgreSQL's own regression suite through Scopewire, beside the same without; SCRIPTS=a,b picks some, OUTPUT=folder keeps what differs
+	@scripts/oracle-tools regress server-headers
+	go test -count=1 -v -timeout 12h -run TestSuite ./test/regress \
+		-args $(if $(SCRIPTS),-only $(SCRIPTS),-whole) $(if $(OUTPUT),-output $(abspath $(OUTPUT)))
+
 .PHONY: bench
 bench: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work

@@ -68,6 +68,10 @@ type Object struct {
 	Name   string
 	// Arguments are a function's argument types as format_type prints them.
 	Arguments []string
+	// Overloads stands for all functions of the name, whatever their arguments and
+	// whether there are any: no grant on one of them covers it, a deny on any speaks
+	// against it.
+	Overloads bool
 }
 
 // Access is one thing a statement touches.
@@ -182,6 +186,8 @@ type Effect struct {
 type Error struct {
 	SQLState string
 	Message  string
+	// Hint and Detail are "" where PostgreSQL gives none.
+	Hint, Detail string
 	// Position counts characters from 1; 0 is none.
 	Position int
 }

@@ -55,6 +55,7 @@ type testCase struct {
 	State    string   `yaml:"state,omitempty"`
 	Message  string   `yaml:"message,omitempty"`
 	Position int      `yaml:"position,omitempty"`
+	Hint     string   `yaml:"hint,omitempty"`
 	Requires []string `yaml:"requires,omitempty"`
 }
 
@@ -74,7 +75,7 @@ func (c *testCase) input() Input {
 func (c *testCase) observed(got access.Analysis) testCase {
 	o := testCase{Name: c.Name, SQL: c.SQL, Path: c.Path, Parse: c.Parse, Types: c.Types, Server: c.Server, Since: c.Since, Until: c.Until, Surplus: c.Surplus, SurplusSince: c.SurplusSince, Apart: c.Apart,
 		Prepared: c.Prepared, Cursors: c.Cursors,
-		Outcome: outcomeName(got.Outcome), State: got.Error.SQLState, Message: got.Error.Message, Position: got.Error.Position}
+		Outcome: outcomeName(got.Outcome), State: got.Error.SQLState, Message: got.Error.Message, Position: got.Error.Position, Hint: got.Error.Hint}
 	for _, a := range got.Requires {
 		o.Requires = append(o.Requires, accessText(a))
 	}

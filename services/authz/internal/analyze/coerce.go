@@ -35,13 +35,15 @@ func (a *analyzer) coerce(v value, to catalog.OID, ctx resolve.Context, mismatch
 }
 
 // wrong is PostgreSQL's error about types or their coercion.
-func (a *analyzer) wrong(bad *resolve.Error, location int32) error {
-	return hideColumn(bad.SQLState, bad.Message, errorPosition(a.text, location))
+func (a *analyzer) wrong(bad *resolve.Error, location int32) *verdict {
+	v := hideColumn(bad.SQLState, bad.Message, errorPosition(a.text, location))
+	v.err.Hint = bad.Hint
+	return v
 }
 
 // unresolved is PostgreSQL's error about a call or operator. Those about polymorphic
 // types come without a position (enforce_generic_type_consistency).
-func (a *analyzer) unresolved(bad *resolve.Error, location int32) error {
+func (a *analyzer) unresolved(bad *resolve.Error, location int32) *verdict {
 	for _, prefix := range []string{"could not determine", "cannot determine", "argument declared", "arguments declared", "type matched to"} {
 		if strings.HasPrefix(bad.Message, prefix) {
 			location = -1

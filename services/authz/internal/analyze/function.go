@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -198,20 +200,62 @@ func (a *analyzer) invokeFound(found resolve.Found, placed []value) error {
 	return a.invoke(f, placed, found.Declared...)
 }
 
-// noFunction is the answer for a call that means nothing. A function of pg_catalog that
-// is missing is PostgreSQL's own error; whether there is another is not told.
+// noFunction is PostgreSQL's own error for a call that means nothing. What it tells,
+// that no function or procedure of the name takes these arguments and that no type is
+// meant, is for those alone to whom all of that name would be granted in every schema
+// that was looked into.
 func (a *analyzer) noFunction(asked resolve.Call, bad *resolve.Error, location int32) error {
-	unknown := deny(access.FunctionDenied, "function "+asked.Name)
-	if bad.SQLState == stateUndefinedFunction && asked.Schema != schemaCatalog {
-		return unknown
+	if asked.Schema == schemaInformation || strings.HasPrefix(asked.Schema, "pg_") && asked.Schema != schemaCatalog {
+		return deny(access.FunctionDenied, "function "+asked.Name)
 	}
-	for _, f := range a.snap.FunctionsNamed(asked.Name) {
-		// An error about how it is called would tell that there is such a function.
-		if f.OID >= catalog.FirstNormalOID && (asked.Schema == f.Schema || asked.Schema == "" && a.path.includes(f.Schema)) {
-			return unknown
+	v := a.unresolved(bad, location)
+	if asked.Schema != schemaCatalog && a.mayBeUsers(asked, bad) {
+		v.requires = a.everyFunction(asked.Schema, asked.Name)
+		if len(asked.Arguments) == 1 {
+			// It could have been a cast in function notation (FuncNameAsType).
+			v.requires = append(v.requires, a.every(access.Usage, access.Type, asked.Schema, asked.Name)...)
 		}
 	}
-	return a.unresolved(bad, location)
+	return v
+}
+
+// mayBeUsers reports whether an error about a call depends on functions that are not
+// the server's. Errors about a call that only the server's own functions could be are
+// the same for all.
+func (a *analyzer) mayBeUsers(asked resolve.Call, bad *resolve.Error) bool {
+	if bad.SQLState == stateUndefinedFunction || asked.Schema != "" {
+		return true
+	}
+	for _, f := range a.snap.FunctionsNamed(asked.Name) {
+		if f.OID >= catalog.FirstNormalOID && a.path.includes(f.Schema) {
+			return true
+		}
+	}
+	return false
+}
+
+// everyFunction are the accesses to all functions and procedures of a name, of one
+// schema or of the path, whether there are any or not.
+func (a *analyzer) everyFunction(schema, name string) []access.Access {
+	var all []access.Access
+	for _, kind := range []access.Kind{access.Function, access.Procedure} {
+		all = append(all, a.every(access.Execute, kind, schema, name)...)
+	}
+	return all
+}
+
+// every is an access to a name in a schema, or in each of the path.
+func (a *analyzer) every(action access.Action, kind access.Kind, schema, name string) []access.Access {
+	schemas := []string{schema}
+	if schema == "" {
+		schemas = a.path.foreign()
+	}
+	var all []access.Access
+	for _, s := range schemas {
+		o := access.Object{Kind: kind, Schema: s, Name: name, Overloads: kind != access.Type}
+		all = append(all, access.Access{Action: action, Named: o, Resolved: o})
+	}
+	return all
 }
 
 // projected is the column of a row in function notation.

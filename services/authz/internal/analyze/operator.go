@@ -125,7 +125,7 @@ func (a *analyzer) operate(name []string, left *value, right value, location int
 	}
 	found, bad := a.names().Operator(schema, op, leftType, right.typ)
 	if bad != nil {
-		return value{}, a.noOperator(op, bad, location)
+		return value{}, a.noOperator(schema, op, bad, location)
 	}
 	result.typ = found.Result
 	var args []value
@@ -143,15 +143,18 @@ func (a *analyzer) operate(name []string, left *value, right value, location int
 	return result, a.runOperator(found.Operator, found.Result, append(args, v))
 }
 
-// noOperator is the answer for operands that no operator takes. Whether users have made
-// one of another name is not told.
-func (a *analyzer) noOperator(op string, bad *resolve.Error, location int32) error {
+// noOperator is PostgreSQL's own error for operands that no operator takes. Whether users
+// have made one of a name that the server has not is told to whom every function is
+// granted where it would be, since operators are granted by their functions.
+func (a *analyzer) noOperator(schema, op string, bad *resolve.Error, location int32) error {
 	for _, o := range a.snap.OperatorsNamed(op) {
 		if o.OID < catalog.FirstNormalOID {
 			return a.unresolved(bad, location)
 		}
 	}
-	return deny(access.FunctionDenied, "operator "+op)
+	v := a.unresolved(bad, location)
+	v.requires = a.everyFunction(schema, op)
+	return v
 }
 
 // operatorName splits an operator's name and charges its look-up.
@@ -210,7 +213,7 @@ func (a *analyzer) operateArray(name []string, left, right value, long bool, loc
 	}
 	found, bad := a.names().ArrayOperator(schema, op, left.typ, right.typ)
 	if bad != nil {
-		return value{}, a.noOperator(op, bad, location)
+		return value{}, a.noOperator(schema, op, bad, location)
 	}
 	l, err := a.convert(left, found.Left)
 	if err != nil {

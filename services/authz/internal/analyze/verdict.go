@@ -70,11 +70,10 @@ func hide(state, message string, position int, requires ...access.Access) error 
 }
 
 // hideColumn is PostgreSQL's own error about a column that is read.
-func hideColumn(state, message string, position int) error {
-	v := &verdict{outcome: access.Hidden, reason: access.Undefined, detail: "state " + state,
+func hideColumn(state, message string, position int) *verdict {
+	return &verdict{outcome: access.Hidden, reason: access.Undefined, detail: "state " + state,
 		err:       access.Error{SQLState: state, Message: message, Position: position},
 		hidesUnit: true, hidesColumns: true}
-	return v
 }
 
 // errorPosition turns a byte offset of the parser into PostgreSQL's position:

@@ -59,7 +59,7 @@ func displayObject(o access.Object) string {
 		return b.String()
 	}
 	b.WriteString(quoteIdentifier(o.Name))
-	if o.Kind == access.Function || o.Kind == access.Procedure {
+	if (o.Kind == access.Function || o.Kind == access.Procedure) && !o.Overloads {
 		b.WriteString("(" + strings.Join(o.Arguments, ", ") + ")")
 	}
 	return b.String()

@@ -155,29 +155,37 @@ func (x *index) each(a access.Action, o access.Object, narrow bool, yield func(*
 		x.eachSetting(of, o.Name, narrow, yield)
 		return
 	}
-	if !eachOf(x.entries[key{kind: o.Kind, schema: o.Schema, name: o.Name}], of, o, yield) {
+	if !eachOf(x.entries[key{kind: o.Kind, schema: o.Schema, name: o.Name}], of, o, narrow, yield) {
 		return
 	}
 	if x.wild[wildName]&kind != 0 && (!narrow || o.Kind != access.Schema || !reservedSchema(o.Name)) &&
-		!eachOf(x.entries[key{kind: o.Kind, schema: o.Schema, anyName: true}], of, o, yield) {
+		!eachOf(x.entries[key{kind: o.Kind, schema: o.Schema, anyName: true}], of, o, narrow, yield) {
 		return
 	}
 	if !inSchema(o.Kind) || narrow && reservedSchema(o.Schema) {
 		return
 	}
-	if x.wild[wildSchema]&kind != 0 && !eachOf(x.entries[key{kind: o.Kind, anySchema: true, name: o.Name}], of, o, yield) {
+	if x.wild[wildSchema]&kind != 0 && !eachOf(x.entries[key{kind: o.Kind, anySchema: true, name: o.Name}], of, o, narrow, yield) {
 		return
 	}
 	if x.wild[wildBoth]&kind != 0 {
-		eachOf(x.entries[key{kind: o.Kind, anySchema: true, anyName: true}], of, o, yield)
+		eachOf(x.entries[key{kind: o.Kind, anySchema: true, anyName: true}], of, o, narrow, yield)
 	}
 }
 
 // eachOf reports false when yield wants no more.
-func eachOf(list []entry, of actionSet, o access.Object, yield func(*entry) bool) bool {
+func eachOf(list []entry, of actionSet, o access.Object, narrow bool, yield func(*entry) bool) bool {
 	for i := range list {
 		e := &list[i]
-		if e.actions&of == 0 || e.overload && !sameArguments(e.arguments, o.Arguments) {
+		switch {
+		case e.actions&of == 0:
+			continue
+		case e.overload && o.Overloads:
+			// A grant on one says nothing about the others; a deny takes from all.
+			if narrow {
+				continue
+			}
+		case e.overload && !sameArguments(e.arguments, o.Arguments):
 			continue
 		}
 		if !yield(e) {
@@ -192,7 +200,7 @@ func (x *index) eachSetting(of actionSet, name string, narrow bool, yield func(*
 	// The names of settings are compared without regard to ASCII case
 	// (guc_name_compare of guc.c).
 	name = foldASCII(name)
-	if !eachOf(x.entries[key{kind: access.Setting, name: name}], of, access.Object{}, yield) {
+	if !eachOf(x.entries[key{kind: access.Setting, name: name}], of, access.Object{}, narrow, yield) {
 		return
 	}
 	parts := strings.Split(name, ".")

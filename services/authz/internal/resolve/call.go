@@ -43,12 +43,24 @@ func (r *Resolver) Call(c Call) (Found, *Error) {
 		if c.Column {
 			return Found{}, nil
 		}
-		return Found{}, errorf(ambiguousFunction, "%s %s is not unique", k.noun(), r.signature(&k))
+		hint := hintWhichFunction
+		if c.Procedure {
+			hint = hintWhichProcedure
+		}
+		return Found{}, errorf(ambiguousFunction, "%s %s is not unique", k.noun(), r.signature(&k)).hint(hint)
 	case detailNotFound:
 		if c.Column {
 			return Found{}, nil
 		}
-		return Found{}, r.undefined(&k)
+		switch {
+		case c.OrderBy:
+			// The hint depends on how many columns ORDER BY has, which a Call does not say.
+			return Found{}, r.undefined(&k)
+		case c.Procedure:
+			return Found{}, r.undefined(&k).hint(hintNoProcedure)
+		default:
+			return Found{}, r.undefined(&k).hint(hintNoFunction)
+		}
 	default:
 		return r.finish(&k, d)
 	}

@@ -22,6 +22,23 @@ const (
 // maxArguments is FUNC_MAX_ARGS of pg_config_manual.h.
 const maxArguments = 100
 
+// The hints of ParseFuncOrColumn (parse_func.c) and op_error (parse_oper.c).
+const (
+	hintNoFunction       = "No function matches the given name and argument types. You might need to add explicit type casts."
+	hintNoProcedure      = "No procedure matches the given name and argument types. You might need to add explicit type casts."
+	hintWhichFunction    = "Could not choose a best candidate function. You might need to add explicit type casts."
+	hintWhichProcedure   = "Could not choose a best candidate procedure. You might need to add explicit type casts."
+	hintNoOperator       = "No operator matches the given name and argument types. You might need to add explicit type casts."
+	hintNoPrefixOperator = "No operator matches the given name and argument type. You might need to add an explicit type cast."
+	hintWhichOperator    = "Could not choose a best candidate operator. You might need to add explicit type casts."
+)
+
+// hint adds a hint to an error that was just made.
+func (e *Error) hint(text string) *Error {
+	e.Hint = text
+	return e
+}
+
 func errorf(state, format string, args ...any) *Error {
 	return &Error{SQLState: state, Message: fmt.Sprintf(format, args...)}
 }

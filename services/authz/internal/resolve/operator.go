@@ -128,15 +128,19 @@ func (r *Resolver) selectOperator(schema, name string, left, right catalog.OID) 
 	matching := r.matchArguments(actual, list)
 	switch len(matching) {
 	case 0:
+		hint := hintNoOperator
+		if left == 0 {
+			hint = hintNoPrefixOperator
+		}
 		return nil, errorf(undefinedFunction, "operator does not exist: %s",
-			r.operatorSignature(schema, name, left, right))
+			r.operatorSignature(schema, name, left, right)).hint(hint)
 	case 1:
 		return matching[0].operator, nil
 	}
 	if c := r.selectCandidate(actual, matching); c != nil {
 		return c.operator, nil
 	}
-	return nil, errorf(ambiguousFunction, "operator is not unique: %s", r.operatorSignature(schema, name, left, right))
+	return nil, errorf(ambiguousFunction, "operator is not unique: %s", r.operatorSignature(schema, name, left, right)).hint(hintWhichOperator)
 }
 
 // exactMatch is binary_oper_exact, or the exact match of left_oper: an unknown

@@ -48,6 +48,8 @@ type Error struct {
 	// indeterminate datatype, 42809 wrong object type, 42601 syntax, 0A000.
 	SQLState string
 	Message  string
+	// Hint is "" where PostgreSQL gives none.
+	Hint string
 }
 
 func (e *Error) Error() string { return e.SQLState + ": " + e.Message }

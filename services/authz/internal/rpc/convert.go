@@ -102,7 +102,7 @@ func objectProto(o access.Object) *authzv1.ObjectName {
 
 func errorProto(e access.Error) *authzv1.StatementError {
 	return &authzv1.StatementError{
-		Sqlstate: valid(e.SQLState), Message: valid(e.Message),
+		Sqlstate: valid(e.SQLState), Message: valid(e.Message), Hint: valid(e.Hint), Detail: valid(e.Detail),
 		Position: uint32(max(0, e.Position)), //nolint:gosec // G115: bounded by the statement's length.
 	}
 }

@@ -64,6 +64,9 @@ func (j *judge) Authorize(_ context.Context, req *decide.Request) (*decide.Decis
 	case strings.Contains(text, "undefined"):
 		d.Verdict = authzv1.Verdict_VERDICT_ERROR
 		d.Error = &authzv1.StatementError{Sqlstate: "42P01", Message: `relation "undefined" does not exist`, Position: 15}
+	case strings.Contains(text, "missing("):
+		d.Verdict = authzv1.Verdict_VERDICT_ERROR
+		d.Error = &authzv1.StatementError{Sqlstate: "42883", Message: "function missing() does not exist", Position: 8, Hint: "a hint", Detail: "a detail"}
 	}
 	return d, nil
 }

@@ -245,6 +245,7 @@ func (s *Session) fail(u *unit, d *decide.Decision) *answer {
 		return s.unrecorded(u, err)
 	}
 	resp := pgerr.Statement(d.Error.GetSqlstate(), d.Error.GetMessage(), d.Error.GetPosition())
+	resp.Hint, resp.Detail = d.Error.GetHint(), d.Error.GetDetail()
 	return s.answer(u, resp, id.New(s.System.Clock, s.System.Rand), d.Error.GetSqlstate() != pgerr.SyntaxError)
 }
 

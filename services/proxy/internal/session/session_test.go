@@ -55,6 +55,21 @@ func TestDenialIsRecordedAndReferenced(t *testing.T) {
 	}
 }
 
+// TestErrorIsWhole: what PostgreSQL would say of a statement reaches the client with its
+// hint and detail.
+func TestErrorIsWhole(t *testing.T) {
+	r := newRig(t, dbname(t))
+	r.client.send(q("SELECT missing()"))
+	m, err := r.client.f.Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok := m.(*pgproto3.ErrorResponse)
+	if !ok || e.Code != "42883" || e.Position != 8 || e.Hint != "a hint" || e.Detail != "a detail" {
+		t.Errorf("%#v", m)
+	}
+}
+
 // In a failed transaction a denial, a refusal's kin and an undefined name are
 // 25P02, and a syntax error is itself, as in PostgreSQL.
 func TestFailedTransaction(t *testing.T) {

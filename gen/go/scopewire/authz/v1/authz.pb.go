@@ -2128,7 +2128,11 @@ type StatementError struct {
 	// client did not send.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// Position in characters, from 1; 0 is none.
-	Position      uint32 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	Position uint32 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	// PostgreSQL's hint; empty is none. The same holds for it as for the message.
+	Hint string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
+	// PostgreSQL's detail; empty is none. The same holds for it as for the message.
+	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2182,6 +2186,20 @@ func (x *StatementError) GetPosition() uint32 {
 		return x.Position
 	}
 	return 0
+}
+
+func (x *StatementError) GetHint() string {
+	if x != nil {
+		return x.Hint
+	}
+	return ""
+}
+
+func (x *StatementError) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
 }
 
 // Probe is a catalog question that only this session's backend can answer.
@@ -3138,11 +3156,13 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vObligations\x123\n" +
 	"\x05audit\x18\x01 \x01(\x0e2\x1d.scopewire.authz.v1.AuditModeR\x05audit\x12\x1b\n" +
 	"\trow_limit\x18\x02 \x01(\x04R\browLimit\x12F\n" +
-	"\x11statement_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x10statementTimeout\"b\n" +
+	"\x11statement_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x10statementTimeout\"\x8e\x01\n" +
 	"\x0eStatementError\x12\x1a\n" +
 	"\bsqlstate\x18\x01 \x01(\tR\bsqlstate\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\rR\bposition\"r\n" +
+	"\bposition\x18\x03 \x01(\rR\bposition\x12\x12\n" +
+	"\x04hint\x18\x04 \x01(\tR\x04hint\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"r\n" +
 	"\x05Probe\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.scopewire.authz.v1.ProbeKindR\x04kind\x126\n" +
 	"\x06object\x18\x02 \x01(\v2\x1e.scopewire.authz.v1.ObjectNameR\x06object\"x\n" +
