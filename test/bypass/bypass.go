@@ -21,6 +21,8 @@
 //	view, body, itself, merge, order   what relations and functions read, write and run by
 //	          themselves, with statements that are allowed; relations.sql is their schema
 //	cross     expressions times places; cross_write for a token that writes
+//	script    what random scripts are made of: transactions, temporary objects, definitions,
+//	          prepared statements, cursors and COPY; script.sql is their schema
 //
 // PostgreSQL judges too: read, allow and cross are run by a role that holds exactly
 // the token's grants. What it refuses must not come through; what is called
