@@ -18,25 +18,30 @@ func TestInItsPlace(t *testing.T) {
 		CREATE TYPE pair AS (a int);
 		CREATE FUNCTION lt(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a < $2.a; END';
 		CREATE FUNCTION eq(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a = $2.a; END';
-		CREATE FUNCTION turned(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a = $2.a; END';
+		CREATE TYPE pear AS (a int);
+		CREATE FUNCTION crossed(pair, pear) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a = $2.a; END';
+		CREATE FUNCTION turned(pear, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a = $2.a; END';
 		CREATE FUNCTION ne(pair, pair) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a <> $2.a; END';
 		CREATE FUNCTION cmp(pair, pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a - $2.a; END';
 		CREATE FUNCTION hash(pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a; END';
 		CREATE OPERATOR <<< (LEFTARG = pair, RIGHTARG = pair, FUNCTION = lt);
-		CREATE OPERATOR === (LEFTARG = pair, RIGHTARG = pair, FUNCTION = eq, COMMUTATOR = ====, NEGATOR = <>>, HASHES);
-		CREATE OPERATOR ==== (LEFTARG = pair, RIGHTARG = pair, FUNCTION = turned, COMMUTATOR = ===, HASHES);
+		CREATE OPERATOR === (LEFTARG = pair, RIGHTARG = pair, FUNCTION = eq, COMMUTATOR = ===, NEGATOR = <>>, HASHES);
+		CREATE OPERATOR === (LEFTARG = pair, RIGHTARG = pear, FUNCTION = crossed, COMMUTATOR = ===, HASHES);
+		CREATE OPERATOR === (LEFTARG = pear, RIGHTARG = pair, FUNCTION = turned, COMMUTATOR = ===, HASHES);
 		CREATE OPERATOR <>> (LEFTARG = pair, RIGHTARG = pair, FUNCTION = ne, NEGATOR = ===);
 		CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <<<, OPERATOR 3 ===, FUNCTION 1 cmp(pair, pair);
 		CREATE OPERATOR CLASS pair_hash DEFAULT FOR TYPE pair USING hash AS OPERATOR 1 ===, FUNCTION 1 hash(pair);
+		CREATE FUNCTION hash(pear) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.a; END';
+		ALTER OPERATOR FAMILY pair_hash USING hash ADD OPERATOR 1 === (pair, pear), OPERATOR 1 === (pear, pair), FUNCTION 1 (pear, pear) hash(pear);
 		CREATE FUNCTION same(pair, pair) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 OPERATOR(s.===) $2';
 		CREATE TABLE t (q pair);
 		INSERT INTO t SELECT ROW(i)::pair FROM generate_series(1, 1000) AS i;
-		CREATE TABLE u (q pair);
-		INSERT INTO u SELECT ROW(i)::pair FROM generate_series(1, 20) AS i;
+		CREATE TABLE u (q pair, p pear);
+		INSERT INTO u SELECT ROW(i)::pair, ROW(i)::pear FROM generate_series(1, 20) AS i;
 		CREATE VIEW v AS SELECT q === q AS same FROM u;
 		ANALYZE t, u;
 		REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA s FROM PUBLIC;
-		GRANT EXECUTE ON FUNCTION eq, same TO pg_monitor;
+		GRANT EXECUTE ON FUNCTION eq, crossed, same TO pg_monitor;
 		GRANT USAGE ON SCHEMA s TO pg_monitor; GRANT SELECT ON t, u, v TO pg_monitor`)
 	snap := readSnapshot(t, dsn)
 	nine := "'" + strings.Repeat("(1)','", 8) + "(9)'"
@@ -51,7 +56,8 @@ func TestInItsPlace(t *testing.T) {
 		{"SELECT NOT (q OPERATOR(s.===) ANY (ARRAY['(1)']::pair[])) FROM u", "ne"},
 		{"SELECT same FROM v", ""},
 		{"SELECT NOT (q IS NULL) FROM u", ""},
-		{"SELECT count(*) FROM t JOIN u ON t.q === u.q", "turned"},
+		{"SELECT count(*) FROM t JOIN u ON t.q === u.p", "turned"},
+		{"SELECT count(*) FROM t JOIN u ON t.q === u.q", ""},
 		{"SELECT 1 FROM u WHERE q OPERATOR(s.===) ANY (ARRAY[" + nine + "]::pair[])", "hash"},
 		{"SELECT 1 FROM u WHERE q OPERATOR(s.===) ANY (ARRAY(SELECT q FROM t))", ""},
 		{"SELECT 1 FROM u WHERE q OPERATOR(s.===) ANY (ARRAY[q])", ""},
