@@ -1,9 +1,14 @@
 """What psycopg 3 does: binary values, prepared statements, COPY and pipelines."""
+import logging
 import sys
 
 import psycopg
 from psycopg.types.composite import CompositeInfo, register_composite
 from psycopg.types.enum import EnumInfo
+
+# Whether a pipeline hears of its error before its end or at it is a matter of time, and
+# is told in the log alone.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 with psycopg.connect(sys.argv[1], prepare_threshold=2) as c:
     c.execute("CREATE TYPE tint AS ENUM ('red', 'blue')")
