@@ -4,6 +4,8 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
 // define judges CREATE with a list of definitions (DefineStmt). Base types, parsers and
@@ -20,49 +22,37 @@ func (a *analyzer) define(d *pg_query.DefineStmt) error {
 	if _, err := a.newNamed(d.Defnames); err != nil {
 		return err
 	}
-	if err := a.aggregateArguments(d); err != nil {
-		return err
-	}
-	return a.definitions(d.Kind, d.Definition)
-}
-
-// aggregateArguments judges the types of an aggregate's arguments: a list of parameters
-// and the number of direct ones.
-func (a *analyzer) aggregateArguments(d *pg_query.DefineStmt) error {
-	for _, node := range d.Args {
-		for _, item := range node.GetList().GetItems() {
-			p := item.GetFunctionParameter()
-			if p == nil {
-				return deny(access.Construct, "an aggregate's argument")
-			}
-			if _, _, err := a.signatureType(p.ArgType); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// definitions judges the definitions by what they name.
-func (a *analyzer) definitions(kind pg_query.ObjectType, list []*pg_query.Node) error {
-	if kind == pg_query.ObjectType_OBJECT_COLLATION || kind == pg_query.ObjectType_OBJECT_TSDICTIONARY || kind == pg_query.ObjectType_OBJECT_TSCONFIGURATION {
+	switch d.Kind {
+	case pg_query.ObjectType_OBJECT_AGGREGATE:
+		return a.createAggregate(d)
+	case pg_query.ObjectType_OBJECT_OPERATOR:
+		return a.createOperator(d.Definition)
+	default:
 		// Locales, templates and parsers are the server's; a dictionary's files lie
 		// where only the server's administrator puts them.
 		return nil
 	}
+}
+
+// createOperator judges CREATE OPERATOR (DefineOperator of operatorcmds.c).
+func (a *analyzer) createOperator(list []*pg_query.Node) error {
+	var left, right catalog.OID
+	var function *pg_query.Node
 	for _, node := range list {
 		option := node.GetDefElem()
 		var err error
 		switch option.GetDefname() {
-		case "sfunc", "finalfunc", "combinefunc", "serialfunc", "deserialfunc", "msfunc", "minvfunc", "mfinalfunc",
-			"procedure", "function", "restrict", "join":
-			err = a.definedFunction(option.Arg)
-		case "stype", "mstype", "basetype", "leftarg", "rightarg":
-			err = a.definedBy(option.Arg)
-		case "sspace", "initcond", "msspace", "minitcond", "finalfunc_extra", "mfinalfunc_extra", "finalfunc_modify", "mfinalfunc_modify",
-			"parallel", "hypothetical", "hashes", "merges":
-		case "sortop", "commutator", "negator":
+		case "leftarg":
+			left, err = a.definedBy(option.Arg)
+		case "rightarg":
+			right, err = a.definedBy(option.Arg)
+		case "procedure", "function":
+			function = option.Arg
+		case "restrict", "join":
+			err = a.estimator(option)
+		case "commutator", "negator":
 			err = a.systemOperator(operatorNames(option.Arg))
+		case "hashes", "merges":
 		default:
 			err = deny(access.Construct, "a definition")
 		}
@@ -70,33 +60,55 @@ func (a *analyzer) definitions(kind pg_query.ObjectType, list []*pg_query.Node) 
 			return err
 		}
 	}
-	return nil
-}
-
-// definedFunction judges a function that a definition names; the grammar takes its name
-// for that of a type.
-func (a *analyzer) definedFunction(arg *pg_query.Node) error {
-	if arg == nil {
-		// NONE.
-		return nil
+	if right == 0 || function == nil {
+		return deny(access.Construct, "an operator without a function or an argument")
 	}
-	names := arg.GetTypeName().GetNames()
-	if list := arg.GetList().GetItems(); list != nil {
-		names = list
+	types := []catalog.OID{left, right}
+	if left == 0 {
+		types = types[1:]
 	}
-	if word, ok := stringNode(arg); ok && word == "none" {
-		return nil
+	f, err := a.attached(function, types...)
+	if err == nil {
+		a.usesType(f.Result)
 	}
-	return a.functionsNamed(names, -1)
-}
-
-func (a *analyzer) definedBy(arg *pg_query.Node) error {
-	if arg.GetTypeName() == nil {
-		// NONE, and the "ANY" of old aggregates.
-		return nil
-	}
-	_, _, err := a.signatureType(arg.GetTypeName())
 	return err
+}
+
+// estimator judges a function that estimates what an operator selects. Only superusers
+// attach what did not come with the server (ValidateRestrictionEstimator,
+// ValidateJoinEstimator).
+func (a *analyzer) estimator(option *pg_query.DefElem) error {
+	types := [][]catalog.OID{{typeInternal, typeOID, typeInternal, resolve.Int4}}
+	if option.Defname == "join" {
+		types = [][]catalog.OID{{typeInternal, typeOID, typeInternal, typeInt2, typeInternal}, {typeInternal, typeOID, typeInternal, typeInt2}}
+	}
+	for _, signature := range types {
+		f, _, err := a.attachable(option.Arg, signature)
+		if err != nil {
+			return err
+		}
+		if f == nil {
+			continue
+		}
+		if f.OID >= catalog.FirstNormalOID {
+			a.ask(access.Admin, a.database())
+		}
+		return a.attaches(f)
+	}
+	return unattached(option.Arg)
+}
+
+// definedBy judges a type that a definition names, quoted or not (defGetTypeName).
+func (a *analyzer) definedBy(arg *pg_query.Node) (catalog.OID, error) {
+	t := arg.GetTypeName()
+	if t == nil {
+		if _, ok := stringNode(arg); !ok {
+			return 0, deny(access.Construct, "a type")
+		}
+		t = &pg_query.TypeName{Names: []*pg_query.Node{arg}, Typemod: -1}
+	}
+	oid, _, err := a.signatureType(t)
+	return oid, err
 }
 
 // operatorNames are the names of an operator in a definition: OPERATOR(s.+), or + alone.
@@ -107,11 +119,30 @@ func operatorNames(arg *pg_query.Node) []*pg_query.Node {
 	return []*pg_query.Node{arg}
 }
 
-// alterOperator judges ALTER OPERATOR, which changes what the planner runs.
+// alterOperator judges ALTER OPERATOR, which changes what the planner runs. NONE takes
+// an estimator away.
 func (a *analyzer) alterOperator(o *pg_query.AlterOperatorStmt) error {
 	object := &pg_query.Node{Node: &pg_query.Node_ObjectWithArgs{ObjectWithArgs: o.Opername}}
 	if _, err := a.changes(pg_query.ObjectType_OBJECT_OPERATOR, object, nil, false); err != nil {
 		return err
 	}
-	return a.definitions(pg_query.ObjectType_OBJECT_OPERATOR, o.Options)
+	for _, node := range o.Options {
+		option := node.GetDefElem()
+		var err error
+		switch option.GetDefname() {
+		case "restrict", "join":
+			if option.Arg != nil {
+				err = a.estimator(option)
+			}
+		case "commutator", "negator":
+			err = a.systemOperator(operatorNames(option.Arg))
+		case "hashes", "merges":
+		default:
+			err = deny(access.Construct, "a definition")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -7,7 +7,6 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
-	"github.com/scopewire/scopewire/services/authz/internal/builtin"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
@@ -29,13 +28,18 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 	if err := updatedColumns(rel, t.Columns); err != nil {
 		return err
 	}
-	if err := a.functionsNamed(t.Funcname, 0); err != nil {
+	if err := a.functionsNamed(t.Funcname); err != nil {
 		return err
 	}
 	if err := a.functionsRun(t.Funcname); err != nil {
 		return err
 	}
-	return a.optional(a.oldAndNew(rel), t.WhenClause)
+	rows := a.oldAndNew(rel)
+	for _, row := range rows.namespace {
+		// Which of them a BEFORE trigger may not look at, the server says.
+		row.triggered = rel.Kind != catalog.KindView
+	}
+	return a.optional(rows, t.WhenClause)
 }
 
 // updatedColumns looks for the columns of UPDATE OF.
@@ -89,10 +93,8 @@ func (a *analyzer) oldAndNew(rel *catalog.Relation) *scope {
 }
 
 // functionsNamed asks for execute on every function that a name can mean, where a
-// definition names one without its arguments. With arguments below zero any number of
-// them will do. What the server brought along must be harmless, or be of no use but as
-// part of such a definition.
-func (a *analyzer) functionsNamed(nodes []*pg_query.Node, arguments int) error {
+// trigger names one: none of them takes arguments.
+func (a *analyzer) functionsNamed(nodes []*pg_query.Node) error {
 	schema, name, err := qualified(nodes)
 	if err != nil {
 		return err
@@ -103,23 +105,13 @@ func (a *analyzer) functionsNamed(nodes []*pg_query.Node, arguments int) error {
 	}
 	found := false
 	for _, f := range candidates {
-		if arguments >= 0 && len(f.Arguments) != arguments || schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
+		if len(f.Arguments) > 0 || schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
 			continue
 		}
 		found = true
-		switch builtin.Lookup(a.snap, f).Class {
-		case builtin.Harmless, builtin.Internal:
-			if f.OID < catalog.FirstNormalOID {
-				continue
-			}
-		case builtin.Unreviewed:
-			if f.OID < catalog.FirstNormalOID {
-				return deny(access.FunctionDenied, "function "+name)
-			}
-		default:
-			return deny(access.FunctionDenied, "function "+name)
+		if err := a.attaches(f); err != nil {
+			return err
 		}
-		a.ask(access.Execute, a.functionObject(f))
 	}
 	if !found {
 		return deny(access.UnknownObject, "function "+name)

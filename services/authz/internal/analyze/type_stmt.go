@@ -51,23 +51,29 @@ func (a *analyzer) alterEnum(e *pg_query.AlterEnumStmt) error {
 	return a.changesType(&s, e.TypeName)
 }
 
-// createRange judges CREATE TYPE AS RANGE.
+// createRange judges CREATE TYPE AS RANGE (DefineRange of typecmds.c). Its functions are
+// looked up when all else is known.
 func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
-	if _, err := a.newType(r.TypeName); err != nil {
+	object, err := a.newType(r.TypeName)
+	if err != nil {
 		return err
 	}
+	var subtype catalog.OID
+	var canonical, difference *pg_query.Node
 	for _, node := range r.Params {
 		option := node.GetDefElem()
 		var err error
 		switch option.GetDefname() {
 		case "subtype":
-			_, err = a.columnType(option.GetArg().GetTypeName())
+			subtype, err = a.columnType(option.GetArg().GetTypeName())
 		case "subtype_opclass":
 			err = a.operatorClass(option.GetArg().GetTypeName().GetNames())
 		case "collation":
 			err = a.collation(option.GetArg().GetTypeName().GetNames())
-		case "canonical", "subtype_diff":
-			err = a.definedFunction(option.Arg)
+		case "canonical":
+			canonical = option.Arg
+		case "subtype_diff":
+			difference = option.Arg
 		case "multirange_type_name":
 			_, err = a.newType(option.GetArg().GetTypeName().GetNames())
 		default:
@@ -77,7 +83,21 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 			return err
 		}
 	}
-	return nil
+	if canonical != nil {
+		// It takes the type itself, of which there is a shell by then.
+		shell := a.snap.TypeByName(object.Schema, object.Name)
+		if shell == nil {
+			return unattached(canonical)
+		}
+		if _, err := a.attached(canonical, shell.OID); err != nil {
+			return err
+		}
+	}
+	if difference == nil {
+		return nil
+	}
+	_, err = a.attached(difference, subtype, subtype)
+	return err
 }
 
 // createDomain judges CREATE DOMAIN. Its constraints see VALUE alone.

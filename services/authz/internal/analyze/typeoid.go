@@ -9,6 +9,7 @@ const (
 	typeInt2        catalog.OID = 21
 	typeInt2Vector  catalog.OID = 22
 	typeOID         catalog.OID = 26
+	typeInternal    catalog.OID = 2281
 	typeTID         catalog.OID = 27
 	typeXID         catalog.OID = 28
 	typeCID         catalog.OID = 29
