@@ -110,12 +110,11 @@ func knownType(typ string) error {
 	typ = strings.TrimSuffix(typ, "[]")
 	bare, rest, err := nextIdentifier(typ)
 	switch {
-	case err != nil || strings.HasPrefix(rest, "."), multiWordTypes[typ], strings.HasPrefix(bare, "pg_"):
-		return nil
-	case catalogTypes()[typ]:
-		return nil
-	default:
+	// What is no identifier was refused before.
+	case err == nil && !strings.HasPrefix(rest, ".") && !multiWordTypes[typ] && !strings.HasPrefix(bare, "pg_") && !catalogTypes()[typ]:
 		return fmt.Errorf("the server has no type %s of its own; a type of the database is named with its schema", typ)
+	default:
+		return nil
 	}
 }
 

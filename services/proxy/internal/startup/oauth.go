@@ -170,7 +170,7 @@ func initialResponse(body []byte) (mechanism string, data []byte, given bool, er
 	switch {
 	case n == 1<<32-1 && len(rest) == 4:
 		return name, nil, false, nil
-	case uint64(n) != uint64(len(rest)-4):
+	case int64(n) != int64(len(rest)-4):
 		return "", nil, false, errors.New("its length is not that of its data")
 	default:
 		return name, []byte(rest[4:]), true, nil

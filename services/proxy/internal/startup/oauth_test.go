@@ -3,7 +3,6 @@ package startup_test
 import (
 	"encoding/binary"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 
@@ -130,6 +129,5 @@ func TestDoors(t *testing.T) {
 	if r.err != nil || string(r.client.Token.Expose()) != "token" {
 		t.Errorf("by name: %v", r.err)
 	}
-	var closed net.Conn = r.client.Conn
-	_ = closed.Close()
+	_ = r.client.Conn.Close()
 }
