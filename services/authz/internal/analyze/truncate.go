@@ -54,7 +54,7 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 		return nil
 	}
 	for ; len(queue) > 0; queue = queue[1:] {
-		for _, rel := range append(a.ancestors(queue[0]), queue[0]) {
+		for _, rel := range a.truncatedAs(queue[0]) {
 			for _, key := range rel.ReferencedBy {
 				if err := a.cascadeTruncate(key, gone, add); err != nil {
 					return err
@@ -63,6 +63,20 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 		}
 	}
 	return nil
+}
+
+// truncatedAs are the relations whose foreign keys stop the truncation of one: itself
+// and, of a partition, what it is a part of, since only a key to a partitioned table is
+// cloned for its parts, and followed back by conparentid (heap_truncate_find_FKs). A key
+// to an inheritance parent says nothing of its children.
+func (a *analyzer) truncatedAs(rel *catalog.Relation) []*catalog.Relation {
+	all := []*catalog.Relation{rel}
+	for _, above := range a.ancestors(rel) {
+		if above.Kind == catalog.KindPartitionedTable {
+			all = append(all, above)
+		}
+	}
+	return all
 }
 
 // ownsSequence reports whether a sequence belongs to a relation.
