@@ -255,11 +255,16 @@ func (a *analyzer) locking(s *scope, nodes []*pg_query.Node) error {
 	return nil
 }
 
+// lockAll locks what stands in FROM of a level (markQueryForLocking, which follows the
+// join tree): the arms of a set operation and WITH queries stay as they are.
 func (a *analyzer) lockAll(s *scope) error {
 	if err := a.spend(len(s.ranges)); err != nil {
 		return err
 	}
 	for _, entry := range s.ranges {
+		if !entry.inFrom {
+			continue
+		}
 		if err := a.lock(entry); err != nil {
 			return err
 		}
