@@ -132,6 +132,10 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		}
 		d.columns = slices.Clone(rel.Columns)
 	}
+	d.retyped = slices.ContainsFunc(t.Cmds, func(sub *pg_query.Node) bool {
+		kind := sub.GetAlterTableCmd().GetSubtype()
+		return kind == pg_query.AlterTableType_AT_AlterColumnType || kind == pg_query.AlterTableType_AT_DropColumn
+	})
 	followed := rel != nil && len(rel.Children) == 0
 	for _, sub := range t.Cmds {
 		c := sub.GetAlterTableCmd()

@@ -85,11 +85,54 @@ func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
 		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
 			return err
 		}
-		if err := a.systemOperator(pair[1].GetList().GetItems()); err != nil {
+		if err := a.excludes(d, element, pair[1].GetList().GetItems()); err != nil {
 			return err
 		}
 	}
 	return a.optional(d.scope(), c.WhereClause)
+}
+
+// excludes allows an operator of pg_catalog that compares a key of EXCLUDE: the one that
+// takes the key's type on both sides as it is (ComputeIndexAttrs, compatible_oper).
+func (a *analyzer) excludes(d *definition, element *pg_query.IndexElem, nodes []*pg_query.Node) error {
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	typ, err := a.keyType(d, element)
+	if err != nil {
+		return err
+	}
+	if schema == "" && typ != 0 {
+		if err := a.spend(len(a.snap.OperatorsNamed(name))); err != nil {
+			return err
+		}
+		if o, bad := a.names().CompatibleOperator("", name, typ, typ); bad == nil && o.OID < catalog.FirstNormalOID {
+			return nil
+		}
+	}
+	return a.systemOperator(nodes)
+}
+
+// keyType is the type of the column that a key of EXCLUDE names, 0 where it is not
+// certain: an expression's, or that of a column that the same statement changes.
+func (a *analyzer) keyType(d *definition, element *pg_query.IndexElem) (catalog.OID, error) {
+	if element.Name == "" || d.retyped {
+		return 0, nil
+	}
+	if err := a.spend(len(d.item.columns)); err != nil {
+		return 0, err
+	}
+	typ, found := catalog.OID(0), 0
+	for _, c := range d.item.columns {
+		if c.name == element.Name {
+			typ, found = c.typ, found+1
+		}
+	}
+	if found != 1 {
+		return 0, nil
+	}
+	return typ, nil
 }
 
 // systemOperator allows an operator that can only be one of pg_catalog.

@@ -20,6 +20,9 @@ type definition struct {
 	columns []catalog.Column
 	checks  []catalog.Expression
 	unsure  bool
+	// retyped says that the statement drops a column or changes its type, which it does
+	// before it makes an index, wherever it says so (ATRewriteCatalogs).
+	retyped bool
 }
 
 // newDefinition is that of a table that is being made.
