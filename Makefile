@@ -107,7 +107,7 @@ test-clients: ## migration tools, dump and restore, pgbench and drivers, each wi
 sqlsmith: ## the same with the statements of sqlsmith
 	@scripts/oracle-tools sqlsmith
 	go test -count=1 -v -timeout 12h -run TestSqlsmith ./services/authz/internal/oracle \
-		-args -sqlsmith $(or $(N),1000) -seed $(or $(SEED),1) $(if $(KEEP),-keep)
+		-args -sqlsmith $(or $(N),1000) -sqlsmith.seed $(or $(SEED),2) $(if $(KEEP),-keep)
 
 .PHONY: regress-judge
 regress-judge: ## what Scopewire denies of PostgreSQL's regression suite to who may do everything; SCRIPTS=a,b picks some

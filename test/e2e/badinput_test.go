@@ -88,9 +88,13 @@ func TestBadTokens(t *testing.T) {
 		expect(t, psql(t, dsn, good, "-c", "SELECT 1"), "FATAL:  an access token is taken over TLS only", "sslmode=require")
 	})
 	t.Run("startup parameters", func(t *testing.T) {
-		for _, option := range []string{"search_path=hr", "role=postgres", "session_authorization=postgres", "standard_conforming_strings=off", "client_encoding=SJIS"} {
+		for option, told := range map[string]string{
+			"search_path=hr": "the access token's scopes do not allow the startup parameters search_path",
+			"role=postgres":  "startup parameter", "session_authorization=postgres": "startup parameter",
+			"standard_conforming_strings=off": "", "client_encoding=SJIS": "startup parameter",
+		} {
 			out := psql(t, w.ConnString("alice")+" options='-c "+option+"'", good, "-c", "SELECT 1")
-			expect(t, out, "FATAL:  startup parameter")
+			expect(t, out, "FATAL:  "+told)
 		}
 		expect(t, psql(t, w.ConnString("alice")+" options='-c statement_timeout=5s'", good, "-c", "SHOW statement_timeout"), "5s")
 	})

@@ -59,7 +59,7 @@ func (a *analyzer) updateStmt(s *scope, u *pg_query.UpdateStmt) ([]output, error
 	if err := a.fromClause(s, u.FromClause); err != nil {
 		return nil, err
 	}
-	if err := a.writeCondition(s, it, u.WhereClause); err != nil {
+	if err := a.writeCondition(s, u.WhereClause); err != nil {
 		return nil, err
 	}
 	columns, err := a.returning(s, it, u.ReturningList)
@@ -86,7 +86,7 @@ func (a *analyzer) deleteStmt(s *scope, d *pg_query.DeleteStmt) ([]output, error
 	if err := a.fromClause(s, d.UsingClause); err != nil {
 		return nil, err
 	}
-	if err := a.writeCondition(s, it, d.WhereClause); err != nil {
+	if err := a.writeCondition(s, d.WhereClause); err != nil {
 		return nil, err
 	}
 	columns, err := a.returning(s, it, d.ReturningList)
@@ -113,12 +113,12 @@ func setColumns(lists ...[]*pg_query.Node) columnSet {
 // writeCondition binds WHERE of an UPDATE or DELETE. WHERE CURRENT OF finds the row
 // that a cursor stands on: its query was judged when it was declared, and no column is
 // read here (transformCurrentOfExpr).
-func (a *analyzer) writeCondition(s *scope, it *item, node *pg_query.Node) error {
+func (a *analyzer) writeCondition(s *scope, node *pg_query.Node) error {
 	cursor := node.GetCurrentOfExpr()
 	if cursor == nil {
 		return a.condition(s, node, "WHERE")
 	}
-	if cursor.CursorName == "" || cursor.CursorParam != 0 || it.entry.relation.Kind == catalog.KindView {
+	if cursor.CursorName == "" || cursor.CursorParam != 0 {
 		return deny(access.Construct, "WHERE CURRENT OF")
 	}
 	return nil

@@ -54,6 +54,11 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 	if piece == nil {
 		return c, true, nil
 	}
+	if piece.Schema != "" {
+		// Without usage of its schema, which came with the right, the path would pass the
+		// schema over, and names would be others' than the login's.
+		less = append(less, Grant{Action: access.Usage, Kind: access.Schema, Name: piece.Schema})
+	}
 	answer, lost, err := d.asScratch(ctx, c.Role.Path, less, c.Unit)
 	if err != nil || lost || !answer.Ran() {
 		return c, err == nil && !lost, err

@@ -18,7 +18,10 @@ import (
 	"github.com/scopewire/scopewire/internal/pgtest"
 )
 
-var smithRuns = flag.Int("sqlsmith", 600, "statements of sqlsmith to compare")
+var (
+	smithRuns = flag.Int("sqlsmith", 600, "statements of sqlsmith to compare")
+	smithSeed = flag.Uint64("sqlsmith.seed", 2, "seed of sqlsmith's statements and of the worlds it reads")
+)
 
 // smithPerWorld is how many statements sqlsmith makes for one database.
 const smithPerWorld = 300
@@ -32,7 +35,7 @@ func TestSqlsmith(t *testing.T) {
 	if err != nil {
 		t.Skip("sqlsmith is not installed; scripts/oracle-tools installs it")
 	}
-	t.Logf("seed %d", *seed)
+	t.Logf("seed %d", *smithSeed)
 	rules, err := LoadRules("testdata/explained.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +58,7 @@ func TestSqlsmith(t *testing.T) {
 
 func compareSmith(t *testing.T, server *pgboot.Server, program string, rules Rules, number int, all *report) error {
 	ctx := context.Background()
-	random := rand.New(rand.NewPCG(*seed, uint64(number)+1<<32)) //nolint:gosec // G404: repeatable, not secret.
+	random := rand.New(rand.NewPCG(*smithSeed, uint64(number)+1<<32)) //nolint:gosec // G404: repeatable, not secret.
 	dsn := server.ConnString(pgtest.NewDatabaseOn(t, server, ""))
 	d, err := Open(ctx, dsn, PlainWorld(random))
 	if err != nil {
