@@ -72,6 +72,6 @@ func readBeside(ctx context.Context, cfg Database, machine sys.System, timeout t
 	if err != nil {
 		return nil, err
 	}
-	defer closeSession(conn, machine)
+	defer closeSession(conn.Conn, machine)
 	return readWhole(ctx, conn, machine.Clock.Now())
 }

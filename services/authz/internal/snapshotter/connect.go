@@ -124,8 +124,7 @@ func connect(ctx context.Context, d Database, s sys.System, timeout time.Duratio
 	connected.Store(true)
 	out := &session{Conn: conn}
 	if err := out.pin(ctx); err != nil {
-		_ = conn.Close(ctx) // The error is told; what closing says adds nothing.
-		<-conn.PgConn().CleanupDone()
+		closeSession(conn, s)
 		return nil, fmt.Errorf("connect to %s: pin the search_path: %w", d.Name, err)
 	}
 	return out, nil

@@ -176,15 +176,21 @@ func inTransaction(ctx context.Context, conn *session, f func(pgx.Tx) error) err
 // disconnect gives the connection up.
 func (d *database) disconnect() {
 	if d.conn != nil {
-		closeSession(d.conn, d.deps.Sys)
+		closeSession(d.conn.Conn, d.deps.Sys)
 		d.conn = nil
 	}
 }
 
-// closeSession closes a connection. The server is told if it can be told at once.
-func closeSession(conn *session, machine sys.System) {
+// closeSession closes a connection, and returns once all that belongs to it is closed.
+// The server is told if it can be told at once. After a second the socket is closed
+// under it: what pgconn leaves to a goroutine of its own (asyncClose) reads until the
+// server hangs up, and a statement given up at the same moment takes away its deadline.
+func closeSession(conn *pgx.Conn, machine sys.System) {
 	ctx, cancel := context.WithCancel(context.Background())
-	timer := machine.Clock.AfterFunc(time.Second, cancel)
+	timer := machine.Clock.AfterFunc(time.Second, func() {
+		cancel()
+		_ = conn.PgConn().Conn().Close() // It is closed either way.
+	})
 	// What closing says does not matter: the connection is not used again.
 	_ = conn.Close(ctx)
 	<-conn.PgConn().CleanupDone()
