@@ -113,7 +113,7 @@ func (e *Explainer) Explain(q Question) (*Explanation, error) {
 	d := grants.DecideIn(request, analysis)
 	out := &Explanation{
 		Verdict: verdictWord(d), Reason: string(d.Reason), Detail: d.Detail, Conditional: d.Conditional, PolicyFile: e.file,
-		Judged:     analysis.Outcome == access.Judge,
+		IdleScopes: e.policy.Idle(who.Scopes), Judged: analysis.Outcome == access.Judge,
 		Statements: []ExplainedStatement{},
 	}
 	if d.Failed != nil {

@@ -23,6 +23,9 @@ type Explanation struct {
 	// Conditional is set when the answer hangs on the time or the client.
 	Conditional bool   `json:"conditional,omitempty"`
 	PolicyFile  string `json:"policy_file"`
+	// IdleScopes are scopes of the token that grant nothing by this policy: often a
+	// typing error.
+	IdleScopes []string `json:"idle_scopes,omitempty"`
 	// Judged is set when policy decided: the accesses are complete then. Else the
 	// statement was denied or failed whatever is granted.
 	Judged bool `json:"judged"`
@@ -93,6 +96,9 @@ type ExplainedRule struct {
 func (e *Explanation) Print(w io.Writer) error {
 	p := printer{w: w, file: e.PolicyFile}
 	p.line("%s: %s", strings.ToUpper(e.Verdict), e.reason())
+	for _, s := range e.IdleScopes {
+		p.line("scope %q grants nothing by this policy", s)
+	}
 	if e.Conditional {
 		p.line("it hangs on the time or the client, and is asked anew each time")
 	}

@@ -69,6 +69,20 @@ func (p *Policy) Grants(who Principal) *Grants {
 	return g
 }
 
+// Idle returns those of a token's scopes that grant nothing at all by this policy, in
+// order and once each. A scope that fits a template, but with a value that is no name
+// or action, is one of them; one whose conditions do not hold is not.
+func (p *Policy) Idle(scopes []string) []string {
+	var idle []string
+	for _, s := range slices.Compact(slices.Sorted(slices.Values(scopes))) {
+		grants := func(t *template) bool { return len(t.expand(s)) > 0 }
+		if len(p.scopes[s]) == 0 && !slices.ContainsFunc(p.templates, grants) {
+			idle = append(idle, s)
+		}
+	}
+	return idle
+}
+
 // ask evaluates a condition on the principal alone, once.
 func (g *Grants) ask(c *condition) state {
 	s, ok := g.known[c]
