@@ -127,13 +127,17 @@ func (p pattern) intersect(q pattern) (pattern, bool) {
 // leavesOut reports whether a name, which the wildcards of p stand for, is one
 // that they do not cover in a grant (see index.find).
 func (p pattern) leavesOut(name pattern) bool {
-	first := name.parts[0]
+	return p.parts[0].any && !name.parts[0].any && name.ofServer()
+}
+
+// ofServer reports whether the name is one of the server itself, which a grant covers
+// only where the policy has it in so many letters.
+func (p pattern) ofServer() bool {
+	first := p.parts[0]
 	switch {
-	case !p.parts[0].any || first.any:
-		return false
 	case p.kind == access.Setting:
 		s := foldASCII(first.ident)
-		return len(name.parts) == 1 && (s == "role" || s == "session_authorization") || s == "scopewire"
+		return len(p.parts) == 1 && (s == "role" || s == "session_authorization") || s == "scopewire"
 	case p.kind == access.Schema, inSchema(p.kind):
 		return reservedSchema(first.ident)
 	default:

@@ -42,8 +42,8 @@
 // there; a deny is so only when its condition is known not to hold.
 //
 // Wildcards of a grant never cover admin, schemas whose name begins with pg_,
-// information_schema, and the settings role and session_authorization. What is
-// to be granted there is named in full.
+// information_schema, and the settings role and session_authorization; nor does what
+// stands for a placeholder of a template. What is to be granted there is named in full.
 //
 // The package is pure: no clock, network, file or log.
 package policy

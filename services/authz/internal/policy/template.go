@@ -130,7 +130,18 @@ func (r *rule) bind(values map[string]string) (*rule, error) {
 	return out, nil
 }
 
+// bind takes no name of the server itself, a catalog say, from a placeholder: neither
+// do wildcards stand for one, and whoever asks for a token often picks its scopes.
 func (p pattern) bind(values map[string]string) (pattern, error) {
+	given := p.whole != "" || p.parts[0].hole != ""
+	p, err := p.fill(values)
+	if err == nil && given && p.ofServer() {
+		err = errors.New("the placeholder's value is a name of the server's own")
+	}
+	return p, err
+}
+
+func (p pattern) fill(values map[string]string) (pattern, error) {
 	if p.whole == "" {
 		parts := make([]part, len(p.parts))
 		for i, q := range p.parts {
