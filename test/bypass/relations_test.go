@@ -46,11 +46,11 @@ func file(t *testing.T, name string) string {
 // what PostgreSQL refuses is denied, what is called allowed runs on both, and what only
 // Scopewire denies says why.
 func TestRelationsAgainstPostgres(t *testing.T) {
-	sql := file(t, "relations.sql")
+	sql, rights := pgtest.ServedBy(t, file(t, "relations.sql")), pgtest.ServedBy(t, file(t, "relations_rights.sql"))
 	w := cluster.Start(t, demo.Config{SQL: sql, Scopes: file(t, "relations_scopes.yaml"),
 		Users: []demo.User{{Name: "rita", Scopes: []string{"rita"}, About: "reads and writes what is not as it seems"}}})
 	proxy := cluster.Connect(t, w, "rita").PgConn()
-	bare := cluster.Start(t, demo.Config{SQL: sql + file(t, "relations_rights.sql"), WithoutServices: true})
+	bare := cluster.Start(t, demo.Config{SQL: sql + rights, WithoutServices: true})
 	server, err := pgconn.Connect(t.Context(), bare.Postgres.ConnString(demo.Database))
 	if err != nil {
 		t.Fatal(err)

@@ -7,10 +7,10 @@ INSERT INTO news VALUES (1, 1, 'x');
 
 CREATE VIEW pay_names AS SELECT id, name FROM pay;
 CREATE VIEW pay_all AS SELECT * FROM pay;
-CREATE VIEW pay_mine WITH (security_invoker) AS SELECT id, name FROM pay;
-CREATE VIEW pay_over_mine AS SELECT id FROM pay_mine;
-CREATE VIEW pay_of_names WITH (security_invoker) AS SELECT name FROM pay_names;
-CREATE VIEW news_mine WITH (security_invoker) AS SELECT id, body FROM news WHERE person > 0;
+CREATE VIEW pay_mine WITH (security_invoker) AS SELECT id, name FROM pay; -- since 15
+CREATE VIEW pay_over_mine AS SELECT id FROM pay_mine; -- since 15
+CREATE VIEW pay_of_names WITH (security_invoker) AS SELECT name FROM pay_names; -- since 15
+CREATE VIEW news_mine WITH (security_invoker) AS SELECT id, body FROM news WHERE person > 0; -- since 15
 CREATE MATERIALIZED VIEW pay_total AS SELECT sum(salary) AS total FROM pay;
 
 CREATE FUNCTION plus(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';

@@ -144,7 +144,9 @@ func (a *analyzer) invokeResolved(found resolve.Found, args []value, location in
 			return value{}, err
 		}
 		v, err := a.coerce(args[0], found.Result, resolve.Explicit, nil)
-		v.location = result.location
+		if !a.keepsPlace(args[0], found.Result, nil) {
+			v.location = result.location
+		}
 		return v, err
 	}
 	if len(found.Coercions) != len(args) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -34,7 +33,7 @@ func newOracleOf(t *testing.T, file string) *oracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dsn := pgtest.NewDatabase(t, servedBy(t, string(schema)))
+	dsn := pgtest.NewDatabase(t, pgtest.ServedBy(t, string(schema)))
 	conn, err := pgconn.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -56,28 +55,6 @@ func newOracleOf(t *testing.T, file string) *oracle {
 	o.must(t, "REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public, app, hr FROM PUBLIC")
 	o.snap = readSnapshot(t, dsn)
 	return o
-}
-
-// servedBy leaves out the lines of a schema that end in "-- since N" where the server is
-// of an earlier major version.
-func servedBy(t *testing.T, schema string) string {
-	t.Helper()
-	conn, err := pgconn.Connect(t.Context(), pgtest.NewDatabase(t, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	major := pgtest.VersionNum(conn.ParameterStatus("server_version")) / 10000
-	if err := conn.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var kept strings.Builder
-	for line := range strings.Lines(schema) {
-		_, since, marked := strings.Cut(strings.TrimSuffix(line, "\n"), "-- since ")
-		if n, err := strconv.Atoi(since); !marked || err == nil && major >= n {
-			kept.WriteString(line)
-		}
-	}
-	return kept.String()
 }
 
 func (o *oracle) must(t *testing.T, sql string) {

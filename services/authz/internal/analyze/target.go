@@ -105,21 +105,21 @@ func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets) 
 		if err != nil {
 			return err
 		}
-		return a.expandItem(it, level, list)
+		return a.expandItem(it, level, ref.Location, list)
 	}
 	for _, it := range s.namespace {
 		if !it.columnsVisible || it.lateralOnly {
 			continue
 		}
-		if err := a.expandItem(it, s, list); err != nil {
+		if err := a.expandItem(it, s, ref.Location, list); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// expandItem is expandNSItemAttrs.
-func (a *analyzer) expandItem(it *item, level *scope, list *targets) error {
+// expandItem is expandNSItemAttrs: each column stands at the star.
+func (a *analyzer) expandItem(it *item, level *scope, location int32, list *targets) error {
 	if err := a.spend(len(it.columns)); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (a *analyzer) expandItem(it *item, level *scope, list *targets) error {
 		if err := a.holds(c.typ); err != nil {
 			return err
 		}
-		if err := list.add(output{name: c.name, typ: c.typ, fields: c.fields, location: -1}); err != nil {
+		if err := list.add(output{name: c.name, typ: c.typ, fields: c.fields, location: location}); err != nil {
 			return err
 		}
 	}
@@ -148,7 +148,7 @@ func (a *analyzer) expandRow(s *scope, n *pg_query.A_Indirection, list *targets)
 		return err
 	}
 	if v.item != nil {
-		return a.expandItem(v.item, v.level, list)
+		return a.expandItem(v.item, v.level, v.location, list)
 	}
 	fields := a.fieldsOf(v)
 	if fields == nil {
@@ -158,7 +158,7 @@ func (a *analyzer) expandRow(s *scope, n *pg_query.A_Indirection, list *targets)
 		if err := a.holds(f.typ); err != nil {
 			return err
 		}
-		if err := list.add(output{name: f.name, typ: f.typ, fields: f.fields, location: -1}); err != nil {
+		if err := list.add(output{name: f.name, typ: f.typ, fields: f.fields, location: v.location}); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,8 @@ type Database struct {
 	// Name is where its statements come from, for reports.
 	Name string
 	dsn  string
-	// admin makes things, and may have temporary ones; login is as the session of a
-	// principal would be under a powerful login.
+	// admin makes things; login is as the session of a principal would be under a
+	// powerful login.
 	admin, login *session
 	// Schema are the statements that made it, those left out that failed.
 	Schema []string
@@ -54,13 +54,10 @@ ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
 // Open loads a schema into an empty database and reads it back. Statements that
 // fail are left out. The caller closes it; the database itself is the caller's.
 func Open(ctx context.Context, dsn string, schema []string) (*Database, error) {
-	admin, err := newSession(dsn, "", "")
+	admin, err := newScriptSession(dsn)
 	if err != nil {
 		return nil, err
 	}
-	// What makes a world may take its time.
-	delete(admin.config.RuntimeParams, "statement_timeout")
-	admin.files = true
 	login, err := newSession(dsn, "", "")
 	if err != nil {
 		return nil, err
@@ -71,6 +68,18 @@ func Open(ctx context.Context, dsn string, schema []string) (*Database, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// newScriptSession prepares a session of the superuser that makes things.
+func newScriptSession(dsn string) (*session, error) {
+	s, err := newSession(dsn, "", "")
+	if err != nil {
+		return nil, err
+	}
+	// What makes a world may take its time.
+	delete(s.config.RuntimeParams, "statement_timeout")
+	s.files = true
+	return s, nil
 }
 
 func (d *Database) load(ctx context.Context, schema []string) error {

@@ -128,6 +128,7 @@ func DealAll(m *Model) []Grant {
 		add(schema, access.Sequence, access.Usage, access.Select, access.Update)
 		add(schema, access.Function, access.Execute)
 		add(schema, access.Procedure, access.Execute)
+		all = append(all, Grant{Action: access.DDL, Kind: access.Schema, Name: schema})
 	}
 	all = append(all, Grant{Action: access.Temporary, Kind: access.Database, Name: m.Database})
 	return all

@@ -112,7 +112,9 @@ SELECT jsonb_build_object(
  'Relations', (SELECT coalesce(jsonb_agg(jsonb_build_object(
    'Schema', n.nspname, 'Name', c.relname, 'Relkind', c.relkind,
    'Kind', CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END,
-   'Writable', CASE WHEN c.relkind IN ('v', 'f') THEN pg_relation_is_updatable(c.oid, true) & 8 <> 0 ELSE c.relkind IN ('r', 'p') END,
+   'Writable', CASE WHEN c.relkind = 'f' AND NOT EXISTS (SELECT 1 FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+      JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE f.ftrelid = c.oid AND w.fdwhandler <> 0) THEN false
+      WHEN c.relkind IN ('v', 'f') THEN pg_relation_is_updatable(c.oid, true) & 8 <> 0 ELSE c.relkind IN ('r', 'p') END,
    'Columns', (SELECT coalesce(jsonb_agg(jsonb_build_object('Name', a.attname, 'Type', format_type(a.atttypid, a.atttypmod),
       'Family', pg_temp.family(a.atttypid), 'Closed', a.attgenerated <> '' OR a.attidentity = 'a') ORDER BY a.attnum), '[]')
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),

@@ -98,10 +98,11 @@ func (s Suite) Base() ([]string, error) {
 }
 
 // forbidden matches statements that would change the cluster, the baseline, or who
-// the loading session is; and those that leave a transaction open.
+// the loading session is; those that leave a transaction open; and those that take away
+// what PostgreSQL knows of dependencies, after which it does not answer for the rest.
 var forbidden = regexp.MustCompile(`(?is)^\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction|lock|` +
 	`set\s+(session\s+authorization|(local\s+|session\s+)?role|transaction)|reset\s+(role|session)|alter\s+(system|database|role|user)|create\s+(database|tablespace|user|role|subscription)|` +
-	`drop\s+(database|tablespace|user|role|owned)|reassign|checkpoint|vacuum|cluster|listen|notify|load|declare|fetch|move|close)\b|\bto\s+public\b|\bpg_sleep|\bpg_terminate|\bpg_reload`)
+	`drop\s+(database|tablespace|user|role|owned)|reassign|checkpoint|vacuum|cluster|listen|notify|load|declare|fetch|move|close|delete\s+from\s+pg_depend)\b|\bto\s+public\b|\bpg_sleep|\bpg_terminate|\bpg_reload`)
 
 // Forbidden reports whether the loading session leaves a statement out.
 func Forbidden(sql string) bool { return forbidden.MatchString(sql) }
@@ -130,9 +131,12 @@ type Replay struct {
 	Compare func(*Role, string) error
 
 	mutator *Mutator
-	roles   []*Role
-	path    string
-	dirty   bool
+	// script is the script's own session: what it sets, say that transactions only read,
+	// is not for what reads the database and deals the grants.
+	script *session
+	roles  []*Role
+	path   string
+	dirty  bool
 }
 
 // mutations is how many variants of a statement are compared beside itself.
@@ -141,6 +145,11 @@ const mutations = 4
 // Run replays statements until budget of them have been compared.
 func (p *Replay) Run(ctx context.Context, statements []string, budget int) error {
 	p.mutator, p.dirty, p.path = NewMutator(p.Random), true, `"$user", public`
+	var err error
+	if p.script, err = newScriptSession(p.Database.dsn); err != nil {
+		return err
+	}
+	defer p.script.close()
 	for _, sql := range statements {
 		if budget <= 0 {
 			return nil
@@ -166,17 +175,17 @@ func (p *Replay) run(ctx context.Context, sql string) error {
 	if Forbidden(sql) || variable.MatchString(sql) {
 		return nil
 	}
-	answer, err := p.Database.admin.exec(ctx, sql)
+	answer, err := p.script.exec(ctx, sql)
 	if err != nil {
 		// It took too long. The next one opens a new session.
-		p.Database.admin.close()
+		p.script.close()
 		return nil
 	}
 	if answer.Ran() && !Judged(sql) {
 		p.dirty = true
 	}
 	if strings.Contains(strings.ToLower(sql), "search_path") {
-		p.path, err = p.Database.admin.show(ctx, "search_path")
+		p.path, err = p.script.show(ctx, "search_path")
 	}
 	return err
 }
