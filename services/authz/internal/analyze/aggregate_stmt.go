@@ -31,9 +31,11 @@ func (a *analyzer) createAggregate(d *pg_query.DefineStmt) error {
 		option := node.GetDefElem()
 		var err error
 		switch name := option.GetDefname(); name {
+		case "sfunc1":
+			shape.functions["sfunc"] = option.Arg
 		case "sfunc", "finalfunc", "combinefunc", "serialfunc", "deserialfunc", "msfunc", "minvfunc", "mfinalfunc":
 			shape.functions[name] = option.Arg
-		case "stype":
+		case "stype", "stype1":
 			state, err = a.definedBy(option.Arg)
 		case "mstype":
 			moving, err = a.definedBy(option.Arg)
@@ -48,7 +50,7 @@ func (a *analyzer) createAggregate(d *pg_query.DefineStmt) error {
 			shape.extra[name], err = definedBoolean(option.Arg)
 		case "sortop":
 			sortop = option.Arg
-		case "sspace", "initcond", "msspace", "minitcond", "finalfunc_modify", "mfinalfunc_modify", "parallel", "hypothetical":
+		case "sspace", "initcond", "initcond1", "msspace", "minitcond", "finalfunc_modify", "mfinalfunc_modify", "parallel", "hypothetical":
 		default:
 			err = deny(access.Construct, "a definition")
 		}
@@ -60,7 +62,10 @@ func (a *analyzer) createAggregate(d *pg_query.DefineStmt) error {
 		return deny(access.Construct, "an aggregate without a state or its function")
 	}
 	if sortop != nil {
-		if err := a.systemOperator(operatorNames(sortop)); err != nil {
+		if len(shape.arguments) != 1 {
+			return deny(access.Construct, "a sort operator of an aggregate of several arguments")
+		}
+		if err := a.namedOperator(definedNames(sortop), shape.arguments[0], shape.arguments[0]); err != nil {
 			return err
 		}
 	}

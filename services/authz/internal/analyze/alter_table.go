@@ -71,8 +71,8 @@ func alterKinds() []alterKind {
 		{pg_query.AlterTableType_AT_DropOids, "SET WITHOUT OIDS", nothing, ""},
 		{pg_query.AlterTableType_AT_SetAccessMethod, "SET ACCESS METHOD", nothing, ""},
 		{pg_query.AlterTableType_AT_SetTableSpace, "SET TABLESPACE", admin, asAdmin},
-		{pg_query.AlterTableType_AT_SetRelOptions, "SET (…)", (*analyzer).relationOptions, "nothing; `security_invoker = false` is denied"},
-		{pg_query.AlterTableType_AT_ResetRelOptions, "RESET (…)", (*analyzer).relationOptions, "nothing; of `security_invoker` it is denied"},
+		{pg_query.AlterTableType_AT_SetRelOptions, "SET (…)", (*analyzer).relationOptions, "nothing; of a view what makes it show or take more is denied"},
+		{pg_query.AlterTableType_AT_ResetRelOptions, "RESET (…)", (*analyzer).relationOptions, "nothing; of a view it is denied"},
 		{pg_query.AlterTableType_AT_ReplaceRelOptions, "", nil, internal},
 		{pg_query.AlterTableType_AT_EnableTrig, "ENABLE TRIGGER", nothing, ""},
 		{pg_query.AlterTableType_AT_EnableAlwaysTrig, "ENABLE ALWAYS TRIGGER", nothing, ""},
@@ -280,24 +280,32 @@ func (a *analyzer) recast(d *definition, name string, to catalog.OID) error {
 	return nil
 }
 
-// relationOptions keeps a view from reading with its owner's rights what its definer
-// may not read.
+// relationOptions keeps a view from showing or taking more than it did: with its owner's
+// rights, without its barrier, or unchecked.
 func (a *analyzer) relationOptions(d *definition, c *pg_query.AlterTableCmd) error {
 	if d.relation == nil || d.relation.Kind != catalog.KindView {
 		return nil
 	}
 	for _, node := range c.Def.GetList().GetItems() {
-		option := node.GetDefElem()
-		if option.GetDefname() != "security_invoker" {
-			continue
-		}
-		value := lowerASCII(option.GetArg().GetString_().GetSval())
-		on := option.Arg == nil || slices.Contains([]string{"true", "on", "yes", "1"}, value) || option.GetArg().GetBoolean().GetBoolval()
-		if c.Subtype != pg_query.AlterTableType_AT_SetRelOptions || !on {
-			return deny(access.Construct, "a view that would read with its owner's rights")
+		if option := node.GetDefElem(); c.Subtype != pg_query.AlterTableType_AT_SetRelOptions || !narrows(option) {
+			return deny(access.Construct, "option "+option.GetDefname()+" of a view that would keep less")
 		}
 	}
 	return nil
+}
+
+// narrows reports whether an option of a view keeps more than any other value of it.
+func narrows(option *pg_query.DefElem) bool {
+	word := lowerASCII(option.GetArg().GetString_().GetSval())
+	switch option.GetDefname() {
+	case "security_invoker", "security_barrier":
+		return option.Arg == nil || slices.Contains([]string{"true", "on", "yes", "1"}, word) || option.GetArg().GetBoolean().GetBoolval() ||
+			option.GetArg().GetInteger().GetIval() == 1
+	case "check_option":
+		return word == "cascaded"
+	default:
+		return false
+	}
 }
 
 // inherit judges INHERIT and NO INHERIT.

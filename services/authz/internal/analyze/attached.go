@@ -23,6 +23,68 @@ func (a *analyzer) attached(arg *pg_query.Node, types ...catalog.OID) (*catalog.
 	return exact, a.attaches(exact)
 }
 
+// attachedAs asks for execute on the function that a definition attaches, by the first
+// of these lists of argument types that there is one for.
+func (a *analyzer) attachedAs(arg *pg_query.Node, signatures ...[]catalog.OID) (*catalog.Function, error) {
+	for _, types := range signatures {
+		f, _, err := a.attachable(arg, types)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			return f, a.attaches(f)
+		}
+	}
+	return nil, unattached(arg)
+}
+
+// attachedNamed asks for execute on a function that is named with its arguments
+// (LookupFuncWithArgs); without them on each that the name can mean.
+func (a *analyzer) attachedNamed(o *pg_query.ObjectWithArgs) error {
+	if o == nil {
+		return deny(access.Construct, "a function")
+	}
+	if o.ArgsUnspecified {
+		return a.attachedAny(o.Objname)
+	}
+	var types []catalog.OID
+	for _, node := range o.Objargs {
+		oid, _, err := a.signatureType(node.GetTypeName())
+		if err != nil {
+			return err
+		}
+		types = append(types, oid)
+	}
+	name := &pg_query.Node{Node: &pg_query.Node_List{List: &pg_query.List{Items: o.Objname}}}
+	_, err := a.attached(name, types...)
+	return err
+}
+
+// attachedAny asks for execute on every function that a name can mean.
+func (a *analyzer) attachedAny(nodes []*pg_query.Node) error {
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, f := range a.snap.FunctionsNamed(name) {
+		if err := a.spend(1); err != nil {
+			return err
+		}
+		if schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
+			continue
+		}
+		found = true
+		if err := a.attaches(f); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return deny(access.UnknownObject, "function "+name)
+	}
+	return nil
+}
+
 // attachedCoercible asks for execute on what an aggregate is made of: the function with
 // these argument types, or else any that takes them without a coercion at run time
 // (lookup_agg_function of pg_aggregate.c). Which of several it is, PostgreSQL decides by
@@ -40,7 +102,7 @@ func (a *analyzer) attachedCoercible(arg *pg_query.Node, types ...catalog.OID) (
 	}
 	var results []catalog.OID
 	for _, f := range others {
-		if err := a.attaches(f); err != nil {
+		if err := a.attachesCode(f); err != nil {
 			return nil, err
 		}
 		results = append(results, f.Result)
@@ -119,6 +181,24 @@ func (a *analyzer) attaches(f *catalog.Function) error {
 		return deny(access.FunctionDenied, "function "+f.Name)
 	}
 	a.ask(access.Execute, a.functionObject(f))
+	return nil
+}
+
+// attachesCode is attaches for what gives a function another name, or runs it for whoever
+// writes: there trust in that name would carry it, so that code which nobody can look
+// into is attached only by who is trusted with it.
+func (a *analyzer) attachesCode(f *catalog.Function) error {
+	if err := a.attaches(f); err != nil {
+		return err
+	}
+	if f.OID < catalog.FirstNormalOID || f.SecurityDefiner || !a.runsOpaque(f.OID) {
+		return nil
+	}
+	if _, err := a.functionBody(f, nil); limited(err) {
+		return err
+	} else if err != nil {
+		addTrust(a.ask(access.Execute, a.functionObject(f)), a.codeOf(f))
+	}
 	return nil
 }
 

@@ -92,8 +92,9 @@ func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
 	return a.optional(d.scope(), c.WhereClause)
 }
 
-// excludes allows an operator of pg_catalog that compares a key of EXCLUDE: the one that
-// takes the key's type on both sides as it is (ComputeIndexAttrs, compatible_oper).
+// excludes judges the operator that compares a key of EXCLUDE: the one that takes the
+// key's type on both sides as it is (ComputeIndexAttrs, compatible_oper). Where the type
+// is not certain it has to be one of pg_catalog.
 func (a *analyzer) excludes(d *definition, element *pg_query.IndexElem, nodes []*pg_query.Node) error {
 	schema, name, err := qualified(nodes)
 	if err != nil {
@@ -103,15 +104,17 @@ func (a *analyzer) excludes(d *definition, element *pg_query.IndexElem, nodes []
 	if err != nil {
 		return err
 	}
-	if schema == "" && typ != 0 {
-		if err := a.spend(len(a.snap.OperatorsNamed(name))); err != nil {
-			return err
-		}
-		if o, bad := a.names().CompatibleOperator("", name, typ, typ); bad == nil && o.OID < catalog.FirstNormalOID {
-			return nil
-		}
+	if typ == 0 {
+		return a.systemOperator(nodes)
 	}
-	return a.systemOperator(nodes)
+	if err := a.spend(len(a.snap.OperatorsNamed(name))); err != nil {
+		return err
+	}
+	o, bad := a.names().CompatibleOperator(schema, name, typ, typ)
+	if bad != nil || ownTemporary(o.Schema) {
+		return deny(access.UnknownObject, "operator "+name)
+	}
+	return a.attachesOperator(o)
 }
 
 // keyType is the type of the column that a key of EXCLUDE names, 0 where it is not

@@ -329,19 +329,27 @@ func (a *analyzer) operatorClass(nodes []*pg_query.Node) error {
 	if err != nil {
 		return err
 	}
-	if schema == schemaCatalog {
-		return nil
+	if schema != "" {
+		a.named(schema)
 	}
+	found := false
 	for c := range a.snap.EachClass() {
 		if err := a.spend(1); err != nil {
 			return err
 		}
-		if c.Name != name || c.OID < catalog.FirstNormalOID || schema != "" && c.Schema != schema || schema == "" && !a.path.includes(c.Schema) {
+		if c.Name != name || schema != "" && c.Schema != schema || schema == "" && !a.path.includes(c.Schema) {
+			continue
+		}
+		found = true
+		if c.OID < catalog.FirstNormalOID {
 			continue
 		}
 		for _, oid := range c.Functions {
 			a.supports(c, a.snap.FunctionByOID(oid))
 		}
+	}
+	if !found {
+		return deny(access.UnknownObject, "operator class "+name)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ type kind struct {
 // grammar for such.
 func kinds() []kind {
 	var all []kind
-	for _, part := range [][]kind{rowKinds(), sessionKinds(), tableKinds(), codeKinds(), namedKinds(), adminKinds(), otherKinds()} {
+	for _, part := range [][]kind{rowKinds(), sessionKinds(), tableKinds(), codeKinds(), namedKinds(), adminKinds(), boundKinds(), otherKinds()} {
 		all = append(all, part...)
 	}
 	return all

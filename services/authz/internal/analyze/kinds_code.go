@@ -33,13 +33,14 @@ func codeKinds() []kind {
 			accesses: ddl + "; what condition and actions read, write and run: they run with the rights of the table's owner"},
 		{node: "CreatePolicyStmt", stores: true, command: "CREATE POLICY", effects: effect,
 			judge:    changing("create policy", access.EffectDDL, (*pg_query.Node).GetCreatePolicyStmt, (*analyzer).createPolicy),
-			accesses: ddl + "; what the expressions read and run"},
+			accesses: ddl + "; unless it is restrictive `select` on the table: its rows become readable; what the expressions read and run"},
 		{node: "AlterPolicyStmt", stores: true, command: "ALTER POLICY", effects: effect,
 			judge:    changing("alter policy", access.EffectDDL, (*pg_query.Node).GetAlterPolicyStmt, (*analyzer).alterPolicy),
 			accesses: "as CREATE POLICY"},
 		{node: "DefineStmt", command: "CREATE AGGREGATE, OPERATOR, TYPE, COLLATION, TEXT SEARCH …", effects: effect,
-			judge:    changing("create", access.EffectDDL, (*pg_query.Node).GetDefineStmt, (*analyzer).define),
-			accesses: ddl + "; `execute` on the functions named; `admin` on the database for base types, parsers and templates"},
+			judge: changing("create", access.EffectDDL, (*pg_query.Node).GetDefineStmt, (*analyzer).define),
+			accesses: ddl + ", also on that of a commutator or negator; `execute` on the functions named, trusted in an aggregate if they cannot be looked into; " +
+				"`usage` on user types and of the schemas of what else is named; `admin` on the database for base types, parsers, templates and a user's estimator"},
 		{node: "CompositeTypeStmt", command: "CREATE TYPE AS", effects: effect,
 			judge:    changing("create type", access.EffectDDL, (*pg_query.Node).GetCompositeTypeStmt, (*analyzer).createComposite),
 			accesses: ddl + "; `usage` on user types"},
@@ -49,16 +50,16 @@ func codeKinds() []kind {
 			judge: changing("alter type", access.EffectDDL, (*pg_query.Node).GetAlterEnumStmt, (*analyzer).alterEnum)},
 		{node: "CreateRangeStmt", command: "CREATE TYPE AS RANGE", effects: effect,
 			judge:    changing("create type", access.EffectDDL, (*pg_query.Node).GetCreateRangeStmt, (*analyzer).createRange),
-			accesses: ddl + "; `usage` on a user's subtype; `execute` on the functions named"},
+			accesses: ddl + "; `execute` on the functions named, trusted if they cannot be looked into; trust in the code of a user's operator class"},
 		{node: "CreateDomainStmt", stores: true, command: "CREATE DOMAIN", effects: effect,
 			judge:    changing("create domain", access.EffectDDL, (*pg_query.Node).GetCreateDomainStmt, (*analyzer).createDomain),
 			accesses: ddl + "; `usage` on a user's base type; what the expressions read and run"},
 		{node: "AlterDomainStmt", stores: true, command: "ALTER DOMAIN", effects: effect,
 			judge:    changing("alter domain", access.EffectDDL, (*pg_query.Node).GetAlterDomainStmt, (*analyzer).alterDomain),
-			accesses: ddl + "; what the expressions read and run"},
+			accesses: ddl + "; for constraints `select` on all columns of the domain, since what is stored is held against them; what the expressions read and run"},
 		{node: "AlterOperatorStmt", command: "ALTER OPERATOR", effects: effect,
 			judge:    changing("alter operator", access.EffectDDL, (*pg_query.Node).GetAlterOperatorStmt, (*analyzer).alterOperator),
-			accesses: ddl + "; `execute` on the functions named"},
+			accesses: ddl + ", also on that of a commutator or negator; `execute` on the functions named; `admin` on the database for a user's estimator"},
 		{node: "AlterCollationStmt", command: "ALTER COLLATION REFRESH VERSION", effects: effect, accesses: ddl,
 			judge: changing("alter collation", access.EffectDDL, (*pg_query.Node).GetAlterCollationStmt,
 				func(a *analyzer, c *pg_query.AlterCollationStmt) error {
@@ -70,10 +71,7 @@ func codeKinds() []kind {
 					return a.ofKind(pg_query.ObjectType_OBJECT_TSDICTIONARY, d.Dictname)
 				})},
 		{node: "AlterTSConfigurationStmt", command: "ALTER TEXT SEARCH CONFIGURATION", effects: effect, accesses: ddl,
-			judge: changing("alter text search configuration", access.EffectDDL, (*pg_query.Node).GetAlterTsconfigurationStmt,
-				func(a *analyzer, c *pg_query.AlterTSConfigurationStmt) error {
-					return a.ofKind(pg_query.ObjectType_OBJECT_TSCONFIGURATION, c.Cfgname)
-				})},
+			judge: changing("alter text search configuration", access.EffectDDL, (*pg_query.Node).GetAlterTsconfigurationStmt, (*analyzer).alterConfiguration)},
 	}
 }
 

@@ -14,8 +14,14 @@ func namedKinds() []kind {
 			accesses: "as ALTER … RENAME, and `ddl` on the new schema"},
 		{node: "AlterOwnerStmt", command: "ALTER … OWNER TO", judge: changing("alter owner", "ddl", (*pg_query.Node).GetAlterOwnerStmt, (*analyzer).alterOwner), effects: "`ddl`",
 			accesses: "`admin` on the database: stored code runs with the owner's rights"},
-		{node: "AlterObjectDependsStmt", command: "ALTER … DEPENDS ON EXTENSION", judge: adminJudge("alter depends", (*analyzer).onDatabase), effects: "`ddl`", accesses: "`admin` on the database"},
+		{node: "AlterObjectDependsStmt", command: "ALTER … DEPENDS ON EXTENSION", effects: "`ddl`", accesses: "as ALTER … OWNER TO",
+			judge: changing("alter depends", "ddl", (*pg_query.Node).GetAlterObjectDependsStmt, func(a *analyzer, d *pg_query.AlterObjectDependsStmt) error {
+				return a.ofAdmin(d.ObjectType, d.Object, d.Relation)
+			})},
 		{node: "CommentStmt", command: "COMMENT", judge: changing("comment", "ddl", (*pg_query.Node).GetCommentStmt, (*analyzer).commentStmt), effects: "`ddl`", accesses: byType},
-		{node: "SecLabelStmt", command: "SECURITY LABEL", judge: adminJudge("security label", (*analyzer).onDatabase), effects: "`ddl`", accesses: "`admin` on the database"},
+		{node: "SecLabelStmt", command: "SECURITY LABEL", effects: "`ddl`", accesses: "`admin` on the database; `ddl` on the object's schema",
+			judge: changing("security label", "ddl", (*pg_query.Node).GetSecLabelStmt, func(a *analyzer, l *pg_query.SecLabelStmt) error {
+				return a.ofAdmin(l.Objtype, l.Object, nil)
+			})},
 	}
 }

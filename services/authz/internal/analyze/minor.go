@@ -8,25 +8,8 @@ import (
 
 // asksForCasts reports whether the server asks for EXECUTE on the cast functions that
 // making JSON and comparing keys call by themselves (json_categorize_type of
-// jsonfuncs.c, ri_HashCompareOp of ri_triggers.c): the minor versions of November 2026
-// began to.
-func asksForCasts(version int) bool {
-	minor := version % 10000
-	switch version / 10000 {
-	case 14:
-		return minor >= 25
-	case 15:
-		return minor >= 20
-	case 16:
-		return minor >= 16
-	case 17:
-		return minor >= 12
-	case 18:
-		return minor >= 7
-	default:
-		return version >= 190000
-	}
-}
+// jsonfuncs.c, ri_HashCompareOp of ri_triggers.c): since November 2026.
+func asksForCasts(version int) bool { return catalog.HasRelease(version, catalog.November2026) }
 
 // castsByItself judges a cast function that a value of a type is handed to without the
 // text saying so. Where the server asks for the right to it, so does this; where it does

@@ -118,14 +118,19 @@ func (a *analyzer) changesRoutine(s *subject, names []*pg_query.Node) error {
 	for _, f := range a.snap.FunctionsNamed(name) {
 		for _, home := range s.schemas {
 			if f.Schema == home && s.kind.kind != pg_query.ObjectType_OBJECT_OPERATOR {
-				object := a.functionObject(f)
-				key := entryKey{action: access.DDL, kind: object.Kind, schema: object.Schema, name: object.Name,
-					arguments: strings.Join(object.Arguments, "\x00"), within: true}
-				a.current.find(key, object, object, nil)
+				a.guardFunction(f)
 			}
 		}
 	}
 	return a.ddlInAll(s.schemas)
+}
+
+// guardFunction notes a function as changed: a deny on it speaks.
+func (a *analyzer) guardFunction(f *catalog.Function) {
+	object := a.functionObject(f)
+	key := entryKey{action: access.DDL, kind: object.Kind, schema: object.Schema, name: object.Name,
+		arguments: strings.Join(object.Arguments, "\x00"), within: true}
+	a.current.find(key, object, object, nil)
 }
 
 // homes lists the schemas of the path that have a function or operator of a name, or

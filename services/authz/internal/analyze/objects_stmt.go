@@ -22,6 +22,10 @@ func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
 		if s.kind.form == relationForm {
 			gone = append(gone, s.relation)
 		}
+		if s.kind.kind == pg_query.ObjectType_OBJECT_POLICY && s.relation != nil {
+			// A restrictive one kept rows from being read.
+			a.readsAll(s.relation)
+		}
 		if s.relation != nil && s.kind.form == relationForm {
 			if err := a.altersFamily(s.relation); err != nil {
 				return err

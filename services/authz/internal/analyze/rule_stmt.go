@@ -37,21 +37,25 @@ func (a *analyzer) createRule(r *pg_query.RuleStmt) error {
 	return nil
 }
 
-// createPolicy judges CREATE POLICY.
+// createPolicy judges CREATE POLICY. One that is not restrictive makes rows readable.
 func (a *analyzer) createPolicy(p *pg_query.CreatePolicyStmt) error {
-	return a.policy(p.Table, p.Qual, p.WithCheck)
+	return a.policy(p.Table, p.Permissive, p.Qual, p.WithCheck)
 }
 
+// alterPolicy judges ALTER POLICY: other roles or another condition show other rows.
 func (a *analyzer) alterPolicy(p *pg_query.AlterPolicyStmt) error {
-	return a.policy(p.Table, p.Qual, p.WithCheck)
+	return a.policy(p.Table, true, p.Qual, p.WithCheck)
 }
 
 // policy judges the expressions of a policy: they read with the rights of whoever uses
 // the table, and are judged again with each use.
-func (a *analyzer) policy(table *pg_query.RangeVar, expressions ...*pg_query.Node) error {
+func (a *analyzer) policy(table *pg_query.RangeVar, shows bool, expressions ...*pg_query.Node) error {
 	rel, err := a.altered(table, false)
 	if err != nil {
 		return err
+	}
+	if shows {
+		a.readsAll(rel)
 	}
 	d, err := a.definitionOf(rel)
 	if err != nil {

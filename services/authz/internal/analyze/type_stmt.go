@@ -65,17 +65,17 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 		var err error
 		switch option.GetDefname() {
 		case "subtype":
-			subtype, err = a.columnType(option.GetArg().GetTypeName())
+			subtype, err = a.subtype(option.Arg)
 		case "subtype_opclass":
-			err = a.operatorClass(option.GetArg().GetTypeName().GetNames())
+			err = a.operatorClass(definedNames(option.Arg))
 		case "collation":
-			err = a.collation(option.GetArg().GetTypeName().GetNames())
+			err = a.collation(definedNames(option.Arg))
 		case "canonical":
 			canonical = option.Arg
 		case "subtype_diff":
 			difference = option.Arg
 		case "multirange_type_name":
-			_, err = a.newType(option.GetArg().GetTypeName().GetNames())
+			_, err = a.newType(definedNames(option.Arg))
 		default:
 			err = deny(access.Construct, "an option of a range type")
 		}
@@ -89,15 +89,32 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 		if shell == nil {
 			return unattached(canonical)
 		}
-		if _, err := a.attached(canonical, shell.OID); err != nil {
+		if err := a.attachedCode(canonical, shell.OID); err != nil {
 			return err
 		}
 	}
 	if difference == nil {
 		return nil
 	}
-	_, err = a.attached(difference, subtype, subtype)
-	return err
+	return a.attachedCode(difference, subtype, subtype)
+}
+
+// attachedCode is attached for a function that values of the type run by themselves.
+func (a *analyzer) attachedCode(arg *pg_query.Node, types ...catalog.OID) error {
+	f, err := a.attached(arg, types...)
+	if err != nil {
+		return err
+	}
+	return a.attachesCode(f)
+}
+
+// subtype is what a range is over, quoted or not. PostgreSQL asks for no right to it.
+func (a *analyzer) subtype(arg *pg_query.Node) (catalog.OID, error) {
+	t, err := definedType(arg)
+	if err != nil {
+		return 0, err
+	}
+	return a.typeName(t)
 }
 
 // createDomain judges CREATE DOMAIN. Its constraints see VALUE alone.
@@ -127,30 +144,4 @@ func domainDefinition(base catalog.OID) *definition {
 	d := newDefinition(access.Object{Kind: access.Type})
 	d.item.columns = []column{{name: "value", typ: base}}
 	return d
-}
-
-// alterDomain judges ALTER DOMAIN.
-func (a *analyzer) alterDomain(d *pg_query.AlterDomainStmt) error {
-	s := subject{kind: a.objects[pg_query.ObjectType_OBJECT_DOMAIN]}
-	if err := a.changesType(&s, d.TypeName); err != nil {
-		return err
-	}
-	if err := a.behaviour(d.Behavior); err != nil {
-		return err
-	}
-	switch d.Subtype {
-	case "T":
-		return a.optional(&scope{}, d.Def)
-	case "C":
-		for _, schema := range s.schemas {
-			if t := a.snap.TypeByName(schema, s.name); t != nil {
-				return a.constraint(domainDefinition(t.Base), d.Def.GetConstraint())
-			}
-		}
-		return deny(access.UnknownObject, "domain "+s.name)
-	case "N", "O", "X", "V":
-		return nil
-	default:
-		return deny(access.Construct, "a subcommand of ALTER DOMAIN")
-	}
 }

@@ -33,4 +33,8 @@ const (
 	typeRecords     catalog.OID = 2287
 	typeJSONB       catalog.OID = 3802
 	typeJSONPath    catalog.OID = 4072
+	typeCString     catalog.OID = 2275
+	typeCStrings    catalog.OID = 1263
+	typeTexts       catalog.OID = 1009
+	typeTSQuery     catalog.OID = 3615
 )

@@ -38,25 +38,8 @@ func (a *analyzer) dependsOn(oid catalog.OID) {
 }
 
 // checksStoredTypes reports whether a server asks for usage on the types that stored
-// expressions depend on (CheckUsageOnTypesInExpr of dependency.c, with the minor releases
-// of August 2026).
-func checksStoredTypes(version int) bool {
-	major, minor := version/10000, version%10000
-	switch major {
-	case 14:
-		return minor >= 24
-	case 15:
-		return minor >= 19
-	case 16:
-		return minor >= 15
-	case 17:
-		return minor >= 11
-	case 18:
-		return minor >= 5
-	default:
-		return true
-	}
-}
+// expressions depend on (CheckUsageOnTypesInExpr of dependency.c, since August 2026).
+func checksStoredTypes(version int) bool { return catalog.HasRelease(version, catalog.August2026) }
 
 // usage notes that usage on a type is needed.
 func (r *recorder) usage(t *catalog.Type) {

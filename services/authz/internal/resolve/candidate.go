@@ -237,9 +237,9 @@ func parameter(f *catalog.Function, name string, outputs bool) int {
 	return -1
 }
 
-// exactOperator is OpernameGetOprid: the operator for exactly these types, or
+// ExactOperator is OpernameGetOprid: the operator for exactly these types, or
 // nil.
-func (r *Resolver) exactOperator(schema, name string, left, right catalog.OID) *catalog.Operator {
+func (r *Resolver) ExactOperator(schema, name string, left, right catalog.OID) *catalog.Operator {
 	var found *catalog.Operator
 	best := 0
 	for _, o := range r.operatorsNamed(name) {

@@ -11,25 +11,9 @@ const internalOID catalog.OID = 2281
 
 // sealed reports whether a server lets nothing become or leave the type internal
 // (can_coerce_type and find_coercion_pathway of parse_coerce.c), and no call take or
-// return it (ParseFuncOrColumn of parse_func.c, make_op of parse_oper.c). That came
-// with the minor versions of August 2026, for an untyped literal was taken before.
-func sealed(version int) bool {
-	minor := version % 10000
-	switch version / 10000 {
-	case 14:
-		return minor >= 24
-	case 15:
-		return minor >= 19
-	case 16:
-		return minor >= 15
-	case 17:
-		return minor >= 11
-	case 18:
-		return minor >= 5
-	default:
-		return version >= 190000
-	}
-}
+// return it (ParseFuncOrColumn of parse_func.c, make_op of parse_oper.c): since August
+// 2026, for an untyped literal was taken before.
+func sealed(version int) bool { return catalog.HasRelease(version, catalog.August2026) }
 
 // seals reports whether two different types cannot become each other since one is
 // internal.

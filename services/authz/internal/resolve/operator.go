@@ -154,12 +154,12 @@ func (r *Resolver) exactMatch(schema, name string, left, right catalog.OID) *cat
 	case right == Unknown:
 		right, unknown = left, true
 	}
-	if o := r.exactOperator(schema, name, left, right); o != nil {
+	if o := r.ExactOperator(schema, name, left, right); o != nil {
 		return o
 	}
 	if unknown {
 		if base := r.Base(left); base != left && base != 0 {
-			return r.exactOperator(schema, name, base, base)
+			return r.ExactOperator(schema, name, base, base)
 		}
 	}
 	return nil

@@ -1,0 +1,104 @@
+package analyze
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// grantStmt judges GRANT and REVOKE of privileges on objects (objectNamesToOids of
+// aclchk.c). They are admin's; a deny on an object keeps its rights from being given
+// away.
+func (a *analyzer) grantStmt(g *pg_query.GrantStmt) error {
+	a.ask(access.Admin, a.database())
+	for _, node := range g.Objects {
+		var err error
+		if g.Targtype == pg_query.GrantTargetType_ACL_TARGET_ALL_IN_SCHEMA {
+			schema, ok := stringNode(node)
+			if !ok || !a.snap.SchemaExists(schema) {
+				return deny(access.UnknownObject, "a schema")
+			}
+			err = a.guardSchema(schema)
+		} else {
+			err = a.grantsOn(g.Objtype, node)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grantsOn notes an object as changed.
+func (a *analyzer) grantsOn(typ pg_query.ObjectType, node *pg_query.Node) error {
+	switch typ {
+	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE:
+		return a.grantsOnRelation(node.GetRangeVar())
+	case pg_query.ObjectType_OBJECT_FUNCTION, pg_query.ObjectType_OBJECT_PROCEDURE, pg_query.ObjectType_OBJECT_ROUTINE:
+		return a.grantsOnRoutine(node.GetObjectWithArgs().GetObjname())
+	case pg_query.ObjectType_OBJECT_TYPE, pg_query.ObjectType_OBJECT_DOMAIN:
+		names, ok := stringNodes(node.GetList().GetItems())
+		if !ok || len(names) == 0 || len(names) > 2 {
+			return deny(access.Construct, "a type's name")
+		}
+		t, err := a.lookUpType(names)
+		if err != nil {
+			return err
+		}
+		a.guard(access.Object{Kind: access.Type, Schema: t.Schema, Name: t.Name})
+		return nil
+	case pg_query.ObjectType_OBJECT_SCHEMA:
+		schema, ok := stringNode(node)
+		if !ok || !a.snap.SchemaExists(schema) {
+			return deny(access.UnknownObject, "a schema")
+		}
+		return nil
+	case pg_query.ObjectType_OBJECT_DATABASE, pg_query.ObjectType_OBJECT_FDW, pg_query.ObjectType_OBJECT_FOREIGN_SERVER,
+		pg_query.ObjectType_OBJECT_LANGUAGE, pg_query.ObjectType_OBJECT_LARGEOBJECT, pg_query.ObjectType_OBJECT_TABLESPACE,
+		pg_query.ObjectType_OBJECT_PARAMETER_ACL:
+		return nil
+	default:
+		return deny(access.Construct, "an object of its type")
+	}
+}
+
+func (a *analyzer) grantsOnRelation(rv *pg_query.RangeVar) error {
+	if rv == nil || rv.Catalogname != "" && rv.Catalogname != a.snap.Database {
+		return deny(access.Construct, "a relation of another database")
+	}
+	var rel *catalog.Relation
+	if rv.Schemaname == "" {
+		rel = a.lookUp(rv.Relname)
+	} else {
+		rel = a.snap.RelationByName(rv.Schemaname, rv.Relname)
+	}
+	if rel == nil {
+		return deny(access.UnknownObject, "relation "+rv.Relname)
+	}
+	a.guard(relationObject(rel))
+	return nil
+}
+
+// grantsOnRoutine notes every function that a name can mean.
+func (a *analyzer) grantsOnRoutine(nodes []*pg_query.Node) error {
+	schema, name, err := qualified(nodes)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, f := range a.snap.FunctionsNamed(name) {
+		if err := a.spend(1); err != nil {
+			return err
+		}
+		if schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
+			continue
+		}
+		found = true
+		a.guardFunction(f)
+	}
+	if !found {
+		return deny(access.UnknownObject, "function "+name)
+	}
+	return nil
+}
