@@ -39,7 +39,8 @@ func (a *analyzer) copyStmt(c *pg_query.CopyStmt) error {
 	}
 }
 
-// emptyFile says whether a text has TO or FROM with an empty literal behind it.
+// emptyFile says whether a text has TO or FROM with an empty literal behind it, outside
+// of parentheses.
 type emptyFile struct {
 	text  string
 	found bool
@@ -55,7 +56,7 @@ func (a *analyzer) namesNoFile() bool {
 }
 
 func hasEmptyFile(text string) bool {
-	lex, behind := lexer{text: text, maxComment: defaultCommentNesting}, false
+	lex, behind, depth := lexer{text: text, maxComment: defaultCommentNesting}, false, 0
 	for {
 		tok := lex.next()
 		if tok.kind == tokenEnd {
@@ -65,8 +66,14 @@ func hasEmptyFile(text string) bool {
 		if behind && tok.kind == tokenString && emptyLiteral(spelled) {
 			return true
 		}
+		switch spelled {
+		case "(":
+			depth++
+		case ")":
+			depth--
+		}
 		word := lowerASCII(spelled)
-		behind = tok.kind == tokenWord && (word == "to" || word == "from")
+		behind = depth == 0 && tok.kind == tokenWord && (word == "to" || word == "from")
 	}
 }
 
@@ -75,7 +82,16 @@ func emptyLiteral(spelled string) bool {
 	if spelled[0] == '$' {
 		return len(spelled)%2 == 0 && spelled[:len(spelled)/2] == spelled[len(spelled)/2:]
 	}
-	return strings.Trim(spelled, "eEuU&nN' \t\n\r\f\v") == ""
+	_, content, _ := strings.Cut(spelled, "'")
+	for {
+		// A literal goes on after a line break, and after a comment there.
+		before, comment, found := strings.Cut(content, "--")
+		if !found {
+			break
+		}
+		content = before + comment[max(0, strings.IndexAny(comment, "\r\n")):]
+	}
+	return strings.Trim(content, "' \t\n\r\f\v") == ""
 }
 
 // copyOptions allows the options that are about the format of the data.

@@ -188,7 +188,7 @@ func (a *analyzer) finishWrite(it *item, actions ...access.Action) error {
 		if action == access.Select {
 			continue
 		}
-		w := viewWrite{action: action, columns: a.current.columnsOf(action, rel), given: it.given, reads: reads, merges: it.merges, at: place{action, rel}}
+		w := viewWrite{action: action, columns: a.current.columnsOf(action, rel), given: it.given, reads: reads, read: a.readOf(rel), merges: it.merges, at: place{action, rel}}
 		if action == access.Update {
 			w.given = it.set
 		}

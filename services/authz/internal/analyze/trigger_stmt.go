@@ -10,8 +10,9 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// createTrigger judges CREATE TRIGGER (CreateTriggerFiringOn of trigger.c): trigger on the
-// table and on each partition, execute on the function. What the function does is
+// createTrigger judges CREATE TRIGGER in PostgreSQL's order (CreateTriggerFiringOn of
+// trigger.c): trigger on the table and on each partition, the condition, execute on the
+// function, the columns. What the function does is
 // judged with the statement that fires it, by the grants of whoever sends that: so a
 // function that nobody can look into is attached only by who is trusted with it, or the
 // trust in others' writes would carry it.
@@ -25,21 +26,21 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 			return err
 		}
 	}
-	if err := updatedColumns(rel, t.Columns); err != nil {
-		return err
-	}
-	if err := a.functionsNamed(t.Funcname); err != nil {
-		return err
-	}
-	if err := a.functionsRun(t.Funcname); err != nil {
-		return err
-	}
 	rows := a.oldAndNew(rel)
 	for _, row := range rows.namespace {
 		// Which of them a BEFORE trigger may not look at, the server says.
 		row.triggered = rel.Kind != catalog.KindView
 	}
-	return a.optional(rows, t.WhenClause)
+	if err := a.optional(rows, t.WhenClause); err != nil {
+		return err
+	}
+	if err := a.functionsNamed(t.Funcname); err != nil {
+		return err
+	}
+	if err := updatedColumns(rel, t.Columns); err != nil {
+		return err
+	}
+	return a.functionsRun(t.Funcname)
 }
 
 // updatedColumns looks for the columns of UPDATE OF.

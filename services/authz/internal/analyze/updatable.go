@@ -19,8 +19,10 @@ type viewWrite struct {
 	// columns are those inserted or updated, given those with a value that is not their
 	// default.
 	columns, given map[string]bool
-	// reads says that the statement reads the view as well.
+	// reads says that the statement reads the view as well, read which of its columns; nil
+	// stands for all.
 	reads bool
+	read  columnSet
 	// merges says that the statement is a MERGE.
 	merges bool
 	// cascaded says that a view above checks what is written by the conditions of all
@@ -63,8 +65,7 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 // (rewriteTargetView). The relation under it is asked for the same right, on the
 // columns that the view's stand for, and for select on all columns of its query if
 // the statement reads the view: of the view's owner, or of the session's role under
-// security_invoker. An INSERT that reads nothing runs nothing of the view's query, unless
-// a check option holds the new row against its condition.
+// security_invoker. Of the rest of the query only what the write uses is asked for.
 func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	name := fullName(rel)
 	bound, err := a.boundView(rel)
@@ -93,11 +94,19 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 		next.columns[of], next.given[of] = true, w.given[column]
 		inner.current.column(w.action, named, base, of)
 	}
-	unread := w.action == access.Insert && !w.reads && !w.merges && !w.cascaded && rel.CheckOption == 0
-	if !unread {
+	if w.reads {
+		inner.current.absorbRead(bound.accesses, base)
+	}
+	if w.merges || base.Kind == catalog.KindView && len(base.Rules)+len(base.Triggers) > 0 {
 		inner.current.mergeBut(bound.accesses, func(e *entry) bool {
-			return !w.reads && e.relation != nil && e.relation.OID == base.OID && e.access.Action == access.Select
+			return readsOf(e, base) && e.needs == 1
 		})
+	} else {
+		parts, err := inner.partsOf(rel)
+		if err != nil {
+			return err
+		}
+		next.read = inner.current.absorbParts(parts.used(rel, w), base)
 	}
 	if err := inner.written(base, next); err != nil {
 		return err

@@ -15,7 +15,10 @@ type Class string
 const (
 	// Agree: both let it run, or both do not.
 	Agree Class = "agree"
-	// Undecided: the server's error says nothing about rights, and Scopewire denies.
+	// Nobody: Scopewire denies what fails for the login, too, with the same error.
+	Nobody Class = "fails for everybody"
+	// Undecided: the server's error says nothing about rights, and the login gets another
+	// answer.
 	Undecided Class = "undecided"
 	// Explained: Scopewire denies what the role may do, by a rule of the list.
 	Explained Class = "explained"
@@ -96,7 +99,9 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 	case Leak:
 		err = d.excuse(ctx, &c)
 	case Unbound:
-		err = d.trustBody(&c)
+		err = d.trustBody(ctx, &c)
+	case Agree, Undecided:
+		err = d.decide(ctx, &c)
 	case Overdenied:
 		err = d.explain(ctx, &c, rules)
 	case WrongError:

@@ -16,7 +16,10 @@
 //     back; judge.go asks analysis and policy.
 //  5. compare.go names the difference. Allowing what the role is refused, or what
 //     does not exist, is a failure, always. Denying what the role may do is a failure unless a
-//     rule of testdata/explained.yaml says why.
+//     rule of testdata/explained.yaml says why. Whatever else a difference is put down to is
+//     proved by the server: prove.go takes what is said to stand behind a refusal out of
+//     the way and asks again; trees.go reads the server's own query and plan trees, for
+//     what the planner drops; reached.go counts calls, for code that no row led to.
 //  6. minimise.go makes a difference small, by dropping tokens, grants and parts of
 //     the schema; found.go keeps it as a file of testdata/found, which every
 //     run replays.
@@ -30,11 +33,12 @@
 //
 // SQLSTATE 42501 is a refusal. No error is leave. Errors of data (class 22, 23, …)
 // can come before rights are looked at (a constant that is no number) and after,
-// so they say neither. An error about names says that nothing would have run.
+// so they say neither; but where the login gets the same error, no right would have
+// helped. An error about names says that nothing would have run.
 //
 // The role has the rights that DESIGN takes for the baseline: PUBLIC's default
 // rights are revoked, a grant on an object brings usage of its schema. What the
 // planner drops before rights are checked (a branch that a constant decides, a
 // CTE that nobody names) analysis asks for all the same: the writer avoids it,
-// and compare.go proves it by EXPLAIN where it happens.
+// and trees.go proves it where it happens.
 package oracle

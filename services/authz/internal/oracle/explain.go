@@ -2,7 +2,6 @@ package oracle
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,49 +10,12 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// excuse looks closer at a statement that Scopewire allows and the role is refused.
-func (d *Database) excuse(ctx context.Context, c *Comparison) error {
-	if mustOwn.MatchString(c.Server.Message) && slices.ContainsFunc(c.Verdict.Accesses, func(a access.Access) bool { return a.Action == access.DDL }) {
-		c.Class = ByDefinition
-		return nil
-	}
-	asLogin, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
-	switch {
-	case err != nil || lost:
-		return err
-	case asLogin.Refused(), d.definerRefused(c.Server):
-		c.Class = ServerRefuses
-		return nil
-	}
-	trusted, err := d.byTrust(*c)
-	if err == nil && trusted {
-		c.Class = ByTrust
-	}
-	return err
-}
-
-// definerRefused reports whether a refusal comes out of a function that runs with its
-// owner's rights. Which rows are sampled, and so whether it is called, may differ from
-// run to run.
-func (d *Database) definerRefused(a Answer) bool {
-	from := refusedIn.FindStringSubmatch(a.Where)
-	return from != nil && slices.ContainsFunc(d.Snapshot.Functions, func(f catalog.Function) bool { return f.Name == from[1] && f.SecurityDefiner }) &&
-		!slices.ContainsFunc(d.Snapshot.Functions, func(f catalog.Function) bool { return f.Name == from[1] && !f.SecurityDefiner })
-}
-
-// refusedIn is the beginning of an error's context: the innermost function
-// (sql_exec_error_callback of functions.c, plpgsql_exec_error_callback of pl_exec.c).
-var refusedIn = regexp.MustCompile(`^(?:SQL function "|PL/pgSQL function (?:\w+\.)?)(\w+)`)
-
-// mustOwn is the message about what only an owner may do (aclcheck_error of aclchk.c).
-var mustOwn = regexp.MustCompile(`^must be owner of `)
-
 // byTrust reports whether a refusal comes out of code that a grant trusts: it came
 // through a function that a grant names or that hangs off a table, from the validator of
 // one that is being made, or a rule's action was refused something that the text does
 // not name; and without the word trusted in the grants Scopewire denies.
-func (d *Database) byTrust(c Comparison) (bool, error) {
-	through := definesBody.MatchString(c.Unit.SQL)
+func (d *Database) byTrust(_ context.Context, c Comparison) (bool, error) {
+	through := definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " "))
 	plain := slices.Clone(c.Role.Grants)
 	for i := range plain {
 		g := &plain[i]
@@ -75,8 +37,8 @@ func (d *Database) byTrust(c Comparison) (bool, error) {
 
 // trustBody looks closer at a statement with a name that means nothing: a body that
 // nobody can follow is taken on trust, names and all.
-func (d *Database) trustBody(c *Comparison) error {
-	trusted, err := d.byTrust(*c)
+func (d *Database) trustBody(ctx context.Context, c *Comparison) error {
+	trusted, err := d.byTrust(ctx, *c)
 	if trusted {
 		c.Class = ByTrust
 	}
@@ -129,24 +91,19 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 		}
 		return Explained, "sequence not reached", nil
 	}
-	uncalled, err := d.uncalled(ctx, c, missing.Resolved)
-	if err != nil {
+	dropped, err := d.dropped(ctx, c, missing)
+	if err != nil || dropped {
+		return PlannerDropped, "", err
+	}
+	cast, err := d.runtimeCast(ctx, c, missing)
+	if err != nil || cast {
+		return Explained, "base type", err
+	}
+	unreached, err := d.unreached(ctx, c, missing)
+	if err != nil || !unreached {
 		return Overdenied, "", err
 	}
-	if uncalled {
-		return Explained, "body not reached", nil
-	}
-	// What a view reads is gone when the view is.
-	for _, o := range append([]access.Object{missing.Resolved}, missing.Through...) {
-		dropped, err := d.dropped(ctx, c.Role.Path, c.Unit, o)
-		if err != nil {
-			return Overdenied, "", err
-		}
-		if dropped {
-			return PlannerDropped, "", nil
-		}
-	}
-	return Overdenied, "", nil
+	return Explained, "code not reached", nil
 }
 
 // baseType reports whether an access is about a type of somebody's own whose input
@@ -158,6 +115,18 @@ func (d *Database) baseType(a *access.Access) bool {
 	typ := d.Snapshot.TypeByName(a.Resolved.Schema, a.Resolved.Name)
 	return typ != nil && (typ.Kind == 'b' && typ.Element == 0 ||
 		slices.ContainsFunc(d.Snapshot.UserCasts(), func(c *catalog.Cast) bool { return c.Source == typ.OID }))
+}
+
+// runtimeCast reports whether an access is about the function of a cast that no query has:
+// functions that make JSON of any value look for one when they run, and call it without
+// asking (datum_to_jsonb of jsonb.c).
+func (d *Database) runtimeCast(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	f := d.function(missing.Resolved)
+	if f == nil || !slices.ContainsFunc(d.Snapshot.UserCasts(), func(c *catalog.Cast) bool { return c.Function == f.OID }) {
+		return false, nil
+	}
+	all, err := d.print(ctx, c.Role.Path, c.Unit)
+	return err == nil && all.found && !all.written.functions[f.OID] && !all.planned.functions[f.OID], err
 }
 
 // idle reports whether a statement leaves a sequence alone when the login runs it.
@@ -178,28 +147,16 @@ func (d *Database) idle(ctx context.Context, c Comparison, sequence access.Objec
 	return err == nil && slices.Equal(before, after), err
 }
 
-// uncalled reports whether an object that a text does not name can only be in the body of
-// a function that the text names and that was not called when the login ran it: for
-// no row there is nothing to call it with, and PostgreSQL looks at no body then.
-func (d *Database) uncalled(ctx context.Context, c Comparison, o access.Object) (bool, error) {
-	own := d.textWords(c.Unit.SQL)
-	if slices.Contains(own, o.Name) {
-		return false, nil
-	}
-	var named []string
-	for _, f := range d.Model.Routines {
-		if calls(own, f.Name) > 0 {
-			named = append(named, quoteLiteral(f.Name))
+// textWords are the names of a client's text, without the key words.
+func (d *Database) textWords(sql string) []string {
+	var words []string
+	for _, word := range Tokens(sql) {
+		if isWord(word) {
+			if word = strings.ToLower(word); slices.Contains(d.Model.Keywords, word) {
+				continue
+			}
 		}
+		words = append(words, strings.ReplaceAll(strings.Trim(word, `"`), `""`, `"`))
 	}
-	if len(named) == 0 {
-		return false, nil
-	}
-	uncalled := false
-	_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, c.Unit, []string{"SET LOCAL track_functions = 'all'"}, func() error {
-		row, err := d.login.row(ctx, fmt.Sprintf("SELECT count(*) FROM pg_catalog.pg_stat_xact_user_functions WHERE calls > 0 AND funcname IN (%s)", strings.Join(named, ", ")))
-		uncalled = err == nil && row[0] == "0"
-		return err
-	})
-	return uncalled, err
+	return words
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // Model is what the writer knows of a database. It is read from the server by
@@ -54,6 +55,7 @@ type Column struct {
 
 // Routine is a function, procedure or aggregate of the user's own.
 type Routine struct {
+	OID          catalog.OID
 	Schema, Name string
 	// Kind is prokind.
 	Kind byte
@@ -126,7 +128,7 @@ SELECT jsonb_build_object(
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
  'Routines', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-   'Schema', n.nspname, 'Name', p.proname, 'Kind', ascii(p.prokind::text), 'Set', p.proretset, 'Defaults', p.pronargdefaults, 'Variadic', p.provariadic <> 0,
+   'OID', p.oid::bigint, 'Schema', n.nspname, 'Name', p.proname, 'Kind', ascii(p.prokind::text), 'Set', p.proretset, 'Defaults', p.pronargdefaults, 'Variadic', p.provariadic <> 0,
    'ArgumentNames', (SELECT coalesce(jsonb_agg(format_type(t, NULL) ORDER BY o), '[]') FROM unnest(p.proargtypes) WITH ORDINALITY u (t, o)),
    'Families', (SELECT coalesce(jsonb_agg(pg_temp.family(t) ORDER BY o), '[]') FROM unnest(p.proargtypes) WITH ORDINALITY u (t, o)),
    'Parameters', (SELECT coalesce(jsonb_agg(u.name ORDER BY o), '[]') FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY u (name, mode, o)

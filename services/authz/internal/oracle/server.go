@@ -238,12 +238,15 @@ func stateError(a Answer) error {
 
 // wrapped matches what stands before a query in a statement that holds one.
 var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+|(?:IN|A)SENSITIVE\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+|` +
-	`CREATE\s+(?:TEMP\s+)?(?:TABLE|VIEW|MATERIALIZED\s+VIEW)\s+\S+\s+AS\s+)`)
+	`CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\s+)?(?:TABLE|VIEW|MATERIALIZED\s+VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?\S+\s+(?:WITH\s*\([^)]*\)\s+)?AS\s+)`)
+
+// storing matches what has a SELECT make a table of its rows.
+var storing = regexp.MustCompile(`(?is)^(\s*SELECT\b[^()]*?)\bINTO\s+(?:TEMP\s+)?\S+`)
 
 // copied matches what stands behind the query of a COPY.
 var copied = regexp.MustCompile(`(?is)\)\s*TO\s+STDOUT.*$`)
 
-// planned matches what EXPLAIN takes.
+// planned matches what has a plan.
 var planned = regexp.MustCompile(`(?is)^[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE)\b`)
 
 // queries are the queries of a text, without what they are wrapped in.
@@ -254,38 +257,10 @@ func queries(sql string) []string {
 			statement = copied.ReplaceAllString(statement[at[1]:], "")
 		}
 		if planned.MatchString(statement) {
-			all = append(all, statement)
+			all = append(all, storing.ReplaceAllString(statement, "$1"))
 		}
 	}
 	return all
-}
-
-// plan is the plan of a statement with everything it computes, empty when the
-// server does not give one.
-func (s *session) plan(ctx context.Context, path string, u Unit) (string, error) {
-	if err := s.open(ctx); err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, statementLimit)
-	defer cancel()
-	if answer, err := s.exec(ctx, "BEGIN; SELECT pg_catalog.set_config('search_path', '"+strings.ReplaceAll(path, "'", "''")+"', true)"); err != nil || !answer.Ran() {
-		return "", errors.Join(err, stateError(answer))
-	}
-	var b strings.Builder
-	failed := false
-	for _, query := range queries(u.SQL) {
-		// Without arguments for parameters that are not there, a Parse is as good.
-		result := s.conn.ExecParams(ctx, "EXPLAIN (VERBOSE) "+query, u.arguments(), nil, nil, nil).Read()
-		failed = failed || result.Err != nil
-		for _, row := range result.Rows {
-			b.Write(row[0])
-			b.WriteByte('\n')
-		}
-	}
-	if _, err := s.exec(ctx, "ROLLBACK"); err != nil || failed {
-		return "", err
-	}
-	return b.String(), nil
 }
 
 // show is the value of a setting.

@@ -1,0 +1,130 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// excuse looks closer at a statement that Scopewire allows and the role is refused.
+// Whatever is said to stand behind a refusal is put out of the way, and then the role
+// must not be refused any more.
+func (d *Database) excuse(ctx context.Context, c *Comparison) error {
+	for _, excuse := range []struct {
+		class Class
+		prove func(context.Context, Comparison) (bool, error)
+	}{{ByDefinition, d.byDefinition}, {ServerRefuses, d.byOwners}, {ByTrust, d.byTrust}} {
+		proved, err := excuse.prove(ctx, *c)
+		if err != nil {
+			return err
+		}
+		if proved {
+			c.Class = excuse.class
+			return nil
+		}
+	}
+	return nil
+}
+
+// decide looks closer at an error that says nothing about rights. Where the login gets the
+// same, no right would have helped, and nobody learns anything of a verdict.
+func (d *Database) decide(ctx context.Context, c *Comparison) error {
+	if c.Server.Ran() || c.Server.Refused() || c.Class == Agree && !c.Verdict.Allow {
+		return nil
+	}
+	asLogin, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
+	switch everybody := asLogin.State == c.Server.State && asLogin.Message == c.Server.Message; {
+	case err != nil || lost:
+		return err
+	case everybody && c.Class == Undecided:
+		c.Class = Nobody
+	case !everybody:
+		c.Class = Undecided
+	}
+	return nil
+}
+
+// byOwners reports whether a refusal is not the role's: it goes when the owners of views
+// and of functions that run with their owners' rights may do everything.
+func (d *Database) byOwners(ctx context.Context, c Comparison) (bool, error) {
+	if beyondGrants.MatchString(c.Unit.SQL) {
+		return false, nil
+	}
+	answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, c.Unit, ownersMayAll)
+	return err == nil && !lost && !answer.Refused(), err
+}
+
+// ownersMayAll makes superusers of those who own what runs with its owner's rights.
+const ownersMayAll = `DO $$ DECLARE r record; BEGIN
+ FOR r IN SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_' AND oid IN (SELECT relowner FROM pg_class UNION SELECT proowner FROM pg_proc WHERE prosecdef)
+ LOOP EXECUTE format('ALTER ROLE %I SUPERUSER', r.rolname); END LOOP; END $$`
+
+// mustOwn is the message about what only an owner may do (aclcheck_error of aclchk.c).
+var mustOwn = regexp.MustCompile(`^must be owner of ([a-z ]+) (\S.*)$`)
+
+// byDefinition reports whether a refusal is about what lies in a schema that the
+// statement is judged to define in: it goes when the role owns that, and has no right on
+// it but those granted.
+func (d *Database) byDefinition(ctx context.Context, c Comparison) (bool, error) {
+	var schemas []string
+	for _, a := range c.Verdict.Accesses {
+		if a.Action == access.DDL && a.Resolved.Kind == access.Schema {
+			schemas = append(schemas, a.Resolved.Name)
+		}
+	}
+	answer, before := c.Server, []string(nil)
+	for {
+		must := mustOwn.FindStringSubmatch(answer.Message)
+		if must == nil {
+			return len(before) > 0 && !answer.Refused(), nil
+		}
+		given := d.ownership(must[2], schemas)
+		if len(given) == 0 || slices.Contains(before, given[0]) || beyondGrants.MatchString(c.Unit.SQL) {
+			return false, nil
+		}
+		before = append(before, given...)
+		var lost bool
+		var err error
+		if answer, lost, err = d.asScratch(ctx, c.Role.Path, c.Role.Grants, c.Unit, before...); err != nil || lost {
+			return false, err
+		}
+	}
+}
+
+// ownership are the statements that make the role the owner of what bears a name in
+// the schemas, without the rights that an owner has by default.
+func (d *Database) ownership(name string, schemas []string) []string {
+	var all []string
+	give := func(what, object string) {
+		all = append(all, fmt.Sprintf("ALTER %s %s OWNER TO %s", what, object, scratch), fmt.Sprintf("REVOKE ALL ON %s %s FROM %s", what, object, scratch))
+	}
+	for _, schema := range schemas {
+		if schema == name {
+			give("SCHEMA", quote(schema))
+		}
+		if rel := d.Snapshot.RelationByName(schema, name); rel != nil {
+			if rel.Kind == catalog.KindSequence {
+				// One that belongs to a column goes with its table, which nobody says is the role's.
+				all = append(all, fmt.Sprintf("UPDATE pg_catalog.pg_class SET relowner = '%s'::regrole WHERE oid = %d", scratch, rel.OID),
+					fmt.Sprintf("REVOKE ALL ON SEQUENCE %s.%s FROM %s", quote(schema), quote(name), scratch))
+			} else {
+				give("TABLE", quote(schema)+"."+quote(name))
+			}
+		}
+		for _, f := range d.Model.Routines {
+			if f.Schema == schema && f.Name == name {
+				give("ROUTINE", Grant{Kind: access.Function, Schema: schema, Name: name, Arguments: f.ArgumentNames}.object())
+			}
+		}
+		for _, t := range d.Model.Types {
+			if t.Schema == schema && (t.Name == name || schema+"."+t.Name == name) {
+				give("TYPE", quote(schema)+"."+quote(t.Name))
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,62 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+)
+
+// unreached reports whether a denial is about code that the statement runs for the rows
+// it finds, and found none: bodies of functions, and the expressions of tables and of
+// domains. PostgreSQL looks at such code when the first row comes. The proof is that the
+// login's plan holds nothing of it and that its function is not called, when no
+// function's body is put in the place of its call.
+func (d *Database) unreached(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	var bodies []*catalog.Function
+	for _, way := range missing.Through {
+		if f := d.function(way); f != nil {
+			bodies = append(bodies, f)
+		}
+	}
+	called := d.function(missing.Resolved)
+	switch {
+	case called == nil && len(bodies) == 0:
+		return false, nil
+	case called != nil && len(missing.Through) == 0 && !d.checksDomain(called):
+		// The text itself calls it.
+		return false, nil
+	case called != nil:
+		bodies = []*catalog.Function{called}
+	}
+	before := []string{cold, "SET LOCAL track_functions = 'all'"}
+	var oids []string
+	for _, f := range bodies {
+		if f.Kind == 'a' {
+			return false, nil
+		}
+		object := Grant{Kind: access.Function, Schema: f.Schema, Name: f.Name, Arguments: d.argumentNames(f)}.object()
+		before, oids = append(before, "ALTER ROUTINE "+object+" SET work_mem = '4MB'"), append(oids, fmt.Sprint(f.OID))
+	}
+	idle := false
+	_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, c.Unit, before, func() error {
+		row, err := d.login.row(ctx, fmt.Sprintf("SELECT count(*) FROM pg_catalog.pg_stat_xact_user_functions WHERE calls > 0 AND funcid IN (%s)", strings.Join(oids, ", ")))
+		idle = err == nil && row[0] != fmt.Sprint(len(bodies))
+		return err
+	})
+	if err != nil || !idle {
+		return false, err
+	}
+	all, err := d.print(ctx, c.Role.Path, c.Unit, before...)
+	return err == nil && all.found && !d.asks(all.planned, c.Role.Grants, missing), err
+}
+
+// checksDomain reports whether a check of a domain calls a function.
+func (d *Database) checksDomain(f *catalog.Function) bool {
+	return slices.ContainsFunc(d.Snapshot.Types, func(t catalog.Type) bool {
+		return slices.ContainsFunc(t.Checks, func(e catalog.Expression) bool { return slices.Contains(e.References.Functions, f.OID) })
+	})
+}
