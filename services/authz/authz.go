@@ -216,12 +216,12 @@ func (a *Authz) databases() []string {
 // a text means.
 func analyzeUnit(u rpc.Unit, snap *catalog.Snapshot) access.Analysis {
 	in := analyze.Input{
-		Text: u.Text, Parse: u.Parse, ParameterTypes: u.ParameterTypes,
+		Text: u.Text, Parse: u.Parse, ParameterTypes: u.ParameterTypes, SettledTypes: u.SettledTypes,
 		Context: analyze.Context{
 			SearchPath: u.Context.GetSearchPath(), Role: u.Context.GetRole(),
 			ServerVersionNum: int(u.Context.GetServerVersionNum()), Settings: u.Context.GetSettings(),
 			PreparedStatements: texts(u.Context.GetPreparedStatements()), Cursors: texts(u.Context.GetCursors()),
-			Uncommitted: u.Context.GetUncommitted(),
+			Named: named(u.Answers), Uncommitted: u.Context.GetUncommitted(),
 		},
 	}
 	if f := u.Function; f != nil {
@@ -229,6 +229,27 @@ func analyzeUnit(u rpc.Unit, snap *catalog.Snapshot) access.Analysis {
 	}
 	in.Startup = u.Startup
 	return analyze.Analyze(in, snap)
+}
+
+// named is what a session's proxy has said of names of the protocol.
+func named(answers []*authzv1.ProbeAnswer) map[access.Name]analyze.Named {
+	names := map[access.Name]analyze.Named{}
+	for _, a := range answers {
+		cursor := a.GetProbe().GetKind() == authzv1.ProbeKind_PROBE_KIND_PORTAL
+		if !cursor && a.GetProbe().GetKind() != authzv1.ProbeKind_PROBE_KIND_STATEMENT {
+			continue
+		}
+		n := analyze.Named{Exists: a.GetExists(), Text: string(a.GetUnit().GetText()), SearchPath: a.GetSearchPath(), PathKnown: a.SearchPath != nil}
+		types := a.GetUnit().GetSettledTypeOids()
+		if len(types) == 0 {
+			types = a.GetUnit().GetParameterTypeOids()
+		}
+		for _, oid := range types {
+			n.ParameterTypes = append(n.ParameterTypes, catalog.OID(oid))
+		}
+		names[access.Name{Cursor: cursor, Name: a.GetProbe().GetObject().GetName()}] = n
+	}
+	return names
 }
 
 // texts are the texts behind names.

@@ -179,6 +179,17 @@ type Effect struct {
 	Value string
 	// Chain is AND CHAIN; Hold is WITH HOLD of a cursor.
 	Chain, Hold bool
+	// Query is what a prepared statement or cursor stands for, nil of other effects.
+	Query *Query
+}
+
+// Query is a query that PREPARE or DECLARE gives a name to.
+type Query struct {
+	// Text is its own text, and ParameterTypes the OIDs of all its parameters' types.
+	Text           string
+	ParameterTypes []uint32
+	// SearchPath is the path a cursor's names were looked up over, as SHOW prints it.
+	SearchPath string
 }
 
 // Error is the error PostgreSQL itself would give, with nothing in it that the
@@ -206,11 +217,20 @@ type Statement struct {
 	Session bool
 	// Cursor is the cursor that it reads, whose names were bound when it was declared.
 	Cursor string
+	// ParameterTypes are the OIDs of the types that a Parse message's parameters were
+	// given or found to have.
+	ParameterTypes []uint32
 	// Normalised is its text with literals replaced and comments removed; empty
 	// when it could not be normalised.
 	Normalised string
 	// TextSHA256 is the digest of its text as sent.
 	TextSHA256 [32]byte
+}
+
+// Name is a prepared statement, or a cursor, of the session.
+type Name struct {
+	Cursor bool
+	Name   string
 }
 
 // Outcome is what analysis says of a whole unit.
@@ -241,6 +261,9 @@ type Analysis struct {
 	Error  Error
 	// Requires are the accesses that must be covered before Error may be told.
 	Requires []Access
+	// Unknown are the prepared statements and cursors that the unit names and its context
+	// does not have: they may be the protocol's. Nothing has been decided then.
+	Unknown []Name
 	// Statements are the unit's statements as far as they were understood, in
 	// order. Only under Judge are they complete.
 	Statements []Statement

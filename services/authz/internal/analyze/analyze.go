@@ -24,7 +24,10 @@ type Input struct {
 	// ParameterTypes are the types a Parse message gives its parameters; 0 leaves
 	// one to the server.
 	ParameterTypes []catalog.OID
-	Context        Context
+	// SettledTypes are the types that all parameters were found to have when the text was
+	// first parsed, nil then.
+	SettledTypes []catalog.OID
+	Context      Context
 	// Function makes it a FunctionCall message; Text is empty then.
 	Function *FunctionCall
 	// Startup are the settings that a session is to start with, by lower-case name;
@@ -47,6 +50,9 @@ type Context struct {
 	// PreparedStatements and Cursors are the texts behind what SQL can name, as the
 	// effects that made them had them. The maps belong to the caller and are only read.
 	PreparedStatements, Cursors map[string]string
+	// Named are what names stand for that messages of the protocol have made, as far as
+	// it was asked (access.Analysis.Unknown). Nil: there are none, and nobody to ask.
+	Named map[access.Name]Named
 	// Uncommitted says that the context was changed in the transaction that is open:
 	// what it goes back to at the end is not known.
 	Uncommitted bool
@@ -73,7 +79,7 @@ func Analyze(in Input, snap *catalog.Snapshot) access.Analysis {
 		a.statements = append(a.statements, *a.partial)
 	}
 	return access.Analysis{Outcome: v.outcome, Reason: v.reason, Detail: v.detail, Error: v.err,
-		Requires: requires, Statements: a.statements}
+		Requires: requires, Statements: a.statements, Unknown: a.unknown}
 }
 
 // analyzer is the analysis of one unit.
@@ -117,6 +123,8 @@ type analyzer struct {
 	unsettled   string
 	alone       bool
 	ownText     string
+	// unknown are the unit's names that have to be asked for.
+	unknown []access.Name
 	// change is what the statement at hand does to the catalog; lastOID and overlays count
 	// what statements before it have made.
 	change   changes
@@ -192,6 +200,9 @@ func (a *analyzer) run() error {
 		return fail(access.Syntax, stateSyntax, "cannot insert multiple commands into a prepared statement", 0)
 	}
 	a.alone, a.grammar = len(tree.Stmts) == 1, tree.Version
+	if a.unknown = a.unknownNames(tree.Stmts); len(a.unknown) > 0 {
+		return deny(access.Context, "what names of the protocol stand for has to be asked")
+	}
 	a.begin()
 	for _, raw := range tree.Stmts {
 		if err := a.statement(raw); err != nil {
@@ -269,6 +280,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	found.TextSHA256 = sha256.Sum256([]byte(own))
 	found.Normalised = recorded(raw.Stmt, own)
 	found.Accesses, found.Session = a.current.accesses(), endsAll(raw.Stmt)
+	if a.in.Parse {
+		found.ParameterTypes = numbers(a.deduction().types)
+	}
 	a.statements = append(a.statements, found)
 	a.current = nil
 	return a.simulate(found)
@@ -287,7 +301,7 @@ func recorded(node *pg_query.Node, own string) string {
 // judgeParameters judges the types that a Parse message gives its parameters: Bind reads
 // them by these types' input functions, without a statement to see.
 func (a *analyzer) judgeParameters() error {
-	for i, oid := range a.in.ParameterTypes {
+	for i, oid := range a.settledTypes() {
 		// parse_param.c takes unknown for no type given.
 		if oid == 0 || oid == typeUnknown {
 			continue
@@ -297,8 +311,10 @@ func (a *analyzer) judgeParameters() error {
 			return deny(access.Construct, fmt.Sprintf("type of parameter %d", i+1))
 		}
 		// By OID PostgreSQL asks nobody; a name hidden is hidden by number, too.
-		if err := a.nameType(t, access.Select); err != nil {
-			return err
+		if i < len(a.in.ParameterTypes) && a.in.ParameterTypes[i] == oid {
+			if err := a.nameType(t, access.Select); err != nil {
+				return err
+			}
 		}
 		if err := a.holds(oid); err != nil {
 			return err

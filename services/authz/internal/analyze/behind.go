@@ -115,7 +115,7 @@ func parseTypes(list string) ([]catalog.OID, bool) {
 // text, which the client did not send.
 func (a *analyzer) inText(text string, path searchPath, types []catalog.OID, bind func(*analyzer) error) error {
 	inner := *a
-	inner.in.Parse, inner.in.ParameterTypes = true, types
+	inner.in.Parse, inner.in.ParameterTypes, inner.in.SettledTypes = true, types, nil
 	inner.text, inner.path, inner.deduced = text, path, nil
 	err := bind(&inner)
 	a.work = inner.work

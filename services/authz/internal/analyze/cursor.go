@@ -15,8 +15,9 @@ const cursorHold = 0x0020
 func declareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	d := node.GetDeclareCursorStmt()
 	err := a.declare(d)
-	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(a.deduction().types),
-		Hold: d.Options&cursorHold != 0}
+	types := a.deduction().types
+	effect := access.Effect{Kind: access.EffectDeclare, Name: d.Portalname, Value: a.remembered(types), Hold: d.Options&cursorHold != 0,
+		Query: a.queryBehind("FOR", types)}
 	return access.Statement{Kind: "declare", Effects: []access.Effect{effect}}, err
 }
 
@@ -42,7 +43,7 @@ func fetchStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 func (a *analyzer) cursor(name string) error {
 	text, ok := a.in.Context.Cursors[name]
 	if !ok {
-		return hide("34000", fmt.Sprintf("cursor \"%s\" does not exist", name), 0)
+		return a.portal(name)
 	}
 	b, err := a.behind(text)
 	if err != nil {
@@ -56,6 +57,34 @@ func (a *analyzer) cursor(name string) error {
 		return deny(access.Context, "a cursor of an unknown path")
 	}
 	return a.inText(text, b.path, b.types, func(inner *analyzer) error { return inner.declare(d) })
+}
+
+// portal judges what reads a portal of the protocol by the text that was bound, under the
+// path of that moment. FETCH runs what may have RETURNING as well (PortalRunFetch,
+// pquery.c).
+func (a *analyzer) portal(name string) error {
+	p, ok := a.standsFor(access.Name{Cursor: true, Name: name})
+	if !ok {
+		return hide("34000", fmt.Sprintf("cursor \"%s\" does not exist", name), 0)
+	}
+	if !p.PathKnown {
+		return deny(access.Context, "a cursor of an unknown path")
+	}
+	path, err := newSearchPath(p.SearchPath, a.in.Context.Role, a.snap)
+	if err != nil {
+		return err
+	}
+	query, err := a.lone(p.Text)
+	if err != nil {
+		return err
+	}
+	return a.inText(p.Text, path, p.ParameterTypes, func(inner *analyzer) error {
+		if preparable(query) != nil {
+			return deny(access.StatementKind, "fetch from "+nodeWords(query))
+		}
+		_, _, err := inner.subquery(nil, query, nil)
+		return err
+	})
 }
 
 func closeStmt(_ *analyzer, node *pg_query.Node) (access.Statement, error) {

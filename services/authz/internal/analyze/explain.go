@@ -69,7 +69,7 @@ func (a *analyzer) explained(query *pg_query.Node, o explaining) ([]access.Effec
 			return nil, err
 		}
 		// Parameters without values may stand in it, also in a Query message.
-		_, err := a.parameterised(a.in.ParameterTypes, func(inner *analyzer) error {
+		_, err := a.parameterised(a.settledTypes(), func(inner *analyzer) error {
 			_, _, err := inner.subquery(nil, query, nil)
 			return err
 		})

@@ -165,11 +165,20 @@ func (d *deduced) typeOf(number int32) catalog.OID {
 	return d.types[number-1]
 }
 
+// settledTypes are the types that the parameters have as long as the text at hand lives,
+// 0 for one that is still to be found.
+func (a *analyzer) settledTypes() []catalog.OID {
+	if len(a.in.SettledTypes) > 0 {
+		return a.in.SettledTypes
+	}
+	return a.in.ParameterTypes
+}
+
 // deduction is what is known of the parameters of the text at hand.
 func (a *analyzer) deduction() *deduced {
 	if a.deduced == nil {
 		a.deduced = &deduced{}
-		for _, typ := range a.in.ParameterTypes {
+		for _, typ := range a.settledTypes() {
 			if typ == 0 {
 				typ = resolve.Unknown
 			}

@@ -26,7 +26,7 @@ func prepareStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 		return err
 	})
 	// The types stay what they were found to be here (RevalidateCachedQuery).
-	effect := access.Effect{Kind: access.EffectPrepare, Name: p.Name, Value: a.remembered(types)}
+	effect := access.Effect{Kind: access.EffectPrepare, Name: p.Name, Value: a.remembered(types), Query: a.queryBehind("AS", types)}
 	return access.Statement{Kind: "prepare", Effects: []access.Effect{effect}}, err
 }
 
@@ -60,7 +60,7 @@ func (a *analyzer) parameterTypes(p *pg_query.PrepareStmt) ([]catalog.OID, error
 // the message are, and returns their types.
 func (a *analyzer) parameterised(types []catalog.OID, bind func(*analyzer) error) ([]catalog.OID, error) {
 	inner := *a
-	inner.in.Parse, inner.in.ParameterTypes, inner.deduced = true, types, nil
+	inner.in.Parse, inner.in.ParameterTypes, inner.in.SettledTypes, inner.deduced = true, types, nil, nil
 	err := bind(&inner)
 	a.work = inner.work
 	return inner.deduction().types, err
@@ -75,11 +75,7 @@ func executeStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 // everything else under the present context, as RevalidateCachedQuery binds it
 // (plancache.c). The parameters stand for themselves.
 func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) ([]output, error) {
-	text, ok := a.in.Context.PreparedStatements[e.Name]
-	if !ok {
-		return nil, hide("26000", fmt.Sprintf("prepared statement \"%s\" does not exist", e.Name), 0)
-	}
-	types, columns, err := a.bindBehind(text, e.Name)
+	types, columns, err := a.statementNamed(e.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +93,22 @@ func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) ([]output, error) 
 		}
 	}
 	return columns, nil
+}
+
+// statementNamed binds what a name stands for, of SQL or of the protocol.
+func (a *analyzer) statementNamed(name string) ([]catalog.OID, []output, error) {
+	if text, ok := a.in.Context.PreparedStatements[name]; ok {
+		return a.bindBehind(text, name)
+	}
+	p, ok := a.standsFor(access.Name{Name: name})
+	if !ok {
+		return nil, nil, hide("26000", fmt.Sprintf("prepared statement \"%s\" does not exist", name), 0)
+	}
+	query, err := a.lone(p.Text)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.bindQuery(p.Text, query, p.ParameterTypes)
 }
 
 // bindBehind binds the query of the prepared statement of a name, and returns the types
@@ -123,13 +135,18 @@ func (a *analyzer) bindBehind(text, name string) ([]catalog.OID, []output, error
 			return nil, nil, err
 		}
 	}
+	return a.bindQuery(text, p.Query, types)
+}
+
+// bindQuery binds a query of a text that was kept under the present path.
+func (a *analyzer) bindQuery(text string, query *pg_query.Node, types []catalog.OID) ([]catalog.OID, []output, error) {
 	var columns []output
-	err = a.inText(text, a.path, types, func(inner *analyzer) error {
-		if err := preparable(p.Query); err != nil {
+	err := a.inText(text, a.path, types, func(inner *analyzer) error {
+		if err := preparable(query); err != nil {
 			return err
 		}
 		var err error
-		_, columns, err = inner.subquery(nil, p.Query, nil)
+		_, columns, err = inner.subquery(nil, query, nil)
 		types = inner.deduction().types
 		return err
 	})

@@ -50,14 +50,24 @@ func refusalProto(r verify.Reason) authzv1.AuthenticateRefusalReason {
 func statementsProto(statements []access.Statement) []*authzv1.Statement {
 	out := make([]*authzv1.Statement, len(statements))
 	for i, st := range statements {
-		p := &authzv1.Statement{Kind: valid(st.Kind), Normalised: valid(st.Normalised), TextSha256: st.TextSHA256[:], Cursor: valid(st.Cursor)}
+		p := &authzv1.Statement{Kind: valid(st.Kind), Normalised: valid(st.Normalised), TextSha256: st.TextSHA256[:], Cursor: valid(st.Cursor),
+			ParameterTypeOids: st.ParameterTypes}
 		for _, a := range st.Accesses {
 			p.Accesses = append(p.Accesses, accessProto(a))
 		}
 		for _, e := range st.Effects {
-			p.Effects = append(p.Effects, &authzv1.Effect{Kind: effectProto(e.Kind), Name: valid(e.Name), Value: []byte(e.Value), Chain: e.Chain, Hold: e.Hold})
+			p.Effects = append(p.Effects, effectOf(e))
 		}
 		out[i] = p
+	}
+	return out
+}
+
+func effectOf(e access.Effect) *authzv1.Effect {
+	out := &authzv1.Effect{Kind: effectProto(e.Kind), Name: valid(e.Name), Value: []byte(e.Value), Chain: e.Chain, Hold: e.Hold}
+	if e.Query != nil {
+		out.Query = &authzv1.ParseUnit{Text: []byte(e.Query.Text), SettledTypeOids: e.Query.ParameterTypes}
+		out.SearchPath = valid(e.Query.SearchPath)
 	}
 	return out
 }

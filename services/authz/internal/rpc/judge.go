@@ -101,7 +101,7 @@ func readUnit(req *authzv1.AuthorizeRequest) (Unit, string) {
 	if bad := checkAnswers(req.GetProbeAnswers()); bad != "" {
 		return Unit{}, bad
 	}
-	u := Unit{Context: req.GetContext()}
+	u := Unit{Context: req.GetContext(), Answers: req.GetProbeAnswers()}
 	switch unit := req.GetUnit().(type) {
 	case *authzv1.AuthorizeRequest_Query:
 		u.Text = unit.Query
@@ -109,6 +109,9 @@ func readUnit(req *authzv1.AuthorizeRequest) (Unit, string) {
 		u.Text, u.Parse = unit.Parse.GetText(), true
 		for _, oid := range unit.Parse.GetParameterTypeOids() {
 			u.ParameterTypes = append(u.ParameterTypes, catalog.OID(oid))
+		}
+		for _, oid := range unit.Parse.GetSettledTypeOids() {
+			u.SettledTypes = append(u.SettledTypes, catalog.OID(oid))
 		}
 	case *authzv1.AuthorizeRequest_FunctionCall:
 		// Its digest is that of the message's body, arguments included, which authz is
@@ -200,6 +203,9 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	defer func() { <-s.slots }()
 	start := s.deps.Clock.Now()
 	analysis := s.deps.Analyze(unit, f.snap)
+	if len(analysis.Unknown) > 0 {
+		return askNames(req, f, analysis.Unknown), false
+	}
 	grants := s.tokens.grantsOf(session, f.policy)
 	asked := requestOf(req.GetContext().GetDatabase(), req.GetClient(), start)
 	d := grants.DecideIn(asked, analysis)

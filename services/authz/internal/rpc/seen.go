@@ -41,24 +41,55 @@ func seesMore(c *authzv1.SessionContext) bool {
 
 // checkAnswers says what is wrong with the answers to probes, or "".
 func checkAnswers(answers []*authzv1.ProbeAnswer) string {
-	if len(answers) == 0 {
-		return ""
+	for i, a := range answers {
+		switch a.GetProbe().GetKind() {
+		case authzv1.ProbeKind_PROBE_KIND_SESSION:
+			if i > 0 || a.GetProbe().GetObject() != nil {
+				return "an answer to what was not asked"
+			}
+			if !a.GetExists() {
+				return "a session that is not there"
+			}
+		case authzv1.ProbeKind_PROBE_KIND_STATEMENT, authzv1.ProbeKind_PROBE_KIND_PORTAL:
+			if a.GetProbe().GetObject().GetName() == "" || a.GetExists() && a.GetUnit() == nil {
+				return "an answer about no name"
+			}
+		default:
+			return "an answer to what was not asked"
+		}
 	}
-	a := answers[0]
-	switch {
-	case len(answers) > 1, a.GetProbe().GetKind() != authzv1.ProbeKind_PROBE_KIND_SESSION, a.GetProbe().GetObject() != nil:
-		return "an answer to what was not asked"
-	case !a.GetExists():
-		return "a session that is not there"
-	default:
-		return ""
+	return ""
+}
+
+// sessionAnswer is what the session's backend sees, nil when nobody has said it.
+func sessionAnswer(answers []*authzv1.ProbeAnswer) *authzv1.ProbeAnswer {
+	if len(answers) > 0 && answers[0].GetProbe().GetKind() == authzv1.ProbeKind_PROBE_KIND_SESSION {
+		return answers[0]
 	}
+	return nil
+}
+
+// maxNames bounds the names of the protocol that are asked for at once.
+const maxNames = 16
+
+// askNames asks the proxy what names stand for that its messages have made.
+func askNames(req *authzv1.AuthorizeRequest, f facts, names []access.Name) *authzv1.AuthorizeResponse {
+	resp := answer(req, authzv1.Verdict_VERDICT_PROBE, access.Context, "what names of the protocol stand for has to be asked")
+	resp.Epoch = f.epoch
+	for _, name := range names[:min(len(names), maxNames)] {
+		kind := authzv1.ProbeKind_PROBE_KIND_STATEMENT
+		if name.Cursor {
+			kind = authzv1.ProbeKind_PROBE_KIND_PORTAL
+		}
+		resp.Probes = append(resp.Probes, &authzv1.Probe{Kind: kind, Object: &authzv1.ObjectName{Name: valid(name.Name)}})
+	}
+	return resp
 }
 
 // look lays what the session sees over the facts' snapshot. It answers when it
 // cannot.
 func (s *Server) look(ctx context.Context, req *authzv1.AuthorizeRequest, f *facts) *authzv1.AuthorizeResponse {
-	if len(req.GetProbeAnswers()) == 0 {
+	if sessionAnswer(req.GetProbeAnswers()) == nil {
 		if !seesMore(req.GetContext()) {
 			return nil
 		}
@@ -84,7 +115,7 @@ func (s *Server) look(ctx context.Context, req *authzv1.AuthorizeRequest, f *fac
 }
 
 func (s *Server) lay(req *authzv1.AuthorizeRequest, f *facts) *authzv1.AuthorizeResponse {
-	seen, err := catalog.DescribeSession(req.GetProbeAnswers()[0].GetDescription())
+	seen, err := catalog.DescribeSession(sessionAnswer(req.GetProbeAnswers()).GetDescription())
 	if err == nil {
 		f.made = seen.Made
 		f.snap, err = seen.Over(f.snap, req.GetContext().GetAltered())

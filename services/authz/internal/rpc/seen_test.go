@@ -139,3 +139,33 @@ func TestSnapshotCatchesUpWithAnswers(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAnswersAboutNames: answers stand in their order, and are about names.
+func TestAnswersAboutNames(t *testing.T) {
+	about := func(kind authzv1.ProbeKind, name string) *authzv1.ProbeAnswer {
+		return &authzv1.ProbeAnswer{Probe: &authzv1.Probe{Kind: kind, Object: &authzv1.ObjectName{Name: name}}, Exists: true, Unit: &authzv1.ParseUnit{}}
+	}
+	session := &authzv1.ProbeAnswer{Probe: &authzv1.Probe{Kind: authzv1.ProbeKind_PROBE_KIND_SESSION}, Exists: true}
+	statement, portal := about(authzv1.ProbeKind_PROBE_KIND_STATEMENT, "x"), about(authzv1.ProbeKind_PROBE_KIND_PORTAL, "x")
+	empty := about(authzv1.ProbeKind_PROBE_KIND_PORTAL, "x")
+	empty.Unit = nil
+	for i, tc := range []struct {
+		answers []*authzv1.ProbeAnswer
+		good    bool
+	}{
+		{[]*authzv1.ProbeAnswer{statement, portal}, true},
+		{[]*authzv1.ProbeAnswer{session, statement}, true},
+		{[]*authzv1.ProbeAnswer{statement, session}, false},
+		{[]*authzv1.ProbeAnswer{session, session}, false},
+		{[]*authzv1.ProbeAnswer{about(authzv1.ProbeKind_PROBE_KIND_STATEMENT, "")}, false},
+		{[]*authzv1.ProbeAnswer{empty}, false},
+		{[]*authzv1.ProbeAnswer{about(authzv1.ProbeKind_PROBE_KIND_RELATION, "x")}, false},
+	} {
+		if bad := checkAnswers(tc.answers); (bad == "") != tc.good {
+			t.Errorf("%d: %q", i, bad)
+		}
+	}
+	if sessionAnswer([]*authzv1.ProbeAnswer{statement}) != nil || sessionAnswer([]*authzv1.ProbeAnswer{session, statement}) != session {
+		t.Error("what the session sees is taken from another answer")
+	}
+}

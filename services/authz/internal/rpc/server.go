@@ -73,16 +73,19 @@ type Catalogs interface {
 type Unit struct {
 	// Text is the statement's text. The analyser does not keep it.
 	Text []byte
-	// Parse marks a Parse message; ParameterTypes are its OIDs.
-	Parse          bool
-	ParameterTypes []catalog.OID
+	// Parse marks a Parse message; ParameterTypes are its OIDs, SettledTypes those of all
+	// its parameters if it was judged before.
+	Parse                        bool
+	ParameterTypes, SettledTypes []catalog.OID
 	// Function makes it a FunctionCall message, which has no text.
 	Function *authzv1.FunctionCallUnit
 	// Startup are the settings a session is to start with: nothing else is analysed
 	// then.
 	Startup map[string]string
-	// Context is the session's, as the proxy knows it.
+	// Context is the session's, as the proxy knows it, and Answers what it was asked
+	// about names of its own.
 	Context *authzv1.SessionContext
+	Answers []*authzv1.ProbeAnswer
 }
 
 // Deps are what the server works with.

@@ -29,7 +29,9 @@ type cacheKey struct {
 	kind    UnitKind
 	// types are the parameter types of a Parse, four bytes each.
 	types string
-	text  string
+	// settled are the types they were found to have, in the same form.
+	settled string
+	text    string
 }
 
 // Cache keeps allows for the exact text they were made for, and asks next for
@@ -87,7 +89,7 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 		return c.next.Authorize(ctx, req)
 	}
 	key := cacheKey{token: req.TokenHash, context: req.ContextKey, answers: req.AnswersKey, kind: req.Kind,
-		types: encodeTypes(req.ParameterTypes), text: string(req.Text)}
+		types: encodeTypes(req.ParameterTypes), settled: encodeTypes(req.SettledTypes), text: string(req.Text)}
 	database := req.Context.GetDatabase()
 	if d, ok := c.entries.get(req.Principal, key); ok && !req.Fresh {
 		if c.fence.Holds(d, database) {

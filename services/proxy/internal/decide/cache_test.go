@@ -90,6 +90,7 @@ func TestEveryFieldIsInTheKey(t *testing.T) {
 		"Kind":           func(r *Request) { r.Kind = UnitQuery },
 		"Text":           func(r *Request) { r.Text = []byte("SELECT 2") },
 		"ParameterTypes": func(r *Request) { r.ParameterTypes = []uint32{25} },
+		"SettledTypes":   func(r *Request) { r.SettledTypes = []uint32{25} },
 	}
 	for i := range reflect.TypeFor[Request]().NumField() {
 		name := reflect.TypeFor[Request]().Field(i).Name

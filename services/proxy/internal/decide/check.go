@@ -61,7 +61,8 @@ func checkProbes(probes []*authzv1.Probe) error {
 			if p.GetObject() != nil {
 				return fmt.Errorf("authz asks for probe %v of a name", p.GetKind())
 			}
-		case authzv1.ProbeKind_PROBE_KIND_RELATION, authzv1.ProbeKind_PROBE_KIND_FUNCTION, authzv1.ProbeKind_PROBE_KIND_TYPE:
+		case authzv1.ProbeKind_PROBE_KIND_RELATION, authzv1.ProbeKind_PROBE_KIND_FUNCTION, authzv1.ProbeKind_PROBE_KIND_TYPE,
+			authzv1.ProbeKind_PROBE_KIND_STATEMENT, authzv1.ProbeKind_PROBE_KIND_PORTAL:
 			if !named {
 				return fmt.Errorf("authz asks for probe %v without a name", p.GetKind())
 			}

@@ -78,6 +78,9 @@ type Request struct {
 	Text []byte
 	// ParameterTypes are the OIDs of a Parse.
 	ParameterTypes []uint32
+	// SettledTypes are the types its parameters were found to have when it was judged
+	// first, nil then.
+	SettledTypes []uint32
 	// FunctionOID and Arguments describe a FunctionCall.
 	FunctionOID uint32
 	Arguments   uint32

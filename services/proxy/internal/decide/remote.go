@@ -228,7 +228,7 @@ func message(req *Request) *authzv1.AuthorizeRequest {
 	case UnitQuery:
 		m.Unit = &authzv1.AuthorizeRequest_Query{Query: text}
 	case UnitParse:
-		m.Unit = &authzv1.AuthorizeRequest_Parse{Parse: &authzv1.ParseUnit{Text: text, ParameterTypeOids: req.ParameterTypes}}
+		m.Unit = &authzv1.AuthorizeRequest_Parse{Parse: &authzv1.ParseUnit{Text: text, ParameterTypeOids: req.ParameterTypes, SettledTypeOids: req.SettledTypes}}
 	case UnitFunctionCall:
 		m.Unit = &authzv1.AuthorizeRequest_FunctionCall{
 			FunctionCall: &authzv1.FunctionCallUnit{FunctionOid: req.FunctionOID, ArgumentCount: req.Arguments}}

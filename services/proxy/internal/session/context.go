@@ -1,7 +1,6 @@
 package session
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -9,7 +8,6 @@ import (
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
-	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
 )
 
@@ -50,19 +48,15 @@ type surroundings struct {
 	crossed bool
 	// failures is the server's count of errors when they were last settled.
 	failures uint64
-	// names are effects on prepared statements and cursors that are waited for.
-	names []named
+	// names are effects on prepared statements and cursors that are waited for; renamed says
+	// that a message of the protocol has touched a name of SQL.
+	names   []named
+	renamed bool
 	// altered: the catalog was changed in the transaction that is open. fresh: it
 	// was changed, and no decision has been made from a newer one yet.
 	altered, fresh bool
 	// own is what else is known of the session's own objects.
 	own own
-}
-
-// named is an effect on a name, and where it comes from.
-type named struct {
-	effect *authzv1.Effect
-	origin origin
 }
 
 // maxGenerations bounds what a session remembers of its contexts. Forgetting them
@@ -115,19 +109,15 @@ func (w *surroundings) change(alter func(*authzv1.SessionContext)) {
 	w.enter(next)
 }
 
-// follow notes what the statements of a text that is about to be forwarded do to the
+// follow notes what the statements of a unit that is about to be forwarded do to the
 // context.
-func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
+func (s *Session) follow(statements []*authzv1.Statement, u *unit) {
 	w := &s.around
-	failures, skipping := s.names.Failures()
-	if skipping {
+	if !s.counted() {
 		// Its pipeline has failed, and the server does not run it.
 		return
 	}
-	if !w.unsettled {
-		w.failures = failures
-	}
-	for _, st := range statements {
+	for i, st := range statements {
 		w.own.follow(st, s.piped)
 		for _, e := range st.GetEffects() {
 			switch e.GetKind() {
@@ -136,9 +126,12 @@ func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
 				if w.uncommitted || w.unsettled || w.altered {
 					w.unsettled, w.unknown, w.own.stale = true, true, true
 				}
+				if len(s.undecided) > 0 && e.GetKind() != authzv1.EffectKind_EFFECT_KIND_ROLLBACK_TO {
+					w.unsettled, w.names = true, append(w.names, s.naming(u, st, i, e))
+				}
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
-				w.unsettled, w.names = true, append(w.names, named{e, origin{digest(text), st.GetAccesses()}})
+				w.unsettled, w.names = true, append(w.names, s.naming(u, st, i, e))
 			case authzv1.EffectKind_EFFECT_KIND_DDL:
 				w.unsettled, w.altered, w.fresh, w.own.stale = true, true, true, true
 				// It may take temporary objects with it that depend on what it drops.
@@ -159,82 +152,14 @@ func (s *Session) follow(statements []*authzv1.Statement, text []byte) {
 	}
 }
 
-// applyNames does to the names what completed statements did. After an error nobody
-// knows which of them did: what was made stands for nothing then, and what was dropped
-// for what it did, which the server misses if it is gone.
-func (s *Session) applyNames(failed bool) {
-	if len(s.around.names) == 0 {
-		return
+// counted notes the server's count of errors before something that has to be waited
+// for. It reports false when the server skips what comes.
+func (s *Session) counted() bool {
+	failures, skipping := s.names.Failures()
+	if !s.around.unsettled && !skipping {
+		s.around.failures = failures
 	}
-	names := s.around.names
-	s.around.names = nil
-	s.around.change(func(c *authzv1.SessionContext) {
-		for _, n := range names {
-			e, name := n.effect, n.effect.GetName()
-			drops := e.GetKind() == authzv1.EffectKind_EFFECT_KIND_DEALLOCATE || e.GetKind() == authzv1.EffectKind_EFFECT_KIND_CLOSE
-			if failed && drops {
-				continue
-			}
-			switch e.GetKind() {
-			case authzv1.EffectKind_EFFECT_KIND_PREPARE:
-				s.names.Forget(stmt.Statements, name, false)
-				c.PreparedStatements = with(c.PreparedStatements, name, e.GetValue(), failed)
-				s.origins[sqlName{stmt.Statements, name}] = n.origin
-			case authzv1.EffectKind_EFFECT_KIND_DEALLOCATE:
-				s.names.Forget(stmt.Statements, name, name == "")
-				c.PreparedStatements = without(c.PreparedStatements, name)
-			case authzv1.EffectKind_EFFECT_KIND_DECLARE:
-				s.names.Forget(stmt.Portals, name, false)
-				c.Cursors = with(c.Cursors, name, e.GetValue(), failed)
-				s.origins[sqlName{stmt.Portals, name}] = n.origin
-				if !e.GetHold() {
-					s.bound[name] = true
-				}
-			case authzv1.EffectKind_EFFECT_KIND_CLOSE:
-				s.names.Forget(stmt.Portals, name, name == "")
-				c.Cursors = without(c.Cursors, name)
-			default:
-				// No other effect is noted there.
-			}
-		}
-	})
-	s.dropOrigins()
-}
-
-// with adds a name's text, or drops the name.
-func with(texts map[string][]byte, name string, text []byte, drop bool) map[string][]byte {
-	if texts == nil {
-		texts = map[string][]byte{}
-	}
-	if drop {
-		delete(texts, name)
-	} else {
-		texts[name] = text
-	}
-	return texts
-}
-
-// without drops a name, or all of them for the empty one.
-func without(texts map[string][]byte, name string) map[string][]byte {
-	if name == "" {
-		return nil
-	}
-	delete(texts, name)
-	return texts
-}
-
-// dropBound forgets the cursors that ended with their transaction.
-func (s *Session) dropBound() {
-	if len(s.bound) == 0 {
-		return
-	}
-	gone := slices.Collect(maps.Keys(s.bound))
-	clear(s.bound)
-	s.around.change(func(c *authzv1.SessionContext) {
-		for _, name := range gone {
-			delete(c.Cursors, name)
-		}
-	})
+	return !skipping
 }
 
 // settle makes the context known in which the server will read what comes next. drop
@@ -243,7 +168,7 @@ func (s *Session) dropBound() {
 func (s *Session) settle() (drop bool, trouble, err error) {
 	w := &s.around
 	outdated := s.outdated()
-	ended := w.crossed && (w.uncommitted || w.altered || len(s.bound) > 0 || w.own.inside)
+	ended := w.crossed && (w.uncommitted || w.altered || s.ending > 0 || len(s.undecided) > 0 || w.own.inside)
 	if !w.unsettled && !s.disturbed.Load() && !ended && !outdated {
 		return false, nil, nil
 	}
@@ -257,7 +182,7 @@ func (s *Session) settle() (drop bool, trouble, err error) {
 	}
 	failures, _ := s.names.Failures()
 	failed := failures != w.failures
-	s.applyNames(failed)
+	s.applyNames()
 	if s.names.Failed() {
 		// The server reads nothing but the end of the transaction now, and cannot be
 		// asked. What it goes back to is not known until then; and it looks up nothing that
@@ -315,7 +240,7 @@ func (s *Session) concluded(failed bool) (idle bool) {
 	w.altered = w.altered && !idle && !over
 	if idle {
 		w.own.snapshot = false
-		s.dropBound()
+		s.endCursors()
 	}
 	return idle
 }
@@ -332,24 +257,6 @@ func (s *Session) await() (skipping bool, err error) {
 	}
 	return s.names.Settle()
 }
-
-// dropName forgets the statement or cursor of SQL whose name a message of the
-// protocol drops or takes.
-func (s *Session) dropName(space stmt.Space, name []byte) {
-	key := string(name[:min(len(name), maxName)])
-	if space == stmt.Statements {
-		if _, ok := s.around.context.GetPreparedStatements()[key]; ok {
-			s.around.change(func(c *authzv1.SessionContext) { delete(c.PreparedStatements, key) })
-		}
-		return
-	}
-	if _, ok := s.around.context.GetCursors()[key]; ok {
-		s.around.change(func(c *authzv1.SessionContext) { delete(c.Cursors, key) })
-	}
-}
-
-// maxName is how many bytes of a name the server looks at (NAMEDATALEN - 1).
-const maxName = 63
 
 // followed lists the settings whose values make up the context, by name.
 func followed(c *authzv1.SessionContext) []string {

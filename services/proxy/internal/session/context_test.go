@@ -43,6 +43,7 @@ func (e *effects) Authorize(ctx context.Context, req *decide.Request) (*decide.D
 	for part := range strings.SplitSeq(string(req.Text), ";") {
 		st := &authzv1.Statement{Kind: "x", Accesses: []*authzv1.Access{{}}}
 		if e := effectOf(strings.TrimSpace(part)); e != nil {
+			tellQuery(e, req.Context)
 			st.Effects, st.Accesses = []*authzv1.Effect{e}, nil
 		}
 		d.Statements = append(d.Statements, st)
@@ -91,6 +92,15 @@ func effectOf(text string) *authzv1.Effect {
 		return &authzv1.Effect{Kind: authzv1.EffectKind_EFFECT_KIND_CLOSE, Name: word(1)}
 	}
 	return nil
+}
+
+// tellQuery says what an effect gives a name to.
+func tellQuery(e *authzv1.Effect, c *authzv1.SessionContext) {
+	for kind, word := range map[authzv1.EffectKind]string{authzv1.EffectKind_EFFECT_KIND_PREPARE: " AS ", authzv1.EffectKind_EFFECT_KIND_DECLARE: " FOR "} {
+		if _, query, ok := strings.Cut(string(e.GetValue()), word); ok && e.GetKind() == kind {
+			e.Query, e.SearchPath = &authzv1.ParseUnit{Text: []byte(query)}, c.GetSearchPath()
+		}
+	}
 }
 
 // context is what a text was judged in.
@@ -257,15 +267,15 @@ func TestNamesOfSQL(t *testing.T) {
 	c.run(q("PREPARE one AS SELECT 1"))
 	check("prepared", "one", "")
 	c.run(q("PREPARE one AS SELECT 2"))
-	check("an error leaves no name", "", "")
+	check("an error leaves what there is", "one", "")
 	c.run(q("DEALLOCATE one"), q("PREPARE one AS SELECT 1"), q("DEALLOCATE ALL"))
 	check("dropped", "", "")
 	c.run(q("PREPARE one AS SELECT 1"), closeS("one"), syn)
 	check("closed by the protocol", "", "")
 	// A statement of the protocol whose name SQL takes over.
 	c.run(prep("two", "SELECT 'of the protocol'"), syn, q("DEALLOCATE two"), q("PREPARE two AS SELECT 'of SQL'"))
-	if got := c.run(bind("", "two"), exec(""), syn); !strings.Contains(strings.Join(got, "\n"), " 26000 ") {
-		t.Errorf("the name stands for what it stood for before: %v", got)
+	if got := c.run(bind("", "two"), exec(""), syn); !strings.Contains(strings.Join(got, "\n"), "DataRow of SQL") {
+		t.Errorf("the name does not stand for what SQL made of it: %v", got)
 	}
 	check("taken over", "two", "")
 	c.run(q("DEALLOCATE ALL"))

@@ -189,6 +189,7 @@ func (s *Session) forward(o *op, raw []byte) error {
 	}
 	// A Close begins no transaction.
 	s.piped = o.Kind != stmt.Query && o.Kind != stmt.FunctionCall && o.Kind != stmt.Sync && (s.piped || o.Kind != stmt.Close)
+	s.around.sent(o)
 	s.around.own.done = s.around.own.done && o.Kind == stmt.Execute
 	s.around.crossed = s.around.crossed || !s.piped
 	if o.Copies {
@@ -280,7 +281,7 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	}
 	// The text outlives the message: it is judged again when its decision no
 	// longer holds.
-	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters}
+	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters, source: digest(f.Text)}
 	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_PARSE, decide.UnitParse, p.text)
 	u.types = p.types
 	name := string(f.Name)
@@ -291,9 +292,10 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteParse(u, name, a)
 	}
-	p.decision, p.view = d, u.view.bare()
+	p.decision, p.view, p.naming = d, u.view.bare(), len(u.names) > 0
+	p.settle(d)
 	s.around.own.parsed(d.Statements, s.basisOf(u, d))
-	s.dropName(stmt.Statements, f.Name)
+	s.touches(stmt.Statements, f.Name)
 	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: len(p.text),
 		Attachment: s.track(u, d)}, msg.Raw)
 }
@@ -321,9 +323,10 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 		}
 		u.span.End()
 	}
-	s.dropName(stmt.Portals, portal)
+	s.touches(stmt.Portals, portal)
 	s.plan(p.decision)
-	bound := &prepared{text: p.text, types: p.types, decision: p.decision, view: p.view}
+	bound := &prepared{text: p.text, types: p.types, settled: p.settled, decision: p.decision, naming: p.naming, view: p.view,
+		source: p.source, meaning: meaningOf(p.decision.Statements)}
 	if err := s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound,
 		Attachment: &attachment{decision: p.decision}}, msg.Raw); err != nil {
 		return err
@@ -385,6 +388,6 @@ func (s *Session) close(msg wire.Message) error {
 	if err != nil {
 		return err
 	}
-	s.dropName(stmt.Space(kind), name)
+	s.touches(stmt.Space(kind), name)
 	return s.forward(&op{Kind: stmt.Close, Space: stmt.Space(kind), Name: string(name)}, msg.Raw)
 }

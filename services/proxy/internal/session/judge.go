@@ -50,12 +50,15 @@ type unit struct {
 	kind    decide.UnitKind
 	text    []byte
 	types   []uint32
+	settled []uint32
 	oid     uint32
 	args    uint32
 	// view is the context it is judged in: that of now, or, where bound is set, what bound
 	// says of the session with the catalog of now.
 	view  view
 	bound *authzv1.SessionContext
+	// names is what authz was told of names of the protocol for it.
+	names []*authzv1.ProbeAnswer
 	// span is the statement's.
 	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
 	span trace.Span
@@ -92,8 +95,14 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 		if round == maxRounds {
 			return nil, s.unasked(u, "authz asks again and again")
 		}
-		if a := s.probe(u, d.Probes); a != nil {
+		names, others := ofNames(d.Probes)
+		if a := s.tell(u, names); a != nil {
 			return nil, a
+		}
+		if len(others) > 0 {
+			if a := s.probe(u, others); a != nil {
+				return nil, a
+			}
 		}
 		u.view = s.viewOf(u.bound)
 		d, err = s.decide(u)
@@ -126,7 +135,11 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 // hold refuses what is allowed and cannot be followed: names beyond the session's
 // limit, and cursors whose names mean something else by now.
 func (s *Session) hold(u *unit, d *decide.Decision) *answer {
-	if !s.asDeclared(d.Statements) {
+	asDeclared, err := s.asDeclared(d.Statements)
+	if err != nil {
+		return &answer{err: err}
+	}
+	if !asDeclared {
 		return s.refuse(u, d, pgerr.RefusalMoved, "context", authzv1.Reason_REASON_CONTEXT, "the cursor's names mean something else than when it was declared")
 	}
 	if s.around.own.touchesForeign(d.Statements) {
@@ -165,12 +178,16 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
+	answers, answersKey, err := answersOf(u)
+	if err != nil {
+		return nil, err
+	}
 	began := s.System.Clock.Now()
 	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
 		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Principal: s.p.Principal,
 		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: fresh,
-		Answers: u.view.answers, AnswersKey: u.view.digest,
-		Kind: u.kind, Text: u.text, ParameterTypes: u.types, FunctionOID: u.oid, Arguments: u.args,
+		Answers: answers, AnswersKey: answersKey,
+		Kind: u.kind, Text: u.text, ParameterTypes: u.types, SettledTypes: u.settled, FunctionOID: u.oid, Arguments: u.args,
 	})
 	s.around.fresh = s.around.fresh && !(fresh && err == nil)
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
@@ -283,7 +300,7 @@ func (s *Session) answer(u *unit, resp *pgproto3.ErrorResponse, ref id.ID, after
 
 // intend records that a unit is about to be forwarded.
 func (s *Session) intend(u *unit, d *decide.Decision) *answer {
-	s.follow(d.Statements, u.text)
+	s.follow(d.Statements, u)
 	s.tx.apply(d.Statements)
 	if err := s.Spool.Append(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
 		return s.unrecorded(u, err)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -22,14 +21,7 @@ import (
 // pg_cursors show as the statement is all of that message's text.
 type source = [sha256.Size]byte
 
-// origin is where a name of SQL comes from: the message that made it, and what its
-// statement was found to touch then.
-type origin struct {
-	message  source
-	accesses []*authzv1.Access
-}
-
-// sqlName is a prepared statement or cursor of SQL.
+// sqlName is a prepared statement or cursor.
 type sqlName struct {
 	space stmt.Space
 	name  string
@@ -99,38 +91,14 @@ func (s *Session) takeLeftovers(rows []string, idle bool) error {
 
 // compareNames forgets the names that the server has not, or with another text.
 func (s *Session) compareNames(there map[sqlName]source) {
-	same := func(space stmt.Space, name string, made source) bool {
-		found, ok := there[sqlName{space, name}]
-		return ok && found == made
-	}
 	for _, space := range []stmt.Space{stmt.Statements, stmt.Portals} {
 		for name, p := range s.names.Names(space) {
+			found, ok := there[sqlName{space, name}]
 			// Code cannot name the unnamed ones.
-			if name != "" && !same(space, name, digest(p.text)) {
-				s.names.Forget(space, name, false)
+			if name != "" && (!ok || found != p.source) {
+				s.names.Forget(space, name)
 			}
 		}
 	}
-	s.around.change(func(c *authzv1.SessionContext) {
-		maps.DeleteFunc(c.PreparedStatements, func(name string, _ []byte) bool {
-			return !same(stmt.Statements, name, s.origins[sqlName{stmt.Statements, name}].message)
-		})
-		maps.DeleteFunc(c.Cursors, func(name string, _ []byte) bool {
-			return !same(stmt.Portals, name, s.origins[sqlName{stmt.Portals, name}].message)
-		})
-	})
-	s.dropOrigins()
-}
-
-// dropOrigins forgets those of names that are gone.
-func (s *Session) dropOrigins() {
-	c := s.around.context
-	maps.DeleteFunc(s.origins, func(n sqlName, _ origin) bool {
-		texts := c.GetPreparedStatements()
-		if n.space == stmt.Portals {
-			texts = c.GetCursors()
-		}
-		_, ok := texts[n.name]
-		return !ok
-	})
+	s.showNames()
 }

@@ -38,7 +38,7 @@ func (s *Session) replan(u *unit, d *decide.Decision) *answer {
 	}
 	held, _ := s.names.Held()
 	first := w.own.plans == basis{} || w.context.GetServerVersionNum() < keepsPlans
-	if first && held+len(w.context.GetPreparedStatements()) == 0 {
+	if first && held == 0 {
 		w.own.plans = now
 		return nil
 	}

@@ -27,23 +27,27 @@ func (s *Session) lookup(space stmt.Space, name string) (*prepared, bool, error)
 // holds reports whether a statement may be used under the decision it has. One that was
 // made without the session's own objects is good for its moment only.
 func (s *Session) holds(p *prepared) bool {
-	return s.lives(p) && p.view.context.GetGeneration() == s.around.context.GetGeneration() && !s.around.blind()
+	return s.lives(p) && !p.naming && p.view.context.GetGeneration() == s.around.context.GetGeneration() && !s.around.blind()
 }
 
-// lives reports whether a decision still holds in the context it was made in.
+// lives reports whether there is a decision that still holds in the context it was made
+// in.
 func (s *Session) lives(p *prepared) bool {
-	return s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase()) &&
+	return p.decision != nil && s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase()) &&
 		(!s.around.fresh || s.around.altered)
 }
 
 // renew judges a statement again, unless its decision still holds.
 func (s *Session) renew(u *unit, p *prepared) *answer {
+	if p.untold {
+		return s.untold(u)
+	}
 	if s.holds(p) {
 		return nil
 	}
 	d, a := s.judge(u)
 	if a == nil {
-		p.decision, p.view = d, u.view.bare()
+		p.decision, p.view, p.naming = d, u.view.bare(), len(u.names) > 0
 	}
 	return a
 }
@@ -53,20 +57,23 @@ func (s *Session) renew(u *unit, p *prepared) *answer {
 // context of now: both have to allow it. Its plan stays what it was when the catalog
 // changes: what its text means now must be what it meant then.
 func (s *Session) renewPortal(u *unit, p *prepared) *answer {
+	if p.untold {
+		return s.untold(u)
+	}
 	u.view = s.around.view
 	if p.view.context.GetGeneration() != u.view.context.GetGeneration() {
 		u.bound = p.view.context
 		u.view = s.viewOf(u.bound)
 	}
-	if !s.lives(p) || u.view.blind() || u.view.context.GetGeneration() != p.view.context.GetGeneration() {
+	if !s.lives(p) || p.naming || u.view.blind() || u.view.context.GetGeneration() != p.view.context.GetGeneration() {
 		d, a := s.judge(u)
-		if a == nil && !sameMeaning(p.decision.Statements, d.Statements) {
+		if a == nil && !sameMeaning(p.meaning, d.Statements) && !looksUp(d.Statements) {
 			a = s.refuse(u, d, pgerr.RefusalMoved, "context", authzv1.Reason_REASON_CONTEXT, "the portal's names mean something else than when it was bound")
 		}
 		if a != nil {
 			return a
 		}
-		p.decision, p.view, p.also = d, u.view.bare(), 0
+		p.decision, p.view, p.also, p.naming = d, u.view.bare(), 0, len(u.names) > 0
 	}
 	u.bound, u.view = nil, s.around.view
 	generation := u.view.context.GetGeneration()
@@ -92,80 +99,34 @@ func (s *Session) viewOf(bound *authzv1.SessionContext) view {
 	return w.viewOf(c)
 }
 
-// sameMeaning reports whether two judgements of one text found the same in it.
-func sameMeaning(a, b []*authzv1.Statement) bool {
-	return slices.EqualFunc(a, b, func(x, y *authzv1.Statement) bool { return proto.Equal(x, y) })
-}
-
 // again opens a unit for a message about a statement that was parsed before.
 func (s *Session) again(ctx context.Context, message auditv1.MessageKind, p *prepared) *unit {
 	u := s.begin(ctx, message, decide.UnitParse, p.text)
-	u.types = p.types
+	u.types, u.settled = p.types, p.settled
 	return u
+}
+
+// looksUp reports whether a portal looks up what it runs when it does, and has no plan of
+// its own: that of EXECUTE.
+func looksUp(statements []*authzv1.Statement) bool {
+	return len(statements) == 1 && statements[0].GetKind() == "execute"
+}
+
+// settle notes the types that the parameters were found to have.
+func (p *prepared) settle(d *decide.Decision) {
+	if len(d.Statements) == 1 && !slices.Equal(d.Statements[0].GetParameterTypeOids(), p.types) {
+		p.settled = d.Statements[0].GetParameterTypeOids()
+	}
 }
 
 // full reports whether the session may hold no further name beside made more, or
 // none with a text of that many bytes.
 func (s *Session) full(made, text int) bool {
 	names, weight := s.names.Held()
-	for _, texts := range []map[string][]byte{s.around.context.GetPreparedStatements(), s.around.context.GetCursors()} {
-		names += len(texts)
-		for _, t := range texts {
-			weight += len(t)
-		}
-	}
 	return names+made >= s.Limits.Prepared || weight+text > s.Limits.PreparedText
 }
 
 // tooMany refuses a name beyond the session's limit.
 func (s *Session) tooMany(u *unit) *answer {
 	return s.refuse(u, nil, pgerr.RefusalResources, "limit", authzv1.Reason_REASON_LIMIT, "too many prepared statements and portals")
-}
-
-// missingStatement is what the server says of a statement that does not exist
-// (commands/prepare.c, FetchPreparedStatement; exec_bind_message).
-func (s *Session) missingStatement(name string) *answer {
-	if name == "" {
-		return s.missing("26000", "unnamed prepared statement does not exist")
-	}
-	return s.missing("26000", "prepared statement \""+name+"\" does not exist")
-}
-
-// missingTarget is the same for Describe, and for portals
-// (exec_describe_portal_message, exec_execute_message).
-func (s *Session) missingTarget(kind byte, name string) *answer {
-	if stmt.Space(kind) == stmt.Statements {
-		return s.missingStatement(name)
-	}
-	return s.missing("34000", "portal \""+name+"\" does not exist")
-}
-
-// asDeclared reports whether the cursors that statements read touch what they were found
-// to touch when they were declared, which may have been in front of them.
-func (s *Session) asDeclared(statements []*authzv1.Statement) bool {
-	var declared map[string][]*authzv1.Access
-	for _, st := range statements {
-		for _, e := range st.GetEffects() {
-			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_DECLARE {
-				if declared == nil {
-					declared = map[string][]*authzv1.Access{}
-				}
-				declared[e.GetName()] = st.GetAccesses()
-			}
-		}
-		if st.GetCursor() == "" {
-			continue
-		}
-		then, ok := declared[st.GetCursor()]
-		if !ok {
-			from, known := s.origins[sqlName{stmt.Portals, st.GetCursor()}]
-			if then, ok = from.accesses, known; !ok {
-				return false
-			}
-		}
-		if !slices.EqualFunc(then, st.GetAccesses(), func(x, y *authzv1.Access) bool { return proto.Equal(x, y) }) {
-			return false
-		}
-	}
-	return true
 }

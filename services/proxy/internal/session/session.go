@@ -151,9 +151,24 @@ type Params struct {
 // prepared is a statement or portal at the server and the decision it was let
 // through by. The frontend goroutine alone changes it.
 type prepared struct {
-	text     []byte
-	types    []uint32
+	text  []byte
+	types []uint32
+	// settled are the types of its parameters as they were found when it was parsed, nil
+	// where all were given. The server keeps to them.
+	settled []uint32
+	// decision is nil where the statement was let through as part of one of SQL. naming
+	// says that it reads names of the protocol, which can change without anything else.
 	decision *decide.Decision
+	naming   bool
+	// sql is what requests say of a name that SQL has made, nil of others; untold that the
+	// query behind it is not known. source is the message that made it.
+	sql    []byte
+	untold bool
+	source source
+	// meaning is, of a portal, what it was found to touch when it was opened; ends that it
+	// is SQL's and ends with its transaction.
+	meaning []*authzv1.Statement
+	ends    bool
 	// view is the context of the decision; also, of a portal, the generation of
 	// another one under which it was allowed to run as well.
 	view view
@@ -166,15 +181,15 @@ type Session struct {
 	p         Params
 	tokenHash decide.TokenHash
 	marker    string
-	// around is the context that the next statement is read in, bound the cursors
-	// that end with their transaction. piped says that messages of the extended
+	// around is the context that the next statement is read in; ending is how many cursors
+	// of SQL end with the transaction, undecided are those WITH HOLD that a ROLLBACK of it
+	// takes back. piped says that messages of the extended
 	// protocol, which begin a transaction, were forwarded since the last Sync or Query. The frontend goroutine's
 	// alone.
-	around surroundings
-	bound  map[string]bool
-	// origins say where the names of SQL come from.
-	origins map[sqlName]origin
-	piped   bool
+	around    surroundings
+	ending    int
+	undecided []string
+	piped     bool
 	// hushed says that a message of the transaction was forwarded under a decision that
 	// keeps the server's errors closed. Of the goroutine that reads the server.
 	hushed bool
@@ -215,7 +230,7 @@ func New(p Params, deps Deps) *Session {
 	deps.System.Rand.Read(random[:])
 	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
-		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), bound: map[string]bool{}, origins: map[sqlName]origin{}}
+		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context)}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)

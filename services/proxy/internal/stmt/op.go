@@ -62,9 +62,10 @@ type Op[P any] struct {
 	// Attachment is the session's own.
 	Attachment any
 
-	// queued and copying are the tracker's.
-	queued  bool
-	copying copyState
+	// queued, copying and completed, the number of commands that have, are the tracker's.
+	queued    bool
+	copying   copyState
+	completed int
 }
 
 type key struct {

@@ -49,11 +49,14 @@ type entry[P any] struct {
 	value  P
 	exists bool
 	weight int
+	// sql says that a statement of SQL has made it, stays that the end of the
+	// transaction leaves it.
+	sql, stays bool
 }
 
 // Tracker follows one session. The methods of the frontend side (Push, Lookup,
-// Settle, Forget, AwaitCopy, EndCopy) are for one goroutine, those of the backend
-// side (Front, Answer) for another.
+// Settle, AwaitCopy, EndCopy and those of names.go) are for one goroutine, those of the
+// backend side (Front, Answer) for another.
 type Tracker[P any] struct {
 	// Skipped, if set before the first Push, is called with each message that the
 	// server skips after an error, on the goroutine of either side. It must not
@@ -262,6 +265,7 @@ func (t *Tracker[P]) Answer(typ, status byte) (op *Op[P], done bool, err error) 
 		t.ready(op, status)
 	case wire.CommandComplete:
 		t.completed = true
+		op.completed++
 		fallthrough
 	default:
 		if done {
@@ -335,8 +339,8 @@ func (t *Tracker[P]) ready(op *Op[P], status byte) {
 	}
 	t.pop()
 	if status == wire.StatusIdle {
-		for k := range t.confirmed {
-			if k.space == Portals {
+		for k, e := range t.confirmed {
+			if k.space == Portals && !e.stays {
 				t.drop(k)
 			}
 		}

@@ -634,6 +634,11 @@ const (
 	// Not asked by this version: what the open transaction has dropped is in the answer
 	// to PROBE_KIND_SESSION.
 	ProbeKind_PROBE_KIND_OBJECTS ProbeKind = 5
+	// What the prepared statement of that name was made from, if a Parse message made
+	// it. The proxy knows; its answer is for this one request.
+	ProbeKind_PROBE_KIND_STATEMENT ProbeKind = 6
+	// The same of a portal that a Bind message made.
+	ProbeKind_PROBE_KIND_PORTAL ProbeKind = 7
 )
 
 // Enum value maps for ProbeKind.
@@ -645,6 +650,8 @@ var (
 		3: "PROBE_KIND_TYPE",
 		4: "PROBE_KIND_SESSION",
 		5: "PROBE_KIND_OBJECTS",
+		6: "PROBE_KIND_STATEMENT",
+		7: "PROBE_KIND_PORTAL",
 	}
 	ProbeKind_value = map[string]int32{
 		"PROBE_KIND_UNSPECIFIED": 0,
@@ -653,6 +660,8 @@ var (
 		"PROBE_KIND_TYPE":        3,
 		"PROBE_KIND_SESSION":     4,
 		"PROBE_KIND_OBJECTS":     5,
+		"PROBE_KIND_STATEMENT":   6,
+		"PROBE_KIND_PORTAL":      7,
 	}
 )
 
@@ -1392,8 +1401,12 @@ type ParseUnit struct {
 	Text []byte `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// The parameter type OIDs as the client gave them; 0 is unspecified.
 	ParameterTypeOids []uint32 `protobuf:"varint,2,rep,packed,name=parameter_type_oids,json=parameterTypeOids,proto3" json:"parameter_type_oids,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The types of all parameters as they were found when the text was judged first
+	// (Statement.parameter_type_oids). The server keeps to them whenever it looks up the
+	// names of the text again. Empty for a text that is judged first.
+	SettledTypeOids []uint32 `protobuf:"varint,3,rep,packed,name=settled_type_oids,json=settledTypeOids,proto3" json:"settled_type_oids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ParseUnit) Reset() {
@@ -1436,6 +1449,13 @@ func (x *ParseUnit) GetText() []byte {
 func (x *ParseUnit) GetParameterTypeOids() []uint32 {
 	if x != nil {
 		return x.ParameterTypeOids
+	}
+	return nil
+}
+
+func (x *ParseUnit) GetSettledTypeOids() []uint32 {
+	if x != nil {
+		return x.SettledTypeOids
 	}
 	return nil
 }
@@ -1514,9 +1534,11 @@ type SessionContext struct {
 	Settings map[string]string `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Temporary relations of this session.
 	TemporaryRelations []string `protobuf:"bytes,8,rep,name=temporary_relations,json=temporaryRelations,proto3" json:"temporary_relations,omitempty"`
-	// Texts of the statements made by SQL PREPARE, by name.
+	// Texts of the statements made by SQL PREPARE, by name. Those that Parse messages
+	// made are asked for (PROBE_KIND_STATEMENT).
 	PreparedStatements map[string][]byte `protobuf:"bytes,9,rep,name=prepared_statements,json=preparedStatements,proto3" json:"prepared_statements,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Texts of the open cursors, by name.
+	// Texts of the open cursors that DECLARE made, by name. Portals of Bind messages are
+	// asked for (PROBE_KIND_PORTAL).
 	Cursors map[string][]byte `protobuf:"bytes,10,rep,name=cursors,proto3" json:"cursors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The context has changed in the transaction that is open: what it goes back to
 	// at ROLLBACK is not in this message.
@@ -1832,9 +1854,12 @@ type Statement struct {
 	Effects []*Effect `protobuf:"bytes,5,rep,name=effects,proto3" json:"effects,omitempty"`
 	// The cursor that it reads (FETCH, MOVE). The server looked its names up when it was
 	// declared: what this statement is found to touch has to be what DECLARE was.
-	Cursor        string `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cursor string `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// The types of the parameters of a Parse unit: as they were given, and as they were
+	// found to be where they were not. The text is judged again with these.
+	ParameterTypeOids []uint32 `protobuf:"varint,7,rep,packed,name=parameter_type_oids,json=parameterTypeOids,proto3" json:"parameter_type_oids,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Statement) Reset() {
@@ -1909,6 +1934,13 @@ func (x *Statement) GetCursor() string {
 	return ""
 }
 
+func (x *Statement) GetParameterTypeOids() []uint32 {
+	if x != nil {
+		return x.ParameterTypeOids
+	}
+	return nil
+}
+
 // Effect is what a statement does to the session context when it completes.
 type Effect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1921,7 +1953,14 @@ type Effect struct {
 	// The statement chains (AND CHAIN): a new transaction begins at once.
 	Chain bool `protobuf:"varint,4,opt,name=chain,proto3" json:"chain,omitempty"`
 	// The cursor outlives its transaction (WITH HOLD).
-	Hold          bool `protobuf:"varint,5,opt,name=hold,proto3" json:"hold,omitempty"`
+	Hold bool `protobuf:"varint,5,opt,name=hold,proto3" json:"hold,omitempty"`
+	// PREPARE and DECLARE: the query that gets a name, as a Parse message would bring it,
+	// with the settled types of all its parameters. Bind, Describe and Execute of the name are
+	// judged by it. Absent: they are refused.
+	Query *ParseUnit `protobuf:"bytes,6,opt,name=query,proto3" json:"query,omitempty"`
+	// DECLARE: the search_path over which the query's names were looked up, as SHOW
+	// prints it.
+	SearchPath    string `protobuf:"bytes,7,opt,name=search_path,json=searchPath,proto3" json:"search_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1989,6 +2028,20 @@ func (x *Effect) GetHold() bool {
 		return x.Hold
 	}
 	return false
+}
+
+func (x *Effect) GetQuery() *ParseUnit {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *Effect) GetSearchPath() string {
+	if x != nil {
+		return x.SearchPath
+	}
+	return ""
 }
 
 // Edit replaces a range of the unit's text.
@@ -2265,7 +2318,13 @@ type ProbeAnswer struct {
 	// The object exists.
 	Exists bool `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
 	// Its description as a JSON document, in the form the probe's query gives.
-	Description   []byte `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Description []byte `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// PROBE_KIND_STATEMENT and PROBE_KIND_PORTAL: the text behind the name, with the
+	// types of its parameters, settled ones included.
+	Unit *ParseUnit `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// PROBE_KIND_PORTAL: the search_path over which its names were looked up, as SHOW
+	// prints it. Absent where it is not known.
+	SearchPath    *string `protobuf:"bytes,5,opt,name=search_path,json=searchPath,proto3,oneof" json:"search_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2319,6 +2378,20 @@ func (x *ProbeAnswer) GetDescription() []byte {
 		return x.Description
 	}
 	return nil
+}
+
+func (x *ProbeAnswer) GetUnit() *ParseUnit {
+	if x != nil {
+		return x.Unit
+	}
+	return nil
+}
+
+func (x *ProbeAnswer) GetSearchPath() string {
+	if x != nil && x.SearchPath != nil {
+		return *x.SearchPath
+	}
+	return ""
 }
 
 // WatchRequest opens a watch, and acknowledges what it carried.
@@ -3079,10 +3152,11 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vtraceparent\x18\x01 \x01(\tR\vtraceparent\x12\x1e\n" +
 	"\n" +
 	"tracestate\x18\x02 \x01(\tR\n" +
-	"tracestate\"O\n" +
+	"tracestate\"{\n" +
 	"\tParseUnit\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\fR\x04text\x12.\n" +
-	"\x13parameter_type_oids\x18\x02 \x03(\rR\x11parameterTypeOids\"\\\n" +
+	"\x13parameter_type_oids\x18\x02 \x03(\rR\x11parameterTypeOids\x12*\n" +
+	"\x11settled_type_oids\x18\x03 \x03(\rR\x0fsettledTypeOids\"\\\n" +
 	"\x10FunctionCallUnit\x12!\n" +
 	"\ffunction_oid\x18\x01 \x01(\rR\vfunctionOid\x12%\n" +
 	"\x0eargument_count\x18\x02 \x01(\rR\rargumentCount\"\xf8\x05\n" +
@@ -3132,7 +3206,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vobligations\x18\f \x01(\v2\x1f.scopewire.authz.v1.ObligationsR\vobligations\x129\n" +
 	"\x06errors\x18\r \x01(\x0e2!.scopewire.authz.v1.ErrorExposureR\x06errors\x128\n" +
 	"\x05error\x18\x0e \x01(\v2\".scopewire.authz.v1.StatementErrorR\x05error\x121\n" +
-	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\"\xe6\x01\n" +
+	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\"\x96\x02\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x126\n" +
 	"\baccesses\x18\x02 \x03(\v2\x1a.scopewire.authz.v1.AccessR\baccesses\x12\x1e\n" +
@@ -3142,13 +3216,17 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vtext_sha256\x18\x04 \x01(\fR\n" +
 	"textSha256\x124\n" +
 	"\aeffects\x18\x05 \x03(\v2\x1a.scopewire.authz.v1.EffectR\aeffects\x12\x16\n" +
-	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\x90\x01\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\x12.\n" +
+	"\x13parameter_type_oids\x18\a \x03(\rR\x11parameterTypeOids\"\xe6\x01\n" +
 	"\x06Effect\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.scopewire.authz.v1.EffectKindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x12\x14\n" +
 	"\x05chain\x18\x04 \x01(\bR\x05chain\x12\x12\n" +
-	"\x04hold\x18\x05 \x01(\bR\x04hold\"P\n" +
+	"\x04hold\x18\x05 \x01(\bR\x04hold\x123\n" +
+	"\x05query\x18\x06 \x01(\v2\x1d.scopewire.authz.v1.ParseUnitR\x05query\x12\x1f\n" +
+	"\vsearch_path\x18\a \x01(\tR\n" +
+	"searchPath\"P\n" +
 	"\x04Edit\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\rR\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\rR\x03end\x12 \n" +
@@ -3165,11 +3243,15 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\"r\n" +
 	"\x05Probe\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.scopewire.authz.v1.ProbeKindR\x04kind\x126\n" +
-	"\x06object\x18\x02 \x01(\v2\x1e.scopewire.authz.v1.ObjectNameR\x06object\"x\n" +
+	"\x06object\x18\x02 \x01(\v2\x1e.scopewire.authz.v1.ObjectNameR\x06object\"\xe1\x01\n" +
 	"\vProbeAnswer\x12/\n" +
 	"\x05probe\x18\x01 \x01(\v2\x19.scopewire.authz.v1.ProbeR\x05probe\x12\x16\n" +
 	"\x06exists\x18\x02 \x01(\bR\x06exists\x12 \n" +
-	"\vdescription\x18\x03 \x01(\fR\vdescription\"{\n" +
+	"\vdescription\x18\x03 \x01(\fR\vdescription\x121\n" +
+	"\x04unit\x18\x04 \x01(\v2\x1d.scopewire.authz.v1.ParseUnitR\x04unit\x12$\n" +
+	"\vsearch_path\x18\x05 \x01(\tH\x00R\n" +
+	"searchPath\x88\x01\x01B\x0e\n" +
+	"\f_search_path\"{\n" +
 	"\fWatchRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x123\n" +
 	"\aapplied\x18\x02 \x01(\v2\x19.scopewire.authz.v1.EpochR\aapplied\x12\x1a\n" +
@@ -3303,14 +3385,16 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\tAuditMode\x12\x1a\n" +
 	"\x16AUDIT_MODE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUDIT_MODE_RECORD\x10\x01\x12\x14\n" +
-	"\x10AUDIT_MODE_COUNT\x10\x02*\x9e\x01\n" +
+	"\x10AUDIT_MODE_COUNT\x10\x02*\xcf\x01\n" +
 	"\tProbeKind\x12\x1a\n" +
 	"\x16PROBE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PROBE_KIND_RELATION\x10\x01\x12\x17\n" +
 	"\x13PROBE_KIND_FUNCTION\x10\x02\x12\x13\n" +
 	"\x0fPROBE_KIND_TYPE\x10\x03\x12\x16\n" +
 	"\x12PROBE_KIND_SESSION\x10\x04\x12\x16\n" +
-	"\x12PROBE_KIND_OBJECTS\x10\x052\xa9\x02\n" +
+	"\x12PROBE_KIND_OBJECTS\x10\x05\x12\x18\n" +
+	"\x14PROBE_KIND_STATEMENT\x10\x06\x12\x15\n" +
+	"\x11PROBE_KIND_PORTAL\x10\a2\xa9\x02\n" +
 	"\x14AuthorizationService\x12a\n" +
 	"\fAuthenticate\x12'.scopewire.authz.v1.AuthenticateRequest\x1a(.scopewire.authz.v1.AuthenticateResponse\x12\\\n" +
 	"\tAuthorize\x12$.scopewire.authz.v1.AuthorizeRequest\x1a%.scopewire.authz.v1.AuthorizeResponse(\x010\x01\x12P\n" +
@@ -3420,39 +3504,41 @@ var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	46, // 32: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
 	20, // 33: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
 	5,  // 34: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
-	6,  // 35: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	44, // 36: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
-	7,  // 37: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	47, // 38: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
-	24, // 39: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	45, // 40: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	45, // 41: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	44, // 42: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	29, // 43: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	28, // 44: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
-	44, // 45: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
-	42, // 46: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
-	29, // 47: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	45, // 48: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	34, // 49: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	44, // 50: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
-	8,  // 51: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	13, // 52: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	26, // 53: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	30, // 54: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	32, // 55: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	35, // 56: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 57: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	18, // 58: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	27, // 59: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	31, // 60: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	33, // 61: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	36, // 62: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	57, // [57:63] is the sub-list for method output_type
-	51, // [51:57] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	15, // 35: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
+	6,  // 36: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
+	44, // 37: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	7,  // 38: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
+	47, // 39: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	24, // 40: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
+	15, // 41: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
+	45, // 42: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	45, // 43: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	44, // 44: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	29, // 45: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	28, // 46: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
+	44, // 47: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
+	42, // 48: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
+	29, // 49: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	45, // 50: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	34, // 51: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	44, // 52: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
+	8,  // 53: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	13, // 54: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	26, // 55: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	30, // 56: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	32, // 57: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	35, // 58: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 59: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	18, // 60: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	27, // 61: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	31, // 62: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	33, // 63: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	36, // 64: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	59, // [59:65] is the sub-list for method output_type
+	53, // [53:59] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }
@@ -3470,6 +3556,7 @@ func file_scopewire_authz_v1_authz_proto_init() {
 		(*AuthorizeRequest_Parse)(nil),
 		(*AuthorizeRequest_FunctionCall)(nil),
 	}
+	file_scopewire_authz_v1_authz_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
