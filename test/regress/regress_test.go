@@ -8,18 +8,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/scopewire/scopewire/cmd/scopewire/demo"
 	"github.com/scopewire/scopewire/internal/pgtest"
 )
 
 var (
 	whole = flag.Bool("whole", false, "run the whole suite")
-	only  = flag.String("only", "", "run these scripts of the suite, separated by commas")
+	only  = flag.String("only", "boolean,char,int2,int4,case,union,limit,prepare", "run these scripts of the suite, separated by commas")
 	keep  = flag.String("output", "", "the folder in which the outputs of scripts that differ are left")
+	show  = flag.Int("show", 3, "how many differences of a script are printed")
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -27,29 +28,16 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // patience bounds one script.
 const patience = 5 * time.Minute
 
-// explained are the scripts that cannot be the same, with the reason.
-func explained(t *testing.T) map[string]string {
-	t.Helper()
-	b, err := os.ReadFile("testdata/explained.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := make(map[string]string)
-	if err := yaml.Unmarshal(b, &all); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // TestSuite compares what psql prints for each script of the suite with and without
 // Scopewire. A script needs what those before it made, so that all run on both sides,
 // and one side's failure does not end the other.
 func TestSuite(t *testing.T) {
-	if !*whole && *only == "" {
-		t.Skip("several minutes; make regress runs it")
-	}
 	s := prepare(t)
 	scripts, err := s.scripts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, err := loadExplanations("testdata/explained.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,58 +46,83 @@ func TestSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sides := []side{direct(t, plain, s), proxied(t, world(t, true, scope), s)}
-	reasons := explained(t)
-	same := 0
+	through := world(t, true, scope)
+	sides := []side{direct(t, plain, s), proxied(t, through, s)}
+	var same, explained, failed []string
 	for _, script := range scripts {
-		wanted := *only == "" || script == "test_setup" || slices.Contains(strings.Split(*only, ","), script)
-		if !wanted {
+		if !*whole && script != "test_setup" && !slices.Contains(strings.Split(*only, ","), script) {
 			continue
 		}
-		var out [2][]byte
-		for i, d := range sides {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			out[i], err = d.run(ctx, s, script)
-			cancel()
-			if err != nil {
-				t.Errorf("%s: %s: %v", d.name, script, err)
+		out := both(t, s, sides, script)
+		all, err := hunks(t.Context(), t.TempDir(), out[0], out[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, off := unexplained(all, reasons[script])
+		for i, h := range rest {
+			if i < *show {
+				t.Errorf("%s differs: %s", script, h)
 			}
 		}
-		reason, listed := reasons[script]
-		switch equal := bytes.Equal(out[0], out[1]); {
-		case equal && listed:
-			t.Errorf("%s is the same, so it need not be explained: %s", script, reason)
-		case equal:
-			same++
-		case !listed:
-			t.Errorf("%s differs: %s", script, first(out[0], out[1]))
+		for _, o := range off {
+			t.Errorf("%s is explained otherwise: %s", script, o)
+		}
+		switch {
+		case len(rest)+len(off) > 0:
+			failed = append(failed, script)
+			t.Errorf("%s: %d differences, %d of them without an explanation", script, len(all), len(rest))
+		case len(all) > 0:
+			explained = append(explained, script)
 		default:
-			t.Logf("%s differs: %s", script, reason)
+			same = append(same, script)
 		}
-		if *keep != "" && !bytes.Equal(out[0], out[1]) {
-			for i, d := range sides {
-				if err := os.WriteFile(filepath.Join(*keep, script+"."+d.name), out[i], 0o600); err != nil {
-					t.Error(err)
-				}
-			}
+		if *keep != "" && len(all) > 0 {
+			leave(t, through, script, out)
 		}
 	}
-	t.Logf("%d scripts are the same", same)
-	if same == 0 {
+	t.Logf("%d scripts are the same: %s", len(same), strings.Join(same, " "))
+	t.Logf("%d differ where it is explained: %s", len(explained), strings.Join(explained, " "))
+	t.Logf("%d differ elsewhere: %s", len(failed), strings.Join(failed, " "))
+	if len(same) == 0 {
 		t.Error("no script is the same")
 	}
 }
 
-// first is where two outputs begin to differ.
-func first(want, got []byte) string {
-	a, b := bytes.Split(want, []byte("\n")), bytes.Split(got, []byte("\n"))
-	for i := range a {
-		if i >= len(b) || !bytes.Equal(a[i], b[i]) {
-			end := func(lines [][]byte) string {
-				return string(bytes.Join(lines[min(i, len(lines)):min(i+3, len(lines))], []byte("\n")))
+// both runs a script on both sides at a time: they have nothing in common.
+func both(t *testing.T, s suite, sides []side, script string) (out [2][]byte) {
+	t.Helper()
+	var wait sync.WaitGroup
+	for i, d := range sides {
+		wait.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			var err error
+			if out[i], err = d.run(ctx, s, script); err != nil {
+				t.Errorf("%s: %s: %v", d.name, script, err)
 			}
-			return "\ndirect:\n" + end(a) + "\nthrough Scopewire:\n" + end(b)
+		})
+	}
+	wait.Wait()
+	return out
+}
+
+// leave writes what both sides gave to a folder, with what the audit log says of each
+// denial.
+func leave(t *testing.T, w *demo.World, script string, out [2][]byte) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out[1] = reference.ReplaceAllFunc(out[1], func(found []byte) []byte {
+		ev, err := w.Event(ctx, string(bytes.TrimPrefix(found, []byte("Reference: "))))
+		if err != nil {
+			t.Error(err)
+			return found
+		}
+		return []byte("Reference: " + ev.GetEvent().GetReason().String() + ": " + ev.GetEvent().GetReasonDetail())
+	})
+	for i, name := range []string{"direct", "proxied"} {
+		if err := os.WriteFile(filepath.Join(*keep, script+"."+name), out[i], 0o600); err != nil {
+			t.Error(err)
 		}
 	}
-	return "there is more of it"
 }

@@ -19,8 +19,10 @@ import (
 // side is one of the two ways to a server.
 type side struct {
 	name string
-	// dsn is the address without a password.
-	dsn, password string
+	// dsn is the address without a password, which password gives: a token lives
+	// shorter than the suite runs.
+	dsn      string
+	password func() (string, error)
 	// build is the folder for what the server writes.
 	build string
 }
@@ -61,23 +63,19 @@ func direct(t *testing.T, w *demo.World, s suite) side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return side{name: "direct", build: build, password: strings.TrimSpace(string(password)),
+	return side{name: "direct", build: build, password: func() (string, error) { return strings.TrimSpace(string(password)), nil },
 		dsn: fmt.Sprintf("host=%s user=%s dbname=%s sslmode=verify-full sslrootcert=%s", address(w.Postgres.Addr), app, demo.Database, w.CAFile)}
 }
 
 // proxied is the way through Scopewire.
 func proxied(t *testing.T, w *demo.World, s suite) side {
 	t.Helper()
-	token, err := w.Token("regress")
-	if err != nil {
-		t.Fatal(err)
-	}
 	app, _ := w.Roles()
 	build, err := s.results("proxied")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return side{name: "proxied", build: build, password: token,
+	return side{name: "proxied", build: build, password: func() (string, error) { return w.Token("regress") },
 		dsn: fmt.Sprintf("host=%s user=%s dbname=%s sslmode=verify-full sslrootcert=%s", address(w.Addr), app, demo.Database, w.CAFile)}
 }
 
@@ -95,10 +93,14 @@ func (d side) run(ctx context.Context, s suite, script string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = in.Close() }()
+	password, err := d.password()
+	if err != nil {
+		return nil, err
+	}
 	//nolint:gosec // G204: psql with the script's own arguments.
 	cmd := exec.CommandContext(ctx, "psql", "-X", "-a", "-q", "-d", d.dsn, "-v", "HIDE_TABLEAM=on", "-v", "HIDE_TOAST_COMPRESSION=on")
 	cmd.Stdin, cmd.Dir = in, d.build
-	cmd.Env = append(clean(os.Environ()), "LC_ALL=C", "PGPASSWORD="+d.password, "PGAPPNAME=pg_regress/"+script, "PGTZ=PST8PDT", "PGDATESTYLE=Postgres, MDY",
+	cmd.Env = append(clean(os.Environ()), "LC_ALL=C", "PGPASSWORD="+password, "PGAPPNAME=pg_regress/"+script, "PGTZ=PST8PDT", "PGDATESTYLE=Postgres, MDY",
 		"PG_ABS_SRCDIR="+s.dir, "PG_ABS_BUILDDIR="+d.build, "PG_LIBDIR="+s.libraries(), "PG_DLSUFFIX=.so")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -144,6 +146,10 @@ func everything(ctx context.Context, dsn string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	settings, err := objects("SELECT 'setting:' || name FROM pg_settings ORDER BY 1")
+	if err != nil {
+		return "", err
+	}
 	return strings.Join([]string{`  everything:
     - actions: [select, insert, update, delete, truncate, references, trigger, maintain]
       objects: ["*.*"]
@@ -153,9 +159,9 @@ func everything(ctx context.Context, dsn string) (string, error) {
       trusted: true
     - {actions: [usage, select, update], objects: ["sequence:*.*"]}
     - {actions: [usage], objects: ["type:*.*"], trusted: true}
-    - {actions: [usage, ddl], objects: ["schema:*", "schema:pg_catalog"]}
+    - {actions: [usage, ddl], objects: ["schema:*", "schema:pg_catalog"], trusted: true}
     - {actions: [connect, temporary], objects: ["database:*"]}
-    - {actions: [admin], objects: ["database:` + demo.Database + `", "database:postgres", "database:template1"]}
+    - {actions: [admin], objects: ["database:` + demo.Database + `", "database:postgres", "database:template1", "database:regression_tbd", "database:regression_utf8"]}
     - {actions: [listen, notify], objects: ["channel:*"]}
     - {actions: [set], objects: ["setting:*", "setting:role", "setting:session_authorization"]}
     - {presets: [session, introspection, advisory_locks, migrations]}
@@ -165,5 +171,7 @@ func everything(ctx context.Context, dsn string) (string, error) {
 `, relations, `    - actions: [execute, admin]
       trusted: true
       objects:
-`, functions}, ""), nil
+`, functions, `    - actions: [set, admin]
+      objects:
+`, settings}, ""), nil
 }

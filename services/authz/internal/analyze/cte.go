@@ -127,8 +127,11 @@ func (a *analyzer) searchAndCycle(c *cte) error {
 // nameCTE is analyzeCTETargetList: aliases first, then the query's own names.
 func (a *analyzer) nameCTE(c *cte, columns []output) error {
 	aliases, ok := stringNodes(c.node.Aliascolnames)
-	if !ok || len(aliases) > len(columns) {
+	if !ok {
 		return deny(access.Construct, "the columns of a WITH query")
+	}
+	if err := enoughColumns(`WITH query "`+c.name+`"`, len(columns), len(aliases), errorPosition(a.text, c.node.Location)); err != nil {
+		return err
 	}
 	c.columns = append([]output(nil), columns...)
 	for i := range c.columns {

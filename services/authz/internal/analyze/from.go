@@ -144,7 +144,7 @@ func (a *analyzer) join(s *scope, j *pg_query.JoinExpr) (*item, []*item, error) 
 	s.ranges = append(s.ranges, joined.entry)
 	if j.Alias != nil {
 		joined.name, joined.entry.name, joined.nameVisible = j.Alias.Aliasname, j.Alias.Aliasname, true
-		if err := renameColumns(joined, j.Alias); err != nil {
+		if err := renameColumns(joined, j.Alias, `join expression "`+j.Alias.Aliasname+`"`); err != nil {
 			return nil, nil, err
 		}
 		// An alias hides what is in the join.

@@ -123,6 +123,9 @@ func (a *analyzer) invokeNamed(asked resolve.Call, args []value, location int32)
 		if v, ok, err := a.projected(asked, args); ok || err != nil {
 			return v, resolve.Found{Kind: resolve.Cast}, err
 		}
+		if bad.AtLast {
+			location = args[len(args)-1].location
+		}
 		return value{}, found, a.noFunction(asked, bad, location)
 	}
 	v, err := a.invokeResolved(found, args, location)

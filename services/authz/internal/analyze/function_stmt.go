@@ -28,11 +28,11 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 		return err
 	}
 	a.guard(access.Object{Kind: access.Function, Schema: object.Schema, Name: object.Name})
-	sig, err := a.signature(f)
+	clauses, err := a.functionOptions(f.Options)
 	if err != nil {
 		return err
 	}
-	clauses, err := a.functionOptions(f.Options)
+	sig, err := a.signature(f, clauses.language)
 	if err != nil {
 		return err
 	}
@@ -113,14 +113,14 @@ func (p parameterList) scope(function string) *scope {
 }
 
 // signature judges the types of a function's parameters and result, and its defaults.
-func (a *analyzer) signature(f *pg_query.CreateFunctionStmt) (parameterList, error) {
+func (a *analyzer) signature(f *pg_query.CreateFunctionStmt, language string) (parameterList, error) {
 	var list parameterList
 	for _, node := range f.Parameters {
 		p := node.GetFunctionParameter()
 		if p == nil {
 			return list, deny(access.Construct, "a parameter")
 		}
-		oid, pseudo, err := a.signatureType(p.ArgType)
+		oid, pseudo, err := a.functionType(p.ArgType, language)
 		if err != nil {
 			return list, err
 		}
@@ -137,8 +137,51 @@ func (a *analyzer) signature(f *pg_query.CreateFunctionStmt) (parameterList, err
 	if f.ReturnType == nil {
 		return list, nil
 	}
-	_, _, err := a.signatureType(f.ReturnType)
+	if makes, err := a.makesShell(f.ReturnType, language); makes || err != nil {
+		return list, err
+	}
+	_, _, err := a.functionType(f.ReturnType, language)
 	return list, err
+}
+
+// makesShell reports whether a function's result is a type that is not there: in C its
+// definition makes a shell for the type (compute_return_type, functioncmds.c).
+func (a *analyzer) makesShell(t *pg_query.TypeName, language string) (bool, error) {
+	names, ok := stringNodes(t.GetNames())
+	if language != "c" && language != "internal" || !ok || len(names) == 0 || len(names) > 2 || len(t.ArrayBounds)+len(t.Typmods) > 0 || t.PctType {
+		return false, nil
+	}
+	if err := a.spend(len(a.path)); err != nil {
+		return false, err
+	}
+	schema, name, _ := qualified(t.Names)
+	if !a.names().Missing(schema, name) {
+		return false, nil
+	}
+	made, err := a.newNamed(t.Names)
+	if err == nil {
+		a.guard(access.Object{Kind: access.Type, Schema: made.Schema, Name: made.Name})
+	}
+	return true, err
+}
+
+// shell is the type of a name that is only a shell, which a function may take and give
+// in any language but SQL.
+func (a *analyzer) shell(t *pg_query.TypeName, language string) *catalog.Type {
+	schema, name, err := qualified(t.GetNames())
+	if err != nil || language == "sql" || len(t.ArrayBounds)+len(t.Typmods) > 0 || t.PctType {
+		return nil
+	}
+	return a.names().Shell(schema, name)
+}
+
+// functionType is signatureType that takes shells as well.
+func (a *analyzer) functionType(t *pg_query.TypeName, language string) (oid catalog.OID, pseudo bool, err error) {
+	if found := a.shell(t, language); found != nil {
+		a.named(found.Schema)
+		return found.OID, false, nil
+	}
+	return a.signatureType(t)
 }
 
 // signatureType is columnType that takes pg_catalog's pseudo-types as well.

@@ -27,7 +27,7 @@ func (a *analyzer) jsonTable(s *scope, t *pg_query.JsonTable) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.computedItem(&rangeEntry{name: "json_table"}, columns, t.Alias)
+	return a.computedItem(&rangeEntry{name: "json_table", producer: "JSON_TABLE"}, columns, t.Alias)
 }
 
 // jsonColumns binds columns; those of NESTED come after the level's own.

@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"fmt"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -29,6 +31,8 @@ type scope struct {
 type rangeEntry struct {
 	// name is the name it goes by (eref).
 	name string
+	// producer is what errors call XMLTABLE and JSON_TABLE; empty for others.
+	producer string
 	// named and relation are set for relations.
 	named    access.Object
 	relation *catalog.Relation
@@ -174,7 +178,7 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 	}
 	if alias != nil {
 		entry.name, it.name, it.relation = alias.Aliasname, alias.Aliasname, nil
-		if err := renameColumns(it, alias); err != nil {
+		if err := renameColumns(it, alias, tableWords(alias)); err != nil {
 			return nil, err
 		}
 	}
@@ -193,17 +197,26 @@ func (a *analyzer) computedItem(entry *rangeEntry, columns []output, alias *pg_q
 	}
 	if alias != nil {
 		entry.name, it.name = alias.Aliasname, alias.Aliasname
-		if err := renameColumns(it, alias); err != nil {
+		what := tableWords(alias)
+		if entry.producer != "" {
+			what = entry.producer + " function"
+		}
+		if err := renameColumns(it, alias, what); err != nil {
 			return nil, err
 		}
 	}
 	return it, nil
 }
 
-// renameColumns applies an alias's column list to the first columns.
-func renameColumns(it *item, alias *pg_query.Alias) error {
-	if len(alias.Colnames) > len(it.columns) {
-		return deny(access.Construct, "more column aliases than columns")
+// tableWords names an item of FROM as errors about its columns do.
+func tableWords(alias *pg_query.Alias) string { return `table "` + alias.Aliasname + `"` }
+
+// renameColumns applies an alias's column list to the first columns. what is the item
+// as PostgreSQL's error names it (buildRelationAliases and the functions
+// addRangeTableEntryFor…, parse_relation.c).
+func renameColumns(it *item, alias *pg_query.Alias, what string) error {
+	if err := enoughColumns(what, len(it.columns), len(alias.Colnames), 0); err != nil {
+		return err
 	}
 	for i, node := range alias.Colnames {
 		name, ok := stringNode(node)
@@ -213,6 +226,15 @@ func renameColumns(it *item, alias *pg_query.Alias) error {
 		it.columns[i].name = name
 	}
 	return nil
+}
+
+// enoughColumns is the error about more aliases than columns. How many there are is for
+// those to know who may read them all.
+func enoughColumns(what string, available, specified, position int) error {
+	if specified <= available {
+		return nil
+	}
+	return hideColumn(stateInvalidColumn, fmt.Sprintf("%s has %d columns available but %d columns specified", what, available, specified), position)
 }
 
 // stringNode reads a String node.

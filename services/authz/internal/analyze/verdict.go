@@ -28,6 +28,7 @@ const (
 	stateTooComplex        = "54001"
 	stateProgramLimit      = "54000"
 	stateUndefinedSchema   = "3F000"
+	stateInvalidColumn     = "42P10"
 	stateCannotConnect     = "57P03"
 )
 

@@ -171,7 +171,7 @@ func (a *analyzer) rangeTableFunc(s *scope, t *pg_query.RangeTableFunc) (*item, 
 			return nil, err
 		}
 	}
-	return a.computedItem(&rangeEntry{name: "xmltable"}, columns, t.Alias)
+	return a.computedItem(&rangeEntry{name: "xmltable", producer: "XMLTABLE"}, columns, t.Alias)
 }
 
 // xmlColumn binds a column of XMLTABLE: its type reads what is found in the document.

@@ -15,8 +15,9 @@
 //   - for what defines or drops, every relation of the database: dependencies of all
 //     kinds are named.
 //
+// The session's own temporary objects are its own: whoever may name them reads them.
 // Code that analysis could not look into may say anything, so that its statement's
-// reach is not known. The package is pure.
+// reach is not known, and is the whole database (Database). The package is pure.
 package exposure
 
 import (
@@ -33,7 +34,7 @@ const most = 50_000
 // Reach lists the tables, views and sequences that the server may speak of, each
 // once, in no order. known is false when it may speak of anything. Catalogs
 // that came with the server are left out: their errors are about what
-// PostgreSQL's documentation tells.
+// PostgreSQL's documentation tells. So is what is temporary.
 func Reach(statements []access.Statement, snap *catalog.Snapshot) (reach []access.Object, known bool) {
 	w := walk{snap: snap, seen: make(map[catalog.OID]way)}
 	for i := range statements {
@@ -42,11 +43,42 @@ func Reach(statements []access.Statement, snap *catalog.Snapshot) (reach []acces
 		}
 	}
 	for oid := range w.seen {
-		if rel := snap.RelationByOID(oid); rel != nil && !system(rel.Schema) {
+		if rel := snap.RelationByOID(oid); rel != nil && !system(rel.Schema) && !own(rel, snap) && !index(rel) {
 			reach = append(reach, object(rel))
 		}
 	}
 	return reach, true
+}
+
+// Database lists all that code with the login's rights may speak of: every relation,
+// the server's own included, which hold secrets and what others do. Those come first,
+// since hardly anybody may read them all. known is false when there are too many.
+func Database(snap *catalog.Snapshot) (all []access.Object, known bool) {
+	var users []access.Object
+	for rel := range snap.EachRelation() {
+		switch {
+		case len(all)+len(users) == most:
+			return nil, false
+		case index(rel), own(rel, snap):
+		case system(rel.Schema):
+			all = append(all, object(rel))
+		default:
+			users = append(users, object(rel))
+		}
+	}
+	return append(all, users...), true
+}
+
+// index reports whether a relation is an index: it belongs to its table, and there are
+// no grants on it.
+func index(rel *catalog.Relation) bool {
+	return rel.Kind == catalog.KindIndex || rel.Kind == catalog.KindPartitionedIndex
+}
+
+// own reports whether a relation is one of the session's temporary ones. The snapshot
+// has nobody else's.
+func own(rel *catalog.Relation, snap *catalog.Snapshot) bool {
+	return rel.Schema == "pg_temp" || snap.TempSchema() != "" && rel.Schema == snap.TempSchema()
 }
 
 // way is how a relation was reached: read, or written as well.

@@ -26,6 +26,9 @@ func snapshot() *catalog.Snapshot {
 		{OID: 8, Schema: "public", Name: "ids", Kind: catalog.KindSequence},
 		{OID: 9, Schema: "pg_catalog", Name: "pg_class", Kind: catalog.KindTable},
 		{OID: 10, Schema: "public", Name: "self", Kind: catalog.KindTable, ForeignKeys: []catalog.ForeignKey{key(10, 10)}, ReferencedBy: []catalog.ForeignKey{key(10, 10)}},
+		{OID: 11, Schema: "public", Name: "self_pkey", Kind: catalog.KindIndex},
+		{OID: 12, Schema: "public", Name: "events_id", Kind: catalog.KindPartitionedIndex},
+		{OID: 13, Schema: "pg_catalog", Name: "pg_class_oid_index", Kind: catalog.KindIndex},
 	}}
 	s.Index()
 	return s
@@ -70,14 +73,48 @@ func TestReach(t *testing.T) {
 			if known != (tt.want != nil) {
 				t.Fatalf("known: %t", known)
 			}
-			var got []string
-			for _, o := range reach {
-				got = append(got, o.Schema+"."+o.Name)
-			}
-			slices.Sort(got)
+			got := names(reach)
 			if diff := cmp.Diff(tt.want, got); diff != "" && len(tt.want)+len(got) > 0 {
 				t.Error(diff)
 			}
 		})
 	}
+}
+
+// TestOwn: what is temporary is the session's own, what hangs together with it is not.
+func TestOwn(t *testing.T) {
+	snap := catalog.Overlay(snapshot(), catalog.Additions{TempSchema: "pg_temp_3", Relations: []catalog.Relation{
+		{OID: 20, Schema: "pg_temp_3", Name: "mine", Kind: catalog.KindTable},
+		{OID: 21, Schema: "pg_temp_3", Name: "child", Kind: catalog.KindTable, Parents: []catalog.OID{6}},
+	}})
+	insert := func(name string) access.Access {
+		o := access.Object{Kind: access.Table, Schema: "pg_temp", Name: name}
+		return access.Access{Action: access.Insert, Named: o, Resolved: o, Within: true}
+	}
+	for name, want := range map[string][]string{
+		"mine":  {},
+		"child": {"hr.events_2", "hr.notes", "public.events", "public.events_1", "public.items"},
+	} {
+		reach, known := exposure.Reach([]access.Statement{{Accesses: []access.Access{insert(name)}}}, snap)
+		if got := names(reach); !known || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %t", name, got, known)
+		}
+	}
+	all, known := exposure.Database(snap)
+	if !known || all[0].Name != "pg_class" || slices.ContainsFunc(all, func(o access.Object) bool { return o.Schema == "pg_temp_3" }) {
+		t.Errorf("%v, %t", all, known)
+	}
+	if len(all) != len(snapshot().Relations)-3 {
+		t.Errorf("%d relations", len(all))
+	}
+}
+
+// names are objects as they are written, sorted.
+func names(objects []access.Object) []string {
+	all := []string{}
+	for _, o := range objects {
+		all = append(all, o.Schema+"."+o.Name)
+	}
+	slices.Sort(all)
+	return all
 }

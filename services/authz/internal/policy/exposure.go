@@ -46,3 +46,16 @@ func (g *Grants) ReadsAll(r Request, objects []access.Object) (all, conditional 
 	}
 	return true, t.conditional
 }
+
+// SeesAll reports whether a request may administer its database, files and programs of
+// the server included, and read all of these tables and sequences: then no code can say
+// what the principal may not know. conditional is as in ReadsAll.
+func (g *Grants) SeesAll(r Request, objects []access.Object) (all, conditional bool) {
+	t := trial{Grants: g, request: r}
+	o := access.Object{Kind: access.Database, Name: r.Database}
+	if a := (access.Access{Action: access.Admin, Named: o, Resolved: o}); t.judge(&a) != covered {
+		return false, t.conditional
+	}
+	all, conditional = g.ReadsAll(r, objects)
+	return all, conditional || t.conditional
+}

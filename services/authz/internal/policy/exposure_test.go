@@ -65,3 +65,33 @@ deny:
 		}
 	}
 }
+
+// TestSeesAll: reading everything is not enough where code can read the server's files.
+func TestSeesAll(t *testing.T) {
+	p, err := Parse([]byte(`version: 1
+issuers: [{issuer: "https://idp.example.com", audiences: [pg]}]
+scopes:
+  reader:
+    - {actions: [select], objects: [public.orders]}
+  admin:
+    - {actions: [admin], objects: ["database:app"]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders := []access.Object{{Kind: access.Table, Schema: "public", Name: "orders"}}
+	for _, tt := range []struct {
+		scopes   []string
+		database string
+		want     bool
+	}{
+		{[]string{"reader"}, "app", false},
+		{[]string{"admin"}, "app", false},
+		{[]string{"admin", "reader"}, "app", true},
+		{[]string{"admin", "reader"}, "other", false},
+	} {
+		if all, _ := p.Principal(tt.scopes).SeesAll(Request{Database: tt.database}, orders); all != tt.want {
+			t.Errorf("%v in %s: %t", tt.scopes, tt.database, all)
+		}
+	}
+}

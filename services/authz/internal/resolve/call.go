@@ -300,7 +300,9 @@ func (r *Resolver) checkVariadic(k *call, d detail, declared []catalog.OID) *Err
 		}
 	}
 	if n > 0 && v == anyOID && k.Variadic && r.ElementOf(k.actual[n-1]) == 0 {
-		return errorf(datatypeMismatch, "VARIADIC argument must be an array")
+		e := errorf(datatypeMismatch, "VARIADIC argument must be an array")
+		e.AtLast = true
+		return e
 	}
 	return nil
 }

@@ -50,6 +50,8 @@ type Error struct {
 	Message  string
 	// Hint is "" where PostgreSQL gives none.
 	Hint string
+	// AtLast says that it points at the last argument, and not at the call.
+	AtLast bool
 }
 
 func (e *Error) Error() string { return e.SQLState + ": " + e.Message }

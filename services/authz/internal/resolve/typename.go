@@ -29,6 +29,22 @@ func (r *Resolver) Type(schema, name string) (*catalog.Type, *Error) {
 	return t, nil
 }
 
+// Shell finds a type by name that is only a shell; nil for another type or none.
+func (r *Resolver) Shell(schema, name string) *catalog.Type {
+	t, err := r.lookupType(schema, name, true)
+	if err != nil || t == nil || t.Input != shellInput {
+		return nil
+	}
+	return t
+}
+
+// Missing reports whether there is no type of a name, not even a shell, in a schema
+// that is there.
+func (r *Resolver) Missing(schema, name string) bool {
+	t, err := r.lookupType(schema, name, true)
+	return err == nil && t == nil
+}
+
 // lookupType is LookupTypeNameExtended without arrays and modifiers: nil when
 // there is none.
 func (r *Resolver) lookupType(schema, name string, temp bool) (*catalog.Type, *Error) {

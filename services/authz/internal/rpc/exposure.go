@@ -15,11 +15,15 @@ func exposureOf(g *policy.Grants, r policy.Request, statements []access.Statemen
 	case policy.ErrorsOpen:
 		return open, conditional
 	case policy.ErrorsGranted:
+		may := g.ReadsAll
 		reach, known := exposure.Reach(statements, f.snap)
 		if !known {
-			return closed, conditional
+			may = g.SeesAll
+			if reach, known = exposure.Database(f.snap); !known {
+				return closed, conditional
+			}
 		}
-		all, hung := g.ReadsAll(r, reach)
+		all, hung := may(r, reach)
 		if !all {
 			return closed, conditional || hung
 		}
