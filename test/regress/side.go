@@ -146,7 +146,8 @@ func everything(ctx context.Context, dsn string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	settings, err := objects("SELECT 'setting:' || name FROM pg_settings ORDER BY 1")
+	settings, err := objects(`SELECT 'setting:' || name FROM pg_settings
+		WHERE name NOT IN ('backslash_quote', 'client_encoding', 'standard_conforming_strings') ORDER BY 1`)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -37,7 +38,7 @@ func (a *analyzer) coerce(v value, to catalog.OID, ctx resolve.Context, mismatch
 // wrong is PostgreSQL's error about types or their coercion.
 func (a *analyzer) wrong(bad *resolve.Error, location int32) *verdict {
 	v := hideColumn(bad.SQLState, bad.Message, errorPosition(a.text, location))
-	v.err.Hint = bad.Hint
+	v.err.Hint, v.err.Detail = bad.Hint, bad.Detail
 	return v
 }
 
@@ -130,23 +131,34 @@ func (a *analyzer) coerceRow(v value, to, base catalog.OID, fields []output, ctx
 	cells, ok := a.cellsOf(v)
 	cannot := &resolve.Error{SQLState: stateCannotCoerce,
 		Message: "cannot cast type record to " + a.names().Name(to)}
-	if !ok || len(cells) != len(fields) {
+	if !ok {
 		return value{}, a.wrong(cannot, v.location)
 	}
 	if err := a.spend(len(cells)); err != nil {
 		return value{}, err
 	}
 	made := value{typ: to, location: v.location}
-	for i, cell := range cells {
-		location := v.location
+	for i := range fields {
+		if i == len(cells) {
+			cannot.Detail = "Input has too few columns."
+			return value{}, a.wrong(cannot, v.location)
+		}
+		cell, location := cells[i], v.location
 		if ctx != resolve.Explicit {
 			location = cell.location
 		}
-		coerced, err := a.coerce(cell, fields[i].typ, ctx, func(*resolve.Error) error { return a.wrong(cannot, location) })
+		coerced, err := a.coerce(cell, fields[i].typ, ctx, func(*resolve.Error) error {
+			cannot.Detail = fmt.Sprintf("Cannot cast type %s to %s in column %d.", a.names().Name(cell.typ), a.names().Name(fields[i].typ), i+1)
+			return a.wrong(cannot, location)
+		})
 		if err != nil {
 			return value{}, err
 		}
 		made.cells = append(made.cells, coerced)
+	}
+	if len(cells) > len(fields) {
+		cannot.Detail = "Input has too many columns."
+		return value{}, a.wrong(cannot, v.location)
 	}
 	// A row made of another stays a row constructor, which comparisons take apart; a
 	// domain hides it.
@@ -276,7 +288,7 @@ func (a *analyzer) bindParameter(v value, to catalog.OID) error {
 func (a *analyzer) assign(v value, c output) error {
 	_, err := a.coerce(v, c.typ, resolve.Assignment, func(*resolve.Error) error {
 		return hideColumn(stateDatatypeMismatch, "column \""+c.name+"\" is of type "+a.names().Name(c.typ)+" but expression is of type "+
-			a.names().Name(v.typ), errorPosition(a.text, v.location))
+			a.names().Name(v.typ), errorPosition(a.text, v.location)).hint(hintRewrite)
 	})
 	return err
 }

@@ -37,7 +37,7 @@ func (a *analyzer) columnRef(s *scope, ref *pg_query.ColumnRef) (value, error) {
 	if c != nil {
 		return a.columnValue(c, level, ref.Location), nil
 	}
-	return a.missingField(it, level, names[:len(names)-1], name, ref.Location)
+	return a.missingField(s, it, level, names[:len(names)-1], name, ref.Location)
 }
 
 // columnValue reads a column of a level.
@@ -120,7 +120,7 @@ func (a *analyzer) bareColumn(s *scope, name string, location int32) (value, err
 	if it != nil {
 		return a.wholeRow(it, level, location)
 	}
-	return value{}, hideColumn(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", name), errorPosition(a.text, location))
+	return value{}, a.missingColumn(s, "", name, location)
 }
 
 // findColumn is colNameToVar: the nearest level that has the name.
@@ -147,7 +147,7 @@ func (a *analyzer) findColumn(s *scope, name string, location int32) (*column, *
 				return nil, nil, hideColumn(stateAmbiguousColumn, fmt.Sprintf("column reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
 			}
 			if it.lateralOnly && !it.lateralOK {
-				return nil, nil, deny(access.Construct, "a reference that LATERAL does not allow")
+				return nil, nil, a.outOfReach(it, location)
 			}
 			found = c
 		}
@@ -233,7 +233,7 @@ func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*ite
 				return nil, nil, hide(stateAmbiguousAlias, fmt.Sprintf("table reference \"%s\" is ambiguous", name), errorPosition(a.text, location))
 			}
 			if it.lateralOnly && !it.lateralOK {
-				return nil, nil, deny(access.Construct, "a reference that LATERAL does not allow")
+				return nil, nil, a.outOfReach(it, location)
 			}
 			found = it
 		}
@@ -244,40 +244,9 @@ func (a *analyzer) findItem(s *scope, schema, name string, location int32) (*ite
 	return nil, nil, nil
 }
 
-// missingItem is errorMissingRTE. Its text depends on whether an invisible entry
-// matches (searchRangeTableForRel).
-func (a *analyzer) missingItem(s *scope, schema, name string, location int32) error {
-	var relation *catalog.Relation
-	var with *cte
-	if schema == "" {
-		var err error
-		if with, err = a.findCTE(s, name); err != nil {
-			return err
-		}
-		if with == nil {
-			relation = a.lookUp(name)
-		}
-	} else {
-		relation = a.snap.RelationByName(schema, name)
-	}
-	message := fmt.Sprintf("missing FROM-clause entry for table \"%s\"", name)
-	for level := s; level != nil; level = level.parent {
-		if err := a.spend(len(level.ranges)); err != nil {
-			return err
-		}
-		for _, entry := range level.ranges {
-			if relation != nil && entry.relation != nil && entry.relation.OID == relation.OID ||
-				with != nil && entry.cte == with || entry.name == name {
-				message = fmt.Sprintf("invalid reference to FROM-clause entry for table \"%s\"", name)
-			}
-		}
-	}
-	return hide(stateUndefinedTable, message, errorPosition(a.text, location))
-}
-
 // missingField is what becomes of t.f when t has no column f: a function of the whole
 // row if there is such a function, else an error.
-func (a *analyzer) missingField(it *item, level *scope, qualifier []string, name string, location int32) (value, error) {
+func (a *analyzer) missingField(s *scope, it *item, level *scope, qualifier []string, name string, location int32) (value, error) {
 	whole, err := a.wholeRow(it, level, location)
 	if err != nil {
 		return value{}, err
@@ -286,6 +255,5 @@ func (a *analyzer) missingField(it *item, level *scope, qualifier []string, name
 	if ok || err != nil {
 		return v, err
 	}
-	message := fmt.Sprintf("column %s.%s does not exist", qualifier[len(qualifier)-1], name)
-	return value{}, hideColumn(stateUndefinedColumn, message, errorPosition(a.text, location))
+	return value{}, a.missingColumn(s, last(qualifier), name, location)
 }

@@ -32,11 +32,12 @@ func (a *analyzer) with(s *scope, clause *pg_query.WithClause) error {
 		}
 		return nil
 	}
+	s.future = all
 	for _, c := range all {
 		if err := a.bindCTE(c); err != nil {
 			return err
 		}
-		s.ctes = append(s.ctes, c)
+		s.ctes, s.future = append(s.ctes, c), s.future[1:]
 	}
 	return nil
 }

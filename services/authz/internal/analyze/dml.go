@@ -241,7 +241,7 @@ func (a *analyzer) assignPart(v value, to catalog.OID, target *pg_query.ResTarge
 		message = "subfield \"" + name + "\" is of type " + a.names().Name(to)
 	}
 	_, err := a.coerce(v, to, resolve.Assignment, func(*resolve.Error) error {
-		return hideColumn(stateDatatypeMismatch, message+" but expression is of type "+a.names().Name(v.typ), errorPosition(a.text, target.Location))
+		return hideColumn(stateDatatypeMismatch, message+" but expression is of type "+a.names().Name(v.typ), errorPosition(a.text, target.Location)).hint(hintRewrite)
 	})
 	return err
 }

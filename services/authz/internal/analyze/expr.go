@@ -342,7 +342,8 @@ func (a *analyzer) array(s *scope, n *pg_query.A_ArrayExpr, arrayType, element c
 		return typed(arrayType, n.Location), nil
 	}
 	if len(values) == 0 {
-		return value{}, hideColumn(stateIndeterminateType, "cannot determine type of empty array", errorPosition(a.text, n.Location))
+		return value{}, hideColumn(stateIndeterminateType, "cannot determine type of empty array", errorPosition(a.text, n.Location)).
+			hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
 	}
 	typ, err := a.common(values, "ARRAY")
 	if err != nil {

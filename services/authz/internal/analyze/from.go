@@ -72,7 +72,7 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 	}
 	rel, err := a.openRelation(rv, access.Select, rv.Location)
 	if err != nil {
-		return nil, err
+		return nil, futureCTE(s, rv, err)
 	}
 	if err := a.judgeRead(rel, rv.Inh); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (a *analyzer) join(s *scope, j *pg_query.JoinExpr) (*item, []*item, error) 
 	s.namespace = s.namespace[:before:before]
 	items := append(append([]*item(nil), leftItems...), rightItems...)
 
-	joined := &item{entry: &rangeEntry{name: "unnamed_join"}, lateralOK: true, columnsVisible: true}
+	joined := &item{entry: &rangeEntry{name: "unnamed_join", join: true}, lateralOK: true, columnsVisible: true}
 	joined.sides = append(append([]*rangeEntry(nil), left.sides...), right.sides...)
 	merged, err := a.mergedColumns(j, left, right)
 	if err != nil {

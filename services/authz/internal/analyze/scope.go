@@ -19,6 +19,8 @@ type scope struct {
 	ctes      []*cte
 	// lateral is p_lateral_active: lateral-only items can be seen.
 	lateral bool
+	// future are the entries of WITH that cannot be named yet (p_future_ctes).
+	future []*cte
 	// references counts references to the level's columns (contain_vars_of_level).
 	references int
 	// windows are the window definitions in OVER clauses, bound after everything else.
@@ -36,6 +38,10 @@ type rangeEntry struct {
 	// named and relation are set for relations.
 	named    access.Object
 	relation *catalog.Relation
+	// columns are those of the item it was made for, as its alias names them. join says
+	// that it is a join, whose columns are those of its sides.
+	columns []column
+	join    bool
 	// subquery is the level of a subquery in FROM, cte what a CTE reference names.
 	subquery *scope
 	cte      *cte
@@ -182,6 +188,7 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 			return nil, err
 		}
 	}
+	entry.columns = it.columns
 	return it, nil
 }
 
@@ -205,6 +212,7 @@ func (a *analyzer) computedItem(entry *rangeEntry, columns []output, alias *pg_q
 			return nil, err
 		}
 	}
+	entry.columns = it.columns
 	return it, nil
 }
 

@@ -21,7 +21,7 @@ func (a *analyzer) setOperation(s *scope, q *pg_query.SelectStmt, owner *cte) ([
 		return nil, err
 	}
 	// ORDER BY sees the output names only, and LIMIT nothing.
-	it, err := a.computedItem(&rangeEntry{name: "unnamed_join"}, columns, nil)
+	it, err := a.computedItem(&rangeEntry{name: "unnamed_join", join: true}, columns, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,11 @@ func (a *analyzer) setArm(s *scope, q *pg_query.SelectStmt, owner *cte, top bool
 	if leaf {
 		inner := &scope{parent: s}
 		columns, err := a.selectStmt(inner, q, nil)
-		s.ranges = append(s.ranges, &rangeEntry{name: "*SELECT*", subquery: inner})
+		entry := &rangeEntry{name: "*SELECT* " + itoa(len(s.ranges)+1), subquery: inner}
+		for _, c := range columns {
+			entry.columns = append(entry.columns, column{name: c.name})
+		}
+		s.ranges = append(s.ranges, entry)
 		return columns, err
 	}
 	left, err := a.setArm(s, q.Larg, nil, false)

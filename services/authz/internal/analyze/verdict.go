@@ -77,6 +77,15 @@ func hideColumn(state, message string, position int) *verdict {
 		hidesUnit: true, hidesColumns: true}
 }
 
+// hint adds PostgreSQL's hint to an error that was just made.
+func (v *verdict) hint(text string) *verdict {
+	v.err.Hint = text
+	return v
+}
+
+// hintRewrite is the hint of transformAssignedExpr (parse_target.c).
+const hintRewrite = "You will need to rewrite or cast the expression."
+
 // errorPosition turns a byte offset of the parser into PostgreSQL's position:
 // characters, from 1. A negative offset is none.
 func errorPosition(text string, offset int32) int {

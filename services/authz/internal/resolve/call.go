@@ -137,10 +137,10 @@ func (r *Resolver) checkKind(k *call, d detail) *Error {
 		return nil
 	}
 	if k.Procedure && d.code != detailProcedure {
-		return errorf(wrongObjectType, "%s is not a procedure", r.signature(k))
+		return errorf(wrongObjectType, "%s is not a procedure", r.signature(k)).hint("To call a function, use SELECT.")
 	}
 	if !k.Procedure && d.code == detailProcedure {
-		return errorf(wrongObjectType, "%s is a procedure", r.signature(k))
+		return errorf(wrongObjectType, "%s is a procedure", r.signature(k)).hint("To call a procedure, use CALL.")
 	}
 	if d.code == detailAggregate || d.code == detailWindow {
 		return nil

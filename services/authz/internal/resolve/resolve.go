@@ -48,8 +48,8 @@ type Error struct {
 	// indeterminate datatype, 42809 wrong object type, 42601 syntax, 0A000.
 	SQLState string
 	Message  string
-	// Hint is "" where PostgreSQL gives none.
-	Hint string
+	// Hint and Detail are "" where PostgreSQL gives none.
+	Hint, Detail string
 	// AtLast says that it points at the last argument, and not at the call.
 	AtLast bool
 }
