@@ -155,13 +155,15 @@ func accessText(a access.Access) string {
 	return text
 }
 
-func readCases(t testing.TB, file string) []testCase {
+func readCases(t testing.TB, file string) []testCase { return readYAML[testCase](t, file) }
+
+func readYAML[T any](t testing.TB, file string) []T {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []testCase
+	var cases []T
 	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.DisallowUnknownField()).Decode(&cases); err != nil {
 		t.Fatalf("read %s: %v", file, err)
 	}
