@@ -81,7 +81,8 @@ type DecisionsConfig struct {
 	// its proxy has seen one or a name is missing, and for an issuer's keys.
 	// Default 150ms. It counts against the proxy's deadline for a decision: longer
 	// than that, and the answer comes to nobody; shorter than a catalog takes to be
-	// read, and a table made a moment ago is refused at first.
+	// read, and a table made a moment ago costs another question, for which FreshWait
+	// holds.
 	RefreshWait config.Duration `yaml:"refresh_wait,omitempty"`
 	// FreshWait is how long a request waits for the catalog to be read again when its
 	// own session has changed it. Default 5s. A shorter one refuses statements behind

@@ -183,7 +183,16 @@ func TestMissingNameIsLookedUpAgain(t *testing.T) {
 	w.mu.Lock()
 	w.refresh = nil
 	w.mu.Unlock()
-	if got := stream.ask(request(w.token(t, "everything"), "SELECT id FROM nowhere")); got.GetVerdict() != refuse || got.GetError() != nil {
+	req := request(w.token(t, "everything"), "SELECT id FROM nowhere")
+	if got := stream.ask(req); got.GetVerdict() != authzv1.Verdict_VERDICT_PROBE || len(got.GetProbes()) != 1 || got.GetProbes()[0].GetKind() != authzv1.ProbeKind_PROBE_KIND_CATALOG {
+		t.Errorf("%v", got)
+	}
+	req.FreshCatalog = true
+	if got := stream.ask(req); got.GetVerdict() != refuse || got.GetError() != nil {
+		t.Errorf("%v", got)
+	}
+	// What is not covered waits for nothing.
+	if got := stream.ask(request(w.token(t), "SELECT id FROM nowhere")); got.GetVerdict() != deny {
 		t.Errorf("%v", got)
 	}
 }

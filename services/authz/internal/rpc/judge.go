@@ -58,14 +58,17 @@ func (s *Server) judge(ctx context.Context, req *authzv1.AuthorizeRequest) (resp
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
 	}
 	resp, unproven := s.decide(ctx, req, unit, session, f)
-	if !unproven {
+	if !unproven || req.GetFreshCatalog() {
 		return resp
 	}
 	// The name may be younger than the snapshot. Only a client that may know
 	// whether it exists gets here, so the wait tells nobody anything.
 	if missing := s.readAgain(ctx, req, s.cfg.RefreshWait); missing != "" {
-		// "does not exist" would be a guess.
-		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
+		// "does not exist" would be a guess. The proxy has more time for a request that says
+		// that it needs it.
+		resp = answer(req, authzv1.Verdict_VERDICT_PROBE, access.Unavailable, missing)
+		resp.Epoch, resp.Probes = f.epoch, []*authzv1.Probe{{Kind: authzv1.ProbeKind_PROBE_KIND_CATALOG}}
+		return resp
 	}
 	if f, missing = s.gatherFor(ctx, req); missing != "" {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Unavailable, missing)
@@ -192,7 +195,7 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		resp.Epoch = f.epoch
 		return resp, false
 	}
-	if resp = s.look(ctx, req, &f); resp != nil {
+	if resp = s.look(ctx, req, unit, &f); resp != nil {
 		return resp, false
 	}
 	select {

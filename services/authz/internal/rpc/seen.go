@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/probe"
@@ -33,6 +34,38 @@ const (
 	stateTooLong      = "54000" // program_limit_exceeded
 	stateNotSupported = "0A000" // feature_not_supported
 )
+
+// namesNothing reports whether a unit looks nothing up: what ends a transaction or takes
+// the session back to where it started works whether or not its backend can be asked.
+func (s *Server) namesNothing(ctx context.Context, unit Unit, f facts) bool {
+	if unit.Function != nil {
+		return false
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { <-s.slots }()
+	found := s.deps.Analyze(unit, f.snap)
+	if found.Outcome != access.Judge || len(found.Statements) == 0 {
+		return false
+	}
+	for _, st := range found.Statements {
+		switch st.Kind {
+		case "begin", "commit", "rollback", "savepoint", "release", "rollback to", "reset", "show", "deallocate", "close",
+			"unlisten", "discard all", "discard plans", "discard sequences", "discard temp":
+		case "set":
+			// A path is read with the schemas that there are.
+			if slices.ContainsFunc(st.Effects, func(e access.Effect) bool { return e.Name == "" || e.Name == "search_path" }) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // seesMore reports whether a request needs to be told what its session sees.
 func seesMore(c *authzv1.SessionContext) bool {
@@ -88,9 +121,9 @@ func askNames(req *authzv1.AuthorizeRequest, f facts, names []access.Name) *auth
 
 // look lays what the session sees over the facts' snapshot. It answers when it
 // cannot.
-func (s *Server) look(ctx context.Context, req *authzv1.AuthorizeRequest, f *facts) *authzv1.AuthorizeResponse {
+func (s *Server) look(ctx context.Context, req *authzv1.AuthorizeRequest, unit Unit, f *facts) *authzv1.AuthorizeResponse {
 	if sessionAnswer(req.GetProbeAnswers()) == nil {
-		if !seesMore(req.GetContext()) {
+		if !seesMore(req.GetContext()) || s.namesNothing(ctx, unit, *f) {
 			return nil
 		}
 		resp := answer(req, authzv1.Verdict_VERDICT_PROBE, access.Context, "what the session's backend sees has to be asked")

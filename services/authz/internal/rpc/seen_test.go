@@ -71,6 +71,27 @@ func TestSessionIsAsked(t *testing.T) {
 	}
 }
 
+// TestEndsNeedNoAnswer: what names nothing is judged without asking the session, which may
+// not be able to answer any more.
+func TestEndsNeedNoAnswer(t *testing.T) {
+	w := newWorld(t, nil)
+	stream := w.open(t)
+	for sql, want := range map[string]authzv1.Verdict{
+		"COMMIT": allow, "ROLLBACK": allow, "ROLLBACK TO a": allow, "DISCARD ALL": allow, "RESET ALL": allow, "SET statement_timeout = 0": allow,
+		"COMMIT; BEGIN":                   allow,
+		"SET search_path = public":        authzv1.Verdict_VERDICT_PROBE,
+		"SET CONSTRAINTS ALL DEFERRED":    authzv1.Verdict_VERDICT_PROBE,
+		"SELECT 1":                        authzv1.Verdict_VERDICT_PROBE,
+		"ROLLBACK; SELECT id FROM orders": authzv1.Verdict_VERDICT_PROBE,
+	} {
+		req := request(w.token(t, "orders.read"), sql)
+		req.Context.Altered = true
+		if got := stream.ask(req); got.GetVerdict() != want {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
+
 // TestAnswersAreJudgedBy: a statement is judged by what its session sees, and by
 // nothing that cannot be relied on.
 func TestAnswersAreJudgedBy(t *testing.T) {

@@ -57,7 +57,7 @@ func checkProbes(probes []*authzv1.Probe) error {
 	for _, p := range probes {
 		named := p.GetObject().GetName() != ""
 		switch p.GetKind() {
-		case authzv1.ProbeKind_PROBE_KIND_SESSION, authzv1.ProbeKind_PROBE_KIND_OBJECTS:
+		case authzv1.ProbeKind_PROBE_KIND_SESSION, authzv1.ProbeKind_PROBE_KIND_OBJECTS, authzv1.ProbeKind_PROBE_KIND_CATALOG:
 			if p.GetObject() != nil {
 				return fmt.Errorf("authz asks for probe %v of a name", p.GetKind())
 			}

@@ -9,7 +9,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
-	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
@@ -123,7 +122,7 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 	} else if reads {
 		return s.data(ctx, msg)
 	}
-	if drop, err := s.ready(ctx, msg); drop || err != nil {
+	if drop, err := s.ready(msg); drop || err != nil {
 		return err
 	}
 	switch msg.Type {
@@ -161,24 +160,17 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 // ready makes the context known before a message that is judged by it, or drops a name
 // of it. drop says that
 // nothing is left to do with the message.
-func (s *Session) ready(ctx context.Context, msg wire.Message) (drop bool, err error) {
+func (s *Session) ready(msg wire.Message) (drop bool, err error) {
 	switch msg.Type {
 	case wire.Query, wire.FunctionCall, wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
 	default:
 		return false, nil
 	}
-	drop, trouble, err := s.settle()
-	if drop || err != nil || trouble == nil {
-		return drop, err
+	drop, s.trouble, err = s.settle()
+	if s.trouble != nil {
+		s.Logger.Warn("no context", "error", s.trouble)
 	}
-	// Not judged, so there is no unit of the statement's own.
-	s.Logger.Warn("no context", "error", trouble)
-	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_OTHER, decide.UnitQuery, nil)
-	a := s.refuse(u, nil, pgerr.RefusalUnavailable, "context", authzv1.Reason_REASON_CONTEXT, "the session's context could not be learned")
-	if msg.Type == wire.Query || msg.Type == wire.FunctionCall {
-		return true, s.substituteQuery(u, a)
-	}
-	return true, s.substituteParse(u, reservedName, a)
+	return drop, err
 }
 
 // forward records the message with the tracker, then writes it: an answer can

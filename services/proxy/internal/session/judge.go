@@ -57,6 +57,8 @@ type unit struct {
 	// says of the session with the catalog of now.
 	view  view
 	bound *authzv1.SessionContext
+	// fresh says that it is to be judged by a catalog that is read after it came.
+	fresh bool
 	// names is what authz was told of names of the protocol for it.
 	names []*authzv1.ProbeAnswer
 	// span is the statement's.
@@ -95,7 +97,8 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 		if round == maxRounds {
 			return nil, s.unasked(u, "authz asks again and again")
 		}
-		names, others := ofNames(d.Probes)
+		names, others, again := sorted(d.Probes)
+		u.fresh = u.fresh || again
 		if a := s.tell(u, names); a != nil {
 			return nil, a
 		}
@@ -117,6 +120,9 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	}
 	switch d.Verdict {
 	case authzv1.Verdict_VERDICT_ALLOW:
+		if s.trouble != nil && !nameless(d.Statements) {
+			return nil, s.unasked(u, "the session's context could not be learned")
+		}
 		a := s.hold(u, d)
 		if a == nil && u.message != auditv1.MessageKind_MESSAGE_KIND_PARSE {
 			a = s.replan(u, d)
@@ -170,7 +176,7 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	defer span.End()
 	// While the transaction that changed the catalog is open, no catalog that anybody
 	// reads has the change.
-	fresh, deadline := s.around.fresh && !s.around.altered, s.Limits.Decision
+	fresh, deadline := s.around.fresh && !s.around.altered || u.fresh, s.Limits.Decision
 	// What the session has of its own may contradict the catalog that authz has read: then
 	// it reads that again.
 	if c := u.view.context; fresh || c.GetAltered() || len(c.GetTemporaryRelations()) > 0 {

@@ -3,10 +3,12 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
 	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
@@ -114,6 +116,24 @@ func (s *Session) learn(idle bool) (drop bool, trouble, err error) {
 		s.around.own.catalog = catalog
 	}
 	return false, nil, nil
+}
+
+// nameless reports whether statements mean the same in every context: what ends a
+// transaction, or takes the session back to where it started, goes on where the context
+// cannot be learned, and may be what helps.
+func nameless(statements []*authzv1.Statement) bool {
+	for _, st := range statements {
+		switch st.GetKind() {
+		case "commit", "rollback", "rollback to", "reset", "deallocate", "close", "unlisten", "discard all", "discard plans", "discard sequences", "discard temp":
+		case "set":
+			if slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool { return e.GetName() == "" || e.GetName() == settingPath }) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return len(statements) > 0
 }
 
 // asked waits for the answers to all that was asked. skipping says that an error has

@@ -200,17 +200,20 @@ func answersOf(u *unit) ([]*authzv1.ProbeAnswer, string, error) {
 	return answers, digest, err
 }
 
-// ofNames takes the questions about names apart from those for the server.
-func ofNames(probes []*authzv1.Probe) (names, others []*authzv1.Probe) {
+// sorted takes questions about names apart from those for the server. again says that the
+// catalog is to be read again for the answer.
+func sorted(probes []*authzv1.Probe) (names, others []*authzv1.Probe, again bool) {
 	for _, p := range probes {
 		switch p.GetKind() {
 		case authzv1.ProbeKind_PROBE_KIND_STATEMENT, authzv1.ProbeKind_PROBE_KIND_PORTAL:
 			names = append(names, p)
+		case authzv1.ProbeKind_PROBE_KIND_CATALOG:
+			again = true
 		default:
 			others = append(others, p)
 		}
 	}
-	return names, others
+	return names, others, again
 }
 
 // meaningOf is what of statements has to be found again while the server keeps a plan of

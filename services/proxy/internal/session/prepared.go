@@ -27,7 +27,7 @@ func (s *Session) lookup(space stmt.Space, name string) (*prepared, bool, error)
 // holds reports whether a statement may be used under the decision it has. One that was
 // made without the session's own objects is good for its moment only.
 func (s *Session) holds(p *prepared) bool {
-	return s.lives(p) && !p.naming && p.view.context.GetGeneration() == s.around.context.GetGeneration() && !s.around.blind()
+	return s.lives(p) && !p.naming && s.trouble == nil && p.view.context.GetGeneration() == s.around.context.GetGeneration() && !s.around.blind()
 }
 
 // lives reports whether there is a decision that still holds in the context it was made
@@ -65,7 +65,7 @@ func (s *Session) renewPortal(u *unit, p *prepared) *answer {
 		u.bound = p.view.context
 		u.view = s.viewOf(u.bound)
 	}
-	if !s.lives(p) || p.naming || u.view.blind() || u.view.context.GetGeneration() != p.view.context.GetGeneration() {
+	if !s.lives(p) || p.naming || s.trouble != nil || u.view.blind() || u.view.context.GetGeneration() != p.view.context.GetGeneration() {
 		d, a := s.judge(u)
 		if a == nil && !sameMeaning(p.meaning, d.Statements) && !looksUp(d.Statements) {
 			a = s.refuse(u, d, pgerr.RefusalMoved, "context", authzv1.Reason_REASON_CONTEXT, "the portal's names mean something else than when it was bound")

@@ -190,6 +190,9 @@ type Session struct {
 	ending    int
 	undecided []string
 	piped     bool
+	// trouble is why the context is not known that the message at hand will be read in, nil
+	// if it is. The frontend goroutine's alone.
+	trouble error
 	// hushed says that a message of the transaction was forwarded under a decision that
 	// keeps the server's errors closed. Of the goroutine that reads the server.
 	hushed bool

@@ -78,6 +78,7 @@ func (n *namer) Authorize(ctx context.Context, req *decide.Request) (*decide.Dec
 		st := &authzv1.Statement{Kind: strings.ToLower(strings.Fields(part + " -")[0])}
 		d.Statements = append(d.Statements, st)
 		if part == "DISCARD ALL" {
+			st.Kind = "discard all"
 			for _, kind := range []authzv1.EffectKind{authzv1.EffectKind_EFFECT_KIND_RESET, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 				authzv1.EffectKind_EFFECT_KIND_CLOSE, authzv1.EffectKind_EFFECT_KIND_OPAQUE} {
 				st.Effects = append(st.Effects, &authzv1.Effect{Kind: kind})

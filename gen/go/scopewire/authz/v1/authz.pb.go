@@ -639,6 +639,10 @@ const (
 	ProbeKind_PROBE_KIND_STATEMENT ProbeKind = 6
 	// The same of a portal that a Bind message made.
 	ProbeKind_PROBE_KIND_PORTAL ProbeKind = 7
+	// Nothing is asked: a name is missing that may be younger than the catalog, and the
+	// request is to be sent again with `fresh_catalog`. The proxy waits for its answer as
+	// long as behind the session's own DDL.
+	ProbeKind_PROBE_KIND_CATALOG ProbeKind = 8
 )
 
 // Enum value maps for ProbeKind.
@@ -652,6 +656,7 @@ var (
 		5: "PROBE_KIND_OBJECTS",
 		6: "PROBE_KIND_STATEMENT",
 		7: "PROBE_KIND_PORTAL",
+		8: "PROBE_KIND_CATALOG",
 	}
 	ProbeKind_value = map[string]int32{
 		"PROBE_KIND_UNSPECIFIED": 0,
@@ -662,6 +667,7 @@ var (
 		"PROBE_KIND_OBJECTS":     5,
 		"PROBE_KIND_STATEMENT":   6,
 		"PROBE_KIND_PORTAL":      7,
+		"PROBE_KIND_CATALOG":     8,
 	}
 )
 
@@ -3385,7 +3391,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\tAuditMode\x12\x1a\n" +
 	"\x16AUDIT_MODE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUDIT_MODE_RECORD\x10\x01\x12\x14\n" +
-	"\x10AUDIT_MODE_COUNT\x10\x02*\xcf\x01\n" +
+	"\x10AUDIT_MODE_COUNT\x10\x02*\xe7\x01\n" +
 	"\tProbeKind\x12\x1a\n" +
 	"\x16PROBE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PROBE_KIND_RELATION\x10\x01\x12\x17\n" +
@@ -3394,7 +3400,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x12PROBE_KIND_SESSION\x10\x04\x12\x16\n" +
 	"\x12PROBE_KIND_OBJECTS\x10\x05\x12\x18\n" +
 	"\x14PROBE_KIND_STATEMENT\x10\x06\x12\x15\n" +
-	"\x11PROBE_KIND_PORTAL\x10\a2\xa9\x02\n" +
+	"\x11PROBE_KIND_PORTAL\x10\a\x12\x16\n" +
+	"\x12PROBE_KIND_CATALOG\x10\b2\xa9\x02\n" +
 	"\x14AuthorizationService\x12a\n" +
 	"\fAuthenticate\x12'.scopewire.authz.v1.AuthenticateRequest\x1a(.scopewire.authz.v1.AuthenticateResponse\x12\\\n" +
 	"\tAuthorize\x12$.scopewire.authz.v1.AuthorizeRequest\x1a%.scopewire.authz.v1.AuthorizeResponse(\x010\x01\x12P\n" +
