@@ -205,7 +205,7 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 	if err != nil {
 		return err
 	}
-	excluded.system = false
+	excluded.system, excluded.entry.system = false, false
 	s.ranges = append(s.ranges, excluded.entry)
 	s.namespace = []*item{it, excluded}
 	if err := a.assignments(s, it, clause.TargetList); err != nil {

@@ -218,7 +218,7 @@ func (a *analyzer) searchColumns(s *scope, relation, name string, location int32
 				found = found || c.name == name
 				f.consider(penalty, rangeColumn{entry, c.name}, name)
 			}
-			if penalty > 0 || !found && (entry.relation == nil || !isSystemColumn(name)) {
+			if penalty > 0 || !found && (!entry.system || !isSystemColumn(name)) {
 				continue
 			}
 			f.exact = append(f.exact, entry)

@@ -34,6 +34,9 @@ func TestRelations(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("%s\n(-want +got)\n%s", want.SQL, diff)
 				}
+				if analysis.Outcome == access.Hidden && len(analysis.Statements) == 1 && !want.Apart {
+					o.checkError(t, in.Context.SearchPath, want.SQL, analysis.Error)
+				}
 				if analysis.Outcome == access.Judge && !want.Apart {
 					o.checkRights(t, in.Context.SearchPath, want.SQL, analysis.Statements, func(int, int) bool { return !want.surplus(o.snap.ServerVersionNum) })
 				}

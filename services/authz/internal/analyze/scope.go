@@ -42,6 +42,8 @@ type rangeEntry struct {
 	// that it is a join, whose columns are those of its sides.
 	columns []column
 	join    bool
+	// system says that it has system columns as well.
+	system bool
 	// subquery is the level of a subquery in FROM, cte what a CTE reference names.
 	subquery *scope
 	cte      *cte
@@ -188,7 +190,7 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 			return nil, err
 		}
 	}
-	entry.columns = it.columns
+	entry.columns, entry.system = it.columns, it.system
 	return it, nil
 }
 
