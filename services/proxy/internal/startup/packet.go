@@ -74,7 +74,7 @@ func parameters(body []byte) (map[string]string, error) {
 	if !utf8.Valid(body) {
 		return nil, errors.New("startup parameters are not UTF-8")
 	}
-	params := make(map[string]string)
+	params, seen := make(map[string]string), map[string]bool{}
 	rest := string(body)
 	next := func() (string, bool) {
 		s, after, ok := strings.Cut(rest, "\x00")
@@ -96,9 +96,12 @@ func parameters(body []byte) (map[string]string, error) {
 		if !ok {
 			return nil, errors.New("startup parameter without a value")
 		}
-		if _, dup := params[name]; dup {
+		// The server compares names of settings without case, and takes the last. Which that
+		// is, is not to depend on anything.
+		folded := strings.ToLower(name)
+		if seen[folded] {
 			return nil, errors.New("startup parameter given twice")
 		}
-		params[name] = value
+		seen[folded], params[name] = true, value
 	}
 }

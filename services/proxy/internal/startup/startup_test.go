@@ -125,6 +125,7 @@ func TestFirstPackets(t *testing.T) {
 		"bytes behind the end":          {plain, packet(v30, "user\x00a\x00\x00x"), "08P01"},
 		"user twice":                    {plain, start("user", "a", "user", "b"), "08P01"},
 		"parameter twice":               {plain, start("user", "a", "x", "1", "x", "1"), "08P01"},
+		"parameter in two cases":        {plain, start("user", "a", "scopewire.auth", "oauth", "Scopewire.Auth", "password"), "08P01"},
 		"not UTF-8":                     {plain, start("user", "\xff"), "08P01"},
 		"name that is not UTF-8":        {plain, start("user", "a", "\xff", "b"), "08P01"},
 		"no user":                       {plain, start("database", "a"), "28000"},

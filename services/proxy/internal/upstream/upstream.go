@@ -96,6 +96,7 @@ func Connect(ctx context.Context, dialer sys.Dialer, t Target, params map[string
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	cfg.MinProtocolVersion, cfg.MaxProtocolVersion = "3.0", "3.0"
 	cfg.MaxProtocolMessageBodyLen = 1 << 20
+	cfg.BuildFrontend = buildFrontend
 	cfg.RuntimeParams = params
 	pc, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {

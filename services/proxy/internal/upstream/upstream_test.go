@@ -128,6 +128,7 @@ func TestSec_T04_HostileSCRAM(t *testing.T) {
 		"iterations -1":       func(n string) string { return "r=" + n + "x,s=c2FsdA==,i=-1" },
 		"iterations 2^31":     func(n string) string { return "r=" + n + "x,s=c2FsdA==,i=2147483648" },
 		"iterations 2^63":     func(n string) string { return "r=" + n + "x,s=c2FsdA==,i=9223372036854775808" },
+		"iterations 10^6+1":   func(n string) string { return "r=" + n + "x,s=c2FsdA==,i=1000001" },
 		"iterations 2^31-1":   func(n string) string { return "r=" + n + "x,s=c2FsdA==,i=2147483647" },
 		"no salt":             func(n string) string { return "r=" + n + "x,i=4096" },
 		"no nonce":            func(string) string { return "s=c2FsdA==,i=4096" },

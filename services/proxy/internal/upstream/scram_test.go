@@ -1,0 +1,58 @@
+package upstream
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// TestSec_T04_Iterations: more work than the bound is refused before any of it is done,
+// however the server's bytes are cut.
+func TestSec_T04_Iterations(t *testing.T) {
+	first := func(iterations string) []byte {
+		var b []byte
+		for _, m := range []pgproto3.BackendMessage{
+			&pgproto3.NoticeResponse{Severity: "NOTICE", Message: "R"},
+			&pgproto3.AuthenticationSASL{AuthMechanisms: []string{"SCRAM-SHA-256"}},
+			&pgproto3.AuthenticationSASLContinue{Data: []byte("r=nonce,s=c2FsdA==,i=" + iterations)},
+		} {
+			var err error
+			if b, err = m.Encode(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b
+	}
+	for iterations, good := range map[string]bool{
+		"4096": true, "1000000": true, "1000001": false, "10000000": false, "99999999999999999999999999": false, "-1": false, "": false, "4096,i=2000000": false,
+	} {
+		for name, cut := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "byte by byte": iotest.OneByteReader} {
+			got, err := io.ReadAll(&scramGuard{r: cut(bytes.NewReader(first(iterations)))})
+			if (err == nil) != good {
+				t.Errorf("%s, %s: %v", iterations, name, err)
+			}
+			if good && !bytes.Equal(got, first(iterations)) {
+				t.Errorf("%s, %s: other bytes came", iterations, name)
+			}
+		}
+	}
+	// Behind AuthenticationOk nothing is about SCRAM.
+	b, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, first("2000000")...)
+	if _, err := io.ReadAll(&scramGuard{r: bytes.NewReader(b)}); err != nil {
+		t.Error(err)
+	}
+	// Lengths that cannot be.
+	for _, head := range []string{"R\x00\x00\x00\x00", "R\x00\x00\x00\x03", "R\x7f\xff\xff\xff", "R\x00\x02\x00\x00", "N\xff\xff\xff\xff", "R\x00\x00\x00\x06\x00\x00"} {
+		if _, err := io.ReadAll(&scramGuard{r: strings.NewReader(head)}); err == nil {
+			t.Errorf("%q is accepted", head)
+		}
+	}
+}
