@@ -84,6 +84,10 @@ test: ## all tests of all modules; gets what they need and says so
 test-race: ## the same under the race detector
 	@scripts/test -race
 
+.PHONY: matrix
+matrix: ## the tests beside PostgreSQL on each supported version that is there; VERSIONS=14,18 picks some
+	@scripts/matrix $(VERSIONS)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10m) each
 	@scripts/fuzz $(FUZZTIME)

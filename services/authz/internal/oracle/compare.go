@@ -94,6 +94,14 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 	if c.Class == Agree && missing && wild(r.Grants) && !c.Verdict.Allow && c.Verdict.Error == nil && c.Server.Where == "" {
 		// Who is granted everything is told that a name means nothing.
 		c.Class = Overdenied
+		told, err := d.toldBeside(c)
+		if err != nil {
+			return c, false, err
+		}
+		if told {
+			c.Class, c.Rule = Explained, "error beside what is not granted"
+			return c, false, nil
+		}
 	}
 	switch c.Class {
 	case Leak:

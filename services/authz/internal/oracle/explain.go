@@ -51,6 +51,25 @@ var definesBody = regexp.MustCompile(`(?is)^\W*create\s+(or\s+replace\s+)?(funct
 // refusedObject is the message about an object (aclcheck_error of aclchk.c).
 var refusedObject = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence|function|procedure) (.*)$`)
 
+// toldBeside reports whether the server's error is what Scopewire says to who may read the
+// catalogs as well and whose grants are trusted: who may not do all that a statement does
+// is not told what is wrong with it.
+func (d *Database) toldBeside(c Comparison) (bool, error) {
+	more := slices.Clone(c.Role.Grants)
+	for i := range more {
+		more[i].Trusted = true
+	}
+	for _, schema := range []string{"pg_catalog", "information_schema"} {
+		more = append(more, Grant{Action: access.Select, Kind: access.Table, Schema: schema, Name: every})
+	}
+	j, err := d.judge(c.Role.Path, more)
+	if err != nil {
+		return false, err
+	}
+	verdict := j.verdict(c.Unit)
+	return verdict.Error != nil && classifyError(c.Server, *verdict.Error) == Agree, nil
+}
+
 // explain looks for the reasons why Scopewire denies what the role may do. Each access
 // that is not covered needs one.
 func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) error {

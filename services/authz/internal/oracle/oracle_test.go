@@ -155,7 +155,12 @@ func TestRandom(t *testing.T) {
 	}
 	server := pgtest.Start(t, pgtest.Setting("max_connections", "100"))
 	all := newReport()
-	worlds := make(chan int)
+	// Filled beforehand: nobody waits for workers that a server's end has ended.
+	worlds := make(chan int, (*runs+statementsPerWorld-1)/statementsPerWorld)
+	for i := range cap(worlds) {
+		worlds <- i
+	}
+	close(worlds)
 	var workers sync.WaitGroup
 	for range 2 {
 		workers.Go(func() {
@@ -166,10 +171,6 @@ func TestRandom(t *testing.T) {
 			}
 		})
 	}
-	for i := range (*runs + statementsPerWorld - 1) / statementsPerWorld {
-		worlds <- i
-	}
-	close(worlds)
 	workers.Wait()
 	all.log(t)
 	if len(all.failing) > 0 {

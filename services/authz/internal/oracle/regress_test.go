@@ -51,24 +51,25 @@ func TestRegress(t *testing.T) {
 	}
 	each := max(perScript, (*regressRuns+len(files)-1)/len(files))
 	all := newReport()
-	next := make(chan string)
+	// Filled beforehand: nobody waits for workers that a server's end has ended.
+	next := make(chan string, len(files))
+	for _, file := range files {
+		next <- file
+	}
+	close(next)
 	var workers sync.WaitGroup
 	for range 2 {
 		workers.Go(func() {
 			for file := range next {
+				if all.compared() >= *regressRuns {
+					return
+				}
 				if err := compareScript(t, server, template, rules, suite, file, each, all); err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
 			}
 		})
 	}
-	for _, file := range files {
-		if all.compared() >= *regressRuns {
-			break
-		}
-		next <- file
-	}
-	close(next)
 	workers.Wait()
 	all.log(t)
 	if all.compared() == 0 {
