@@ -18,6 +18,8 @@ type place struct {
 type code struct {
 	accesses *recorder
 	err      error
+	// columns are those that it names; nil where that is not known.
+	columns columnSet
 }
 
 // mustTrust asks for trust in code that belongs to a relation.
@@ -107,13 +109,15 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 }
 
 // writeCode judges what storing a row in a relation runs besides triggers and the
-// defaults of single columns.
-func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
+// defaults of single columns. set are the columns that an update sets.
+func (a *analyzer) writeCode(rel *catalog.Relation, set columnSet, at place) error {
 	name := fullName(rel)
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
-		if err := a.generates(rel, c, at); err != nil {
-			return err
+		if a.regenerated(rel, c, set) {
+			if err := a.generates(rel, c, at); err != nil {
+				return err
+			}
 		}
 		if err := a.holds(c.Type); err != nil {
 			return err
@@ -152,6 +156,33 @@ func (a *analyzer) writeCode(rel *catalog.Relation, at place) error {
 		}
 	}
 	return nil
+}
+
+// regenerated reports whether an update that sets columns computes a generated column of
+// them. PostgreSQL leaves those out that depend on none, unless a BEFORE trigger may set
+// others (ExecInitStoredGenerated; ExecInitGenerated from 16). A column that is not
+// generated is always stored.
+func (a *analyzer) regenerated(rel *catalog.Relation, c *catalog.Column, set columnSet) bool {
+	if c.Generated != 's' || set == nil || slices.ContainsFunc(rel.Triggers, setsColumns) {
+		return true
+	}
+	of := a.generated(c, rel).columns
+	if of == nil {
+		return true
+	}
+	for name := range of {
+		if set[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// setsColumns reports whether a trigger runs before a row is updated, enabled or not
+// (trig_update_before_row).
+func setsColumns(t catalog.Trigger) bool {
+	const before = triggerRow | triggerBefore | triggerUpdate
+	return t.Type&before == before
 }
 
 // generates judges what computes a stored generated column.

@@ -176,7 +176,7 @@ func (a *analyzer) itemColumn(it *item, name string, location int32) (*column, e
 	if found == nil && it.system && isSystemColumn(name) {
 		return &column{name: name, entry: it.entry, source: name, typ: systemColumnType(name)}, nil
 	}
-	if found == nil && (it.triggered && isSystemColumn(name) || it.tableoid && name == "tableoid") {
+	if found == nil && (it.triggered || it.defined) && isSystemColumn(name) {
 		return &column{name: name, typ: systemColumnType(name)}, nil
 	}
 	return found, nil

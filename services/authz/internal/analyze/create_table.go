@@ -59,7 +59,7 @@ func (a *analyzer) createTable(c *pg_query.CreateStmt) (access.Object, error) {
 	}
 	a.tablespace(c.Tablespacename)
 	d := newDefinition(object)
-	d.item.tableoid = true
+	d.item.defined = true
 	for _, node := range c.InhRelations {
 		if err := a.parent(d, node.GetRangeVar(), c.Partbound != nil); err != nil {
 			return object, err

@@ -82,6 +82,8 @@ type origin struct {
 	// shared is the record of a text that this one is bound as one of the others of; what
 	// is missing there is for that text to say.
 	shared *held
+	// columns, unless it is nil, gets the columns that the text names.
+	columns *columnSet
 }
 
 // held is the record that a text is bound with.

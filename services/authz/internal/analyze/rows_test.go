@@ -26,7 +26,9 @@ type rowCase struct {
 	// Admin says that PostgreSQL has no right for it that could be given in a transaction,
 	// or runs it in none, so that only analysis is asked. It must want admin, or what
 	// Accesses lists.
-	Admin    bool     `yaml:"admin,omitempty"`
+	Admin bool `yaml:"admin,omitempty"`
+	// Only says that analysis asks for no more than that.
+	Only     bool     `yaml:"only,omitempty"`
 	Accesses []string `yaml:"accesses,omitempty"`
 }
 
@@ -87,6 +89,9 @@ func TestRows(t *testing.T) {
 			if stands != "nothing" && !slices.Contains(asked, stands) {
 				t.Errorf("%s\nneeds %s, and analysis asks for %q", c.SQL, stands, asked)
 			}
+		}
+		if c.Only && len(asked) != len(expect) {
+			t.Errorf("%s\nneeds %q alone, and analysis asks for %q", c.SQL, expect, asked)
 		}
 		if c.Admin {
 			continue

@@ -25,6 +25,7 @@ func TestWhatRuns(t *testing.T) {
 		CREATE TRIGGER ta BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION fire();
 		CREATE TABLE g (id int, b int, made int GENERATED ALWAYS AS (b + 1) STORED);
 		CREATE TRIGGER tg AFTER UPDATE OF made ON g FOR EACH ROW EXECUTE FUNCTION fire();
+		CREATE TABLE made (id int, a int, b int, c bool GENERATED ALWAYS AS (f(b)) STORED);
 		CREATE TABLE p (b int, a int) PARTITION BY LIST (b);
 		CREATE TABLE p1 (a int, b int);
 		ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);
@@ -48,6 +49,10 @@ func TestWhatRuns(t *testing.T) {
 		{"UPDATE plain SET b = 1", "execute f"},
 		{"UPDATE plain SET a = 1", "execute f, trigger ta of s.t"},
 		{"UPDATE g SET id = 1", "trigger tg of s.g"},
+		{"UPDATE made SET a = 1", ""},
+		{"UPDATE made SET a = 1, b = 1", "execute f, function s.f"},
+		{"UPDATE made SET c = DEFAULT", ""},
+		{"INSERT INTO made (a) VALUES (1)", "execute f, function s.f"},
 		{"UPDATE p SET a = 1", "trigger tp of s.p1"},
 		{"UPDATE p SET b = 1", ""},
 		{"INSERT INTO plain (id) VALUES (1)", ""},

@@ -67,10 +67,10 @@ type item struct {
 	// system says that system columns can be named, of entry.
 	system bool
 	entry  *rangeEntry
-	// tableoid and triggered say that system columns can be named in a constraint of a
-	// table that is being made, of which PostgreSQL takes that one alone, and of a row
-	// that a trigger gets. Nobody is asked for them.
-	tableoid, triggered bool
+	// defined and triggered say that system columns can be named in a constraint of a
+	// table that is being made, of which PostgreSQL takes tableoid alone and says so of
+	// the others, and of a row that a trigger gets. Nobody is asked for them.
+	defined, triggered bool
 	// nameVisible and columnsVisible are p_rel_visible and p_cols_visible.
 	nameVisible, columnsVisible bool
 	// given and set are the columns of a target that an INSERT, or an UPDATE, has values

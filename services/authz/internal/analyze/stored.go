@@ -109,9 +109,42 @@ func (a *analyzer) boundText(key storedKey, e catalog.Expression, columns []colu
 	a.expressions[key] = &code{err: deny(access.OpaqueCode, "an expression of the catalog that runs itself")}
 	from.refs = e.References
 	c := &code{}
+	from.columns = &c.columns
 	c.accesses, c.err = a.storedText(e.Text, columns, key.planning, from)
 	a.expressions[key] = c
 	return c
+}
+
+// columnsNamed are the columns that an expression of a table names, nil where it names
+// something else besides: a whole row.
+func columnsNamed(message protoreflect.Message) columnSet {
+	set, plain := columnSet{}, true
+	var visit func(protoreflect.Message)
+	visit = func(m protoreflect.Message) {
+		if ref, ok := m.Interface().(*pg_query.ColumnRef); ok && len(ref.Fields) > 0 {
+			name, ok := stringNode(ref.Fields[len(ref.Fields)-1])
+			plain = plain && ok && len(ref.Fields) == 1
+			set[name] = true
+			return
+		}
+		m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			switch {
+			case field.Message() == nil:
+			case field.IsList():
+				for i := range v.List().Len() {
+					visit(v.List().Get(i).Message())
+				}
+			default:
+				visit(v.Message())
+			}
+			return true
+		})
+	}
+	visit(message)
+	if !plain {
+		return nil
+	}
+	return set
 }
 
 // referenceKey tells records apart.
@@ -129,6 +162,9 @@ func (a *analyzer) storedText(text string, columns []column, planning bool, from
 			node := onlyExpression(tree)
 			if node == nil {
 				return deny(access.OpaqueCode, "an expression of the catalog")
+			}
+			if from.columns != nil {
+				*from.columns = columnsNamed(node.ProtoReflect())
 			}
 			v, err := inner.expression(columns, node, planning)
 			if err == nil && from.to != 0 {

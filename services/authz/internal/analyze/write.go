@@ -41,6 +41,11 @@ func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, s
 	if action == access.Update && rel.Kind == catalog.KindPartitionedTable {
 		fired |= triggerInsert | triggerDelete
 	}
+	// A row that moves is stored anew.
+	stored := set
+	if action != access.Update || rel.Kind == catalog.KindPartitionedTable {
+		stored = nil
+	}
 	for _, r := range append([]*catalog.Relation{rel}, family...) {
 		// Under a cascade all but AFTER triggers runs with the rights of the owner.
 		if !cascaded {
@@ -49,7 +54,7 @@ func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, s
 			}
 		}
 		if !cascaded && (action == access.Insert || action == access.Update) {
-			if err := a.writeCode(r, at); err != nil {
+			if err := a.writeCode(r, stored, at); err != nil {
 				return err
 			}
 		}
