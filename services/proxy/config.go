@@ -166,6 +166,9 @@ type LimitsConfig struct {
 	// Sessions is the most connections at once, logins under way included.
 	// Default 5000. Each needs two descriptors.
 	Sessions int `yaml:"sessions,omitempty"`
+	// SessionsPerPrincipal is the most sessions at once of one principal: issuer and
+	// subject of a token. Default 500, so that none can take all that there are.
+	SessionsPerPrincipal int `yaml:"sessions_per_principal,omitempty"`
 }
 
 const (
@@ -180,6 +183,7 @@ const (
 	defaultPrepared       = 5000
 	defaultPreparedBytes  = 16 << 20
 	defaultSessions       = 5000
+	defaultPerPrincipal   = 500
 	tlsModeVerifyFull     = "verify-full"
 	tlsModeDisable        = "disable"
 	bindingRequire        = "require"
@@ -324,7 +328,8 @@ func (l *LimitsConfig) validate(p *config.Problems, path string) {
 	for _, n := range []struct {
 		key string
 		v   int
-	}{{"decisions", l.Decisions}, {"prepared", l.Prepared}, {"prepared_bytes", l.PreparedBytes}, {"sessions", l.Sessions}} {
+	}{{"decisions", l.Decisions}, {"prepared", l.Prepared}, {"prepared_bytes", l.PreparedBytes}, {"sessions", l.Sessions},
+		{"sessions_per_principal", l.SessionsPerPrincipal}} {
 		if n.v < 0 {
 			p.Addf(path+"."+n.key, "is not negative")
 		}

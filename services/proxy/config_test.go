@@ -68,8 +68,8 @@ func TestConfigProblems(t *testing.T) {
 		"spool":                 {func(c *Config) { c.Spool = SpoolConfig{Mode: "fast", MaxBytes: -1} }, []string{"proxy.spool.dir", "proxy.spool.max_bytes", "proxy.spool.mode"}},
 		"strict":                {func(c *Config) { c.Spool.Mode = spool.ModeStrict }, nil},
 		"limits": {func(c *Config) {
-			c.Limits = LimitsConfig{Login: -1, Decision: -1, Fresh: -1, Staleness: -1, StatementBytes: 1<<20 + 1, Prepared: -1, PreparedBytes: -1, Sessions: -1}
-		}, []string{"proxy.limits.decision", "proxy.limits.fresh", "proxy.limits.login", "proxy.limits.prepared", "proxy.limits.prepared_bytes", "proxy.limits.sessions", "proxy.limits.staleness", "proxy.limits.statement_bytes"}},
+			c.Limits = LimitsConfig{Login: -1, Decision: -1, Fresh: -1, Staleness: -1, StatementBytes: 1<<20 + 1, Prepared: -1, PreparedBytes: -1, Sessions: -1, SessionsPerPrincipal: -1}
+		}, []string{"proxy.limits.decision", "proxy.limits.fresh", "proxy.limits.login", "proxy.limits.prepared", "proxy.limits.prepared_bytes", "proxy.limits.sessions", "proxy.limits.sessions_per_principal", "proxy.limits.staleness", "proxy.limits.statement_bytes"}},
 		"all at once": {func(c *Config) { *c = Config{} }, []string{"proxy.databases", "proxy.instance", "proxy.listeners", "proxy.spool.dir"}},
 	} {
 		t.Run(name, func(t *testing.T) {

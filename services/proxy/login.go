@@ -47,6 +47,10 @@ type connection struct {
 	client *startup.Client
 	// expires is when the token's life ends.
 	expires time.Time
+	// principal is whom the token names, once authz has said so.
+	principal string
+	// counted says that the connection is one of its principal's.
+	counted bool
 }
 
 // serve takes one connection from accept to close. It never panics.
@@ -68,6 +72,11 @@ func (p *Proxy) serve(ctx context.Context, conn net.Conn, cfg startup.Config) {
 		return
 	}
 	defer p.open.Add(-1)
+	defer func() {
+		if c.counted {
+			p.perPrincipal.giveBack(c.principal)
+		}
+	}()
 	// A client under way is cut off when the proxy stops; an open session ends by
 	// its own rule.
 	unwatch := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(p.system.Clock.Now()) })
@@ -179,6 +188,11 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 		return nil, nil, ref
 	}
 	c.record.SetPrincipal(who.GetPrincipal(), who.GetLogin())
+	// Quoted, so that no issuer's name can run into a subject's.
+	c.principal = fmt.Sprintf("%q %q", who.GetPrincipal().GetIssuer(), who.GetPrincipal().GetSubject())
+	if c.counted = c.perPrincipal.take(c.principal); !c.counted {
+		return nil, nil, c.tooMany()
+	}
 	target, ok := c.targets[c.client.Database][who.GetLogin()]
 	if !ok {
 		err := fmt.Errorf("authz chose login %q of database %q, which this proxy does not have", who.GetLogin(), c.client.Database)
@@ -267,6 +281,13 @@ func (c *connection) clientInfo() *authzv1.ClientInfo {
 	}
 }
 
+// tooMany refuses a login of a principal that has as many sessions as it may.
+func (c *connection) tooMany() *refusal {
+	resp := pgerr.Fatal(pgerr.TooManyConnections, "too many connections with tokens of this subject: close some first")
+	return &refusal{response: resp, outcome: "limit", err: errors.New("the principal has as many sessions as it may"),
+		event: c.refusedEvent(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SESSIONS, resp.Code, "sessions of the principal")}
+}
+
 // unavailable refuses a login because something behind the proxy is missing.
 func (c *connection) unavailable(err error, reason authzv1.AuthenticateRefusalReason) *refusal {
 	resp := pgerr.Fatal(pgerr.CannotConnectNow, "no login is possible now: try again later")
@@ -328,9 +349,7 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 	}
 	log := c.log.With("session", c.record.ID.String())
 	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context, ClientInfo: c.clientInfo(),
-		Token: c.client.Token, Expires: c.expires,
-		// Quoted, so that no issuer's name can run into a subject's.
-		Principal: fmt.Sprintf("%q %q", who.GetPrincipal().GetIssuer(), who.GetPrincipal().GetSubject())},
+		Token: c.client.Token, Expires: c.expires, Principal: c.principal},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
 			Observer: c.metrics, Limits: c.limits})
 	length := cancel.ShortSecret

@@ -65,6 +65,8 @@ type Proxy struct {
 	spool     *spool.Spool
 
 	open atomic.Int64
+	// perPrincipal is what each principal has of open sessions.
+	perPrincipal *quota
 }
 
 type listener struct {
@@ -89,6 +91,8 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		login:    cfg.Limits.Login.Or(defaultLogin),
 		sessions: int64(or(cfg.Limits.Sessions, defaultSessions)),
 		cancels:  cancel.New(deps.System.Clock, deps.System.Rand),
+
+		perPrincipal: newQuota(or(cfg.Limits.SessionsPerPrincipal, defaultPerPrincipal)),
 	}
 	if err := p.prepare(); err != nil {
 		return nil, err

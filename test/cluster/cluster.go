@@ -63,7 +63,17 @@ func Connect(t testing.TB, w *demo.World, user string) *pgx.Conn {
 	return ConnectWith(t, w.ConnString(user), token)
 }
 
-// ConnectWith does the same with a given token.
+// TryConnect connects as a user, and gives what went wrong back. The caller closes the
+// connection.
+func TryConnect(ctx context.Context, w *demo.World, user string) (*pgx.Conn, error) {
+	token, err := w.Token(user)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, w.ConnString(user), token)
+}
+
+// ConnectWith connects with a given token, until the end of the test.
 func ConnectWith(t testing.TB, dsn, token string) *pgx.Conn {
 	t.Helper()
 	conn, err := connect(t.Context(), dsn, token)

@@ -1,12 +1,15 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/scopewire/scopewire/cmd/scopewire/demo"
 	"github.com/scopewire/scopewire/test/cluster"
@@ -88,5 +91,40 @@ func TestSec_T28_NoSharedBackends(t *testing.T) {
 	}
 	for len(sessions) > 0 {
 		end(0)
+	}
+}
+
+// TestSessionsPerPrincipal: one principal cannot have all connections; others can still
+// connect, and so can it again once it has closed one.
+func TestSessionsPerPrincipal(t *testing.T) {
+	w := cluster.Start(t, demo.Config{Limits: "{sessions_per_principal: 2}"})
+	first := cluster.Connect(t, w, "alice")
+	cluster.Connect(t, w, "alice")
+	connect := func(user string) error {
+		conn, err := cluster.TryConnect(t.Context(), w, user)
+		if err == nil {
+			err = conn.Close(t.Context())
+		}
+		return err
+	}
+	var refused *pgconn.PgError
+	if err := connect("alice"); !errors.As(err, &refused) || refused.Code != "53300" || !strings.HasPrefix(refused.Detail, "Reference: ") {
+		t.Errorf("a third session of alice: %v", err)
+	}
+	if err := connect("bob"); err != nil {
+		t.Errorf("a session of bob: %v", err)
+	}
+	if err := first.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The proxy hears of the end a little later than the client.
+	err := connect("alice")
+	for deadline := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(deadline); err = connect("alice") {
+		if !errors.As(err, &refused) || refused.Code != "53300" {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("one of two sessions is closed, and alice gets none: %v", err)
 	}
 }

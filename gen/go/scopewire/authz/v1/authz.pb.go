@@ -61,6 +61,8 @@ const (
 	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE AuthenticateRefusalReason = 14
 	// A startup setting may not be set.
 	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING AuthenticateRefusalReason = 15
+	// The principal has as many sessions open as it may have at the proxy.
+	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SESSIONS AuthenticateRefusalReason = 16
 )
 
 // Enum value maps for AuthenticateRefusalReason.
@@ -82,6 +84,7 @@ var (
 		13: "AUTHENTICATE_REFUSAL_REASON_LOGIN",
 		14: "AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE",
 		15: "AUTHENTICATE_REFUSAL_REASON_SETTING",
+		16: "AUTHENTICATE_REFUSAL_REASON_SESSIONS",
 	}
 	AuthenticateRefusalReason_value = map[string]int32{
 		"AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED":   0,
@@ -100,6 +103,7 @@ var (
 		"AUTHENTICATE_REFUSAL_REASON_LOGIN":         13,
 		"AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE":   14,
 		"AUTHENTICATE_REFUSAL_REASON_SETTING":       15,
+		"AUTHENTICATE_REFUSAL_REASON_SESSIONS":      16,
 	}
 )
 
@@ -3306,7 +3310,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\rReloadRequest\"B\n" +
 	"\x0eReloadResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error*\xba\x05\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error*\xe4\x05\n" +
 	"\x19AuthenticateRefusalReason\x12+\n" +
 	"'AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%AUTHENTICATE_REFUSAL_REASON_MALFORMED\x10\x01\x12)\n" +
@@ -3324,7 +3328,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"$AUTHENTICATE_REFUSAL_REASON_DATABASE\x10\f\x12%\n" +
 	"!AUTHENTICATE_REFUSAL_REASON_LOGIN\x10\r\x12+\n" +
 	"'AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE\x10\x0e\x12'\n" +
-	"#AUTHENTICATE_REFUSAL_REASON_SETTING\x10\x0f*\x9c\x01\n" +
+	"#AUTHENTICATE_REFUSAL_REASON_SETTING\x10\x0f\x12(\n" +
+	"$AUTHENTICATE_REFUSAL_REASON_SESSIONS\x10\x10*\x9c\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x10\n" +
