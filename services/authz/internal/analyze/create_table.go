@@ -101,7 +101,8 @@ func (a *analyzer) created(d *definition, ifNotExists bool) {
 }
 
 // parent judges a table's parent: it must be the owner's (MergeAttributes). Its
-// columns are the new table's as well.
+// columns are the new table's as well, and usage is asked for on their types
+// (BuildDescForRelation).
 func (a *analyzer) parent(d *definition, rv *pg_query.RangeVar, partition bool) error {
 	rel, err := a.altered(rv, false)
 	if err != nil {
@@ -109,6 +110,9 @@ func (a *analyzer) parent(d *definition, rv *pg_query.RangeVar, partition bool) 
 	}
 	if rel.Kind == catalog.KindPartitionedTable != partition {
 		return deny(access.RelationKind, "a parent of another kind")
+	}
+	for _, c := range rel.Columns {
+		a.usesType(c.Type)
 	}
 	return a.addColumns(d, rel)
 }

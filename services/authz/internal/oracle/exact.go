@@ -59,9 +59,16 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 		// schema over, and names would be others' than the login's.
 		less = append(less, Grant{Action: access.Usage, Kind: access.Schema, Name: piece.Schema})
 	}
-	answer, lost, err := d.asScratch(ctx, c.Role.Path, less, c.Unit)
-	if err != nil || lost || !answer.Ran() {
-		return c, err == nil && !lost, err
+	var answer Answer
+	for range 2 {
+		var lost bool
+		var err error
+		if answer, lost, err = d.asScratch(ctx, c.Role.Path, less, c.Unit); err != nil || lost || !answer.Ran() {
+			return c, err == nil && !lost, err
+		}
+		// It may run for what the session remembers of statements under other rights: a
+		// new one decides.
+		d.login.close()
 	}
 	c.Server, c.Class = answer, Overdenied
 	c.Role = &Role{Name: "one less", Path: c.Role.Path, Grants: less}
@@ -122,6 +129,9 @@ func exactGrants(d *Database, accesses []access.Access) (grants []Grant, whole b
 		}
 		switch {
 		case o.Name == "" || g.SQL("x") == "":
+			return nil, false
+		case d.own(o):
+			// Nothing can be granted on what the statement is to make.
 			return nil, false
 		case o.Kind == access.Table && !a.AllColumns && columnar(a.Action):
 			if g.Columns = a.Columns; len(a.Columns) == 0 {

@@ -11,11 +11,11 @@ import (
 )
 
 // byTrust reports whether a refusal comes out of code that a grant trusts: it came
-// through a function that a grant names or that hangs off a table, from the validator of
+// through a function that a grant names or that hangs off a table, from within the body of
 // one that is being made, or a rule's action was refused something that the text does
 // not name; and without the word trusted in the grants Scopewire denies.
 func (d *Database) byTrust(_ context.Context, c Comparison) (bool, error) {
-	through := definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " "))
+	through := definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " ")) && (c.Server.Where != "" || inBody(c.Unit.SQL, c.Server.Position))
 	plain := slices.Clone(c.Role.Grants)
 	for i := range plain {
 		g := &plain[i]
@@ -47,6 +47,27 @@ func (d *Database) trustBody(ctx context.Context, c *Comparison) error {
 
 // definesBody matches what the server validates a body of (ProcedureCreate).
 var definesBody = regexp.MustCompile(`(?is)^\W*create\s+(or\s+replace\s+)?(function|procedure)\b`)
+
+// inBody reports whether a position of a definition, counted in characters from 1, lies in
+// the body: in a literal, or behind the words that begin one that is none.
+func inBody(sql string, position int) bool {
+	if position == 0 {
+		return false
+	}
+	at := len(string([]rune(sql)[:min(position-1, len([]rune(sql)))]))
+	for start := 0; start < len(sql); {
+		end, blank := next(sql, start)
+		token := strings.ToLower(sql[start:end])
+		switch {
+		case end > at:
+			return !blank && strings.ContainsAny(token, "'$")
+		case token == "atomic" || token == "return":
+			return true
+		}
+		start = end
+	}
+	return false
+}
 
 // refusedObject is the message about an object (aclcheck_error of aclchk.c).
 var refusedObject = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence|function|procedure) (.*)$`)
@@ -100,6 +121,9 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 	if missing == nil || missing.Resolved.Name == "" {
 		return Overdenied, "", nil
 	}
+	if d.own(missing.Resolved) {
+		return Explained, "made by the statement", nil
+	}
 	if d.baseType(missing) {
 		return Explained, "base type", nil
 	}
@@ -123,6 +147,13 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 		return Overdenied, "", err
 	}
 	return Explained, "code not reached", nil
+}
+
+// own reports whether a relation is none of the database's but one that the statement
+// makes. Grants are by name: to have made something gives no right to it, since it is the
+// login's.
+func (d *Database) own(o access.Object) bool {
+	return (o.Kind == access.Table || o.Kind == access.Sequence) && d.Snapshot.RelationByName(o.Schema, o.Name) == nil
 }
 
 // baseType reports whether an access is about a type of somebody's own whose input

@@ -57,9 +57,10 @@ func (a Answer) Unbound() bool {
 	return false
 }
 
-// noIndex is a message about what a table lacks, under the SQLSTATE of a missing name
-// (cluster of cluster.c, transformFkeyGetPrimaryKey of tablecmds.c).
-var noIndex = regexp.MustCompile(`^there is no (previously clustered index|primary key) for `)
+// noIndex is a message about what a table or domain lacks, under the SQLSTATE of a missing
+// name (cluster of cluster.c, transformFkeyGetPrimaryKey of tablecmds.c, get_relation_constraint_oid
+// and its kin): to whom changing it is granted.
+var noIndex = regexp.MustCompile(`^there is no (previously clustered index|primary key) for |^(constraint|trigger|rule|policy) ".*" (of|for) (relation|table|domain) |^relation ".*" is not a (parent|partition) of relation `)
 
 // missingFunction is the message about a function, procedure or aggregate
 // (ParseFuncOrColumn of parse_func.c).
@@ -227,7 +228,7 @@ func (s *session) rolledBackAfter(ctx context.Context, path string, u Unit, befo
 
 // beyondGrants matches texts that are about who the session is: what they may do
 // depends on more than the grants of the moment.
-var beyondGrants = regexp.MustCompile(`(?i)\b(authorization|role|discard|reset)\b`)
+var beyondGrants = regexp.MustCompile(`(?i)\b(authorization|role|discard)\b|(^|;)\W*reset\b`)
 
 func stateError(a Answer) error {
 	if a.Ran() {

@@ -35,7 +35,7 @@ func (w *world) query() (sql string, columns []worldColumn) {
 		sql += " JOIN " + w.someTable().name + " j ON j.id = q.id"
 	}
 	if w.chance(40) {
-		sql += " WHERE q.id " + w.pick("> 0", "IS NOT NULL", "< 1000")
+		sql += " WHERE q.id " + w.pick("> 0", "IS NOT NULL", "< 1000", "IN (SELECT s.id FROM "+w.pick(t.name, w.someTable().name)+" s)")
 	}
 	return sql, columns
 }

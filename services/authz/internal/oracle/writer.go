@@ -115,8 +115,10 @@ func (w *Writer) statement() string {
 		return w.with(w.remove)
 	case n < 79:
 		return w.with(w.merge)
-	case n < 83:
+	case n < 82:
 		return w.namedCall()
+	case n < 86:
+		return w.alteration()
 	default:
 		return w.utility()
 	}
