@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -49,7 +50,9 @@ func (a *analyzer) changes(typ pg_query.ObjectType, object *pg_query.Node, rv *p
 			err = a.altersFamily(s.relation)
 		}
 	case routineForm:
-		err = a.changesRoutine(&s, object.GetObjectWithArgs().GetObjname())
+		if err = a.changesRoutine(&s, object.GetObjectWithArgs().GetObjname()); err == nil {
+			err = a.namesArguments(object.GetObjectWithArgs())
+		}
 	case typeForm:
 		names := object.GetTypeName().GetNames()
 		if object.GetTypeName() == nil {
@@ -123,6 +126,28 @@ func (a *analyzer) changesRoutine(s *subject, names []*pg_query.Node) error {
 		}
 	}
 	return a.ddlInAll(s.schemas)
+}
+
+// namesArguments asks for what naming a routine's argument types needs: usage of their
+// schemas (LookupFuncWithArgs). What a type is that is not there, the server says.
+func (a *analyzer) namesArguments(o *pg_query.ObjectWithArgs) error {
+	nodes := slices.Clone(o.GetObjargs())
+	for _, node := range o.GetObjfuncargs() {
+		nodes = append(nodes, &pg_query.Node{Node: &pg_query.Node_TypeName{TypeName: node.GetFunctionParameter().GetArgType()}})
+	}
+	for _, node := range nodes {
+		schema, name, err := qualified(node.GetTypeName().GetNames())
+		if node.GetTypeName() == nil || err != nil {
+			continue
+		}
+		if err := a.spend(len(a.path)); err != nil {
+			return err
+		}
+		if t, bad := a.names().Type(schema, name); bad == nil && t != nil {
+			a.named(t.Schema)
+		}
+	}
+	return nil
 }
 
 // guardFunction notes a function as changed: a deny on it speaks.
