@@ -26,7 +26,7 @@ var (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // patience bounds one script.
-const patience = 5 * time.Minute
+const patience = 20 * time.Minute
 
 // TestSuite compares what psql prints for each script of the suite with and without
 // Scopewire. A script needs what those before it made, so that all run on both sides,

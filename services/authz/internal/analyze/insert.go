@@ -180,6 +180,15 @@ func (a *analyzer) inserted(it *item, override pg_query.OverridingKind, columns 
 // (transformOnConflictClause).
 func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictClause) error {
 	rel, named := it.entry.relation, it.entry.named
+	var excluded *item
+	if clause.Action == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
+		var err error
+		if excluded, err = a.relationItem(rel, named, &pg_query.Alias{Aliasname: "excluded"}); err != nil {
+			return err
+		}
+		excluded.system, excluded.entry.system = false, false
+		s.ranges = append(s.ranges, excluded.entry)
+	}
 	if infer := clause.Infer; infer != nil {
 		if infer.Conname != "" {
 			a.arbiterConstraint(it, infer.Conname)
@@ -201,12 +210,6 @@ func (a *analyzer) onConflict(s *scope, it *item, clause *pg_query.OnConflictCla
 			return err
 		}
 	}
-	excluded, err := a.relationItem(rel, named, &pg_query.Alias{Aliasname: "excluded"})
-	if err != nil {
-		return err
-	}
-	excluded.system, excluded.entry.system = false, false
-	s.ranges = append(s.ranges, excluded.entry)
 	s.namespace = []*item{it, excluded}
 	if err := a.assignments(s, it, clause.TargetList); err != nil {
 		return err

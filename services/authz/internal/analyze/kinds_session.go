@@ -18,7 +18,7 @@ func sessionKinds() []kind {
 			accesses: "none for settings that tell nothing; else `set` on the setting"},
 		{node: "ConstraintsSetStmt", command: "SET CONSTRAINTS", free: true,
 			judge:    named("set constraints", (*pg_query.Node).GetConstraintsSetStmt, (*analyzer).constraintsSet),
-			accesses: "none for ALL; constraints by name are denied", effects: "`opaque` with IMMEDIATE"},
+			accesses: "none for ALL; of a constraint named any action on its table", effects: "`opaque` with IMMEDIATE"},
 		{node: "DiscardStmt", command: "DISCARD", judge: discardStmt, free: true, accesses: "none; ALL is in the preset `session`", effects: "see the kinds of DISCARD below"},
 		{node: "PrepareStmt", command: "PREPARE", judge: prepareStmt, accesses: "what the prepared statement needs", effects: "`prepare`"},
 		{node: "ExecuteStmt", command: "EXECUTE", judge: executeStmt,
@@ -44,18 +44,6 @@ func (a *analyzer) listen(l *pg_query.ListenStmt) error {
 
 func (a *analyzer) notify(n *pg_query.NotifyStmt) error {
 	a.ask(access.Notify, access.Object{Kind: access.Channel, Name: n.Conditionname})
-	return nil
-}
-
-// constraintsSet allows SET CONSTRAINTS ALL: what runs is the same, sooner or later.
-// A constraint's name is looked up over the path, and the answer would tell whether
-// it exists.
-func (a *analyzer) constraintsSet(c *pg_query.ConstraintsSetStmt) error {
-	if len(c.Constraints) > 0 {
-		return deny(access.Construct, "a constraint by name")
-	}
-	// Triggers that were put off run now (AfterTriggerSetState), whatever they do.
-	a.current.opaque = !c.Deferred
 	return nil
 }
 
