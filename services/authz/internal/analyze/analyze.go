@@ -180,11 +180,17 @@ func (a *analyzer) run() error {
 		return a.startup(a.in.Startup)
 	}
 	seen, err := precheck(a.in.Text, a.limits)
-	if err != nil {
+	if err != nil && (!seen.junk || a.version < junkSince) {
 		return err
 	}
 	if err := a.prepare(); err != nil {
 		return err
+	}
+	switch {
+	case seen.newNumerals && a.version >= junkSince && a.version < numeralsSince:
+		return a.junkError(seen, seen.numeral, "numeric literal")
+	case seen.junk:
+		return a.junkError(seen, seen.parameter, "parameter")
 	}
 	tree, err := parse(seen.parseText, a.text, a.version/10000)
 	if err != nil {
@@ -193,7 +199,7 @@ func (a *analyzer) run() error {
 	if seen.faulty {
 		return deny(access.Construct, "a token that the server may reject")
 	}
-	if seen.newNumerals && a.version < 160000 {
+	if seen.newNumerals && a.version < numeralsSince {
 		return deny(access.Construct, "a number that the server reads otherwise")
 	}
 	if a.in.Parse && len(tree.Stmts) > 1 {

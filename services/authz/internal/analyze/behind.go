@@ -68,7 +68,7 @@ func (a *analyzer) behind(text string) (*behind, error) {
 		return nil, err
 	}
 	seen, err := precheck([]byte(text), a.limits)
-	if err != nil || seen.faulty || seen.newNumerals && a.version < 160000 {
+	if err != nil || seen.faulty || seen.newNumerals && a.version < numeralsSince {
 		return nil, unreadable
 	}
 	tree, err := parse(seen.parseText, text, a.version/10000)

@@ -66,6 +66,8 @@ type lexer struct {
 	// maxComment bounds comment nesting.
 	maxComment int
 	fault      lexFault
+	// fallen is where the token of a lexParameter begins.
+	fallen int
 	// comments are the comments passed since they were last taken: between tokens,
 	// and inside a string that goes on after a line comment.
 	comments []token
@@ -296,12 +298,13 @@ func (l *lexer) identifier(open int) tokenKind {
 // dollar scans a parameter or a dollar-quoted string.
 func (l *lexer) dollar() tokenKind {
 	if isDigit(l.at(l.pos + 1)) {
+		start := l.pos
 		l.pos++
 		for isDigit(l.at(l.pos)) {
 			l.pos++
 		}
 		if l.pos < len(l.text) && isIdentStart(l.text[l.pos]) {
-			l.fault = lexParameter
+			l.fault, l.fallen = lexParameter, start
 			return tokenEnd
 		}
 		return tokenParam

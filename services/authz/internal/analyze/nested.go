@@ -59,7 +59,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	if err != nil {
 		return nil, err
 	}
-	if seen.faulty || seen.newNumerals && a.version < 160000 {
+	if seen.faulty || seen.newNumerals && a.version < numeralsSince {
 		return nil, deny(access.OpaqueCode, "a text that the server may read otherwise")
 	}
 	tree, err := parse(seen.parseText, text, a.version/10000)

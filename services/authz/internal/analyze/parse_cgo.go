@@ -32,7 +32,28 @@ func parse(text, original string, serverMajor int) (*pg_query.ParseResult, error
 	}
 	position := originalPosition(text, original, rejected.Cursorpos)
 	return nil, &verdict{outcome: access.Failed, reason: reason, detail: "the parser rejects the text",
-		err: access.Error{SQLState: stateSyntax, Message: rejected.Message, Position: position}}
+		err: access.Error{SQLState: stateSyntax, Message: rejected.Message, Hint: syntaxHint(rejected), Position: position}}
+}
+
+// syntaxHint is the hint that PostgreSQL's scanner and grammar give with an error, which
+// the parser does not pass on (scan.l, parser.c, gram.y).
+func syntaxHint(e *parser.Error) string {
+	switch {
+	case e.Message == "invalid Unicode escape" && e.Funcname == "str_udeescape":
+		return `Unicode escapes must be \XXXX or \+XXXXXX.`
+	case e.Message == "invalid Unicode escape":
+		return `Unicode escapes must be \uXXXX or \UXXXXXXXX.`
+	case e.Message == "missing argument":
+		return "Use NONE to denote the missing argument of a unary operator."
+	case e.Message == "LIMIT #,# syntax is not supported":
+		return "Use separate LIMIT and OFFSET clauses."
+	case strings.HasPrefix(e.Message, "unrecognized row security option "):
+		return "Only PERMISSIVE or RESTRICTIVE policies are supported currently."
+	case e.Message == "UNENCRYPTED PASSWORD is no longer supported":
+		return "Remove UNENCRYPTED to store the password in encrypted form instead."
+	default:
+		return ""
+	}
 }
 
 // originalPosition turns a position in characters of the blanked text, where a

@@ -36,8 +36,13 @@ type surface struct {
 	// NOT /**/ LIKE, NULLS /**/ FIRST, U&'' /**/ UESCAPE and a string that goes on
 	// after a comment read otherwise than in the server.
 	parseText string
-	// newNumerals says that a number has underscores or a base prefix.
+	// newNumerals says that a number has underscores or a base prefix; numeral is where
+	// the first such begins.
 	newNumerals bool
+	numeral     int
+	// junk says that a parameter has a letter after it, parameter where it begins.
+	junk      bool
+	parameter int
 }
 
 // precheck bounds a text before anything recursive sees it, in one linear pass.
@@ -58,8 +63,12 @@ func precheck(text []byte, limits Limits) (surface, error) {
 		if tok.kind == tokenEnd {
 			break
 		}
+		numbers := gauge.surface.newNumerals
 		if err := gauge.add(lex.text[tok.start:tok.end], tok.kind); err != nil {
 			return surface{}, err
+		}
+		if !numbers && gauge.surface.newNumerals {
+			gauge.surface.numeral = tok.start
 		}
 	}
 	switch lex.fault {
@@ -67,7 +76,11 @@ func precheck(text []byte, limits Limits) (surface, error) {
 		return surface{}, refuse(access.Limit, stateTooComplex, limitComments)
 	case lexParameter:
 		// Nothing after it was measured, and the parser would go on.
-		return surface{}, deny(access.Construct, "a parameter with a letter after it")
+		if err := gauge.finish(); err != nil {
+			return surface{}, err
+		}
+		gauge.surface.junk, gauge.surface.parameter, gauge.surface.parseText = true, lex.fallen, blank.result()
+		return gauge.surface, deny(access.Construct, "a parameter with a letter after it")
 	case lexRun:
 		return surface{}, refuse(access.Limit, stateTooComplex, limitOperator)
 	}
