@@ -114,6 +114,8 @@ type analyzer struct {
 	// stores says that what is bound is stored by a definition, which then depends on the
 	// types in it.
 	stores bool
+	// defines says that it is stored, whatever the server checks of it.
+	defines bool
 	// configuring is what the statement at hand sets by set_config.
 	configuring *configuring
 	// transaction is how the present transaction can end, and unsettled the statement

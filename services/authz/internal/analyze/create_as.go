@@ -15,7 +15,7 @@ func createTableAsStmt(a *analyzer, node *pg_query.Node) (access.Statement, erro
 	case pg_query.ObjectType_OBJECT_TABLE:
 	case pg_query.ObjectType_OBJECT_MATVIEW:
 		found.Kind = "create materialized view"
-		a.stores = checksStoredTypes(a.version)
+		a.defines, a.stores = true, checksStoredTypes(a.version)
 	default:
 		return found, deny(access.Construct, "CREATE TABLE AS")
 	}

@@ -23,6 +23,9 @@ func (a *analyzer) resolveCall(s *scope, f *pg_query.FuncCall) (value, resolve.F
 	if !ok || len(names) == 0 {
 		return value{}, resolve.Found{}, deny(access.Construct, "a function's name")
 	}
+	if a.defines && namesOddField(names, f) {
+		return value{}, resolve.Found{}, deny(access.Construct, "EXTRACT of a field that is no name")
+	}
 	asked := resolve.Call{Star: f.AggStar, Variadic: f.FuncVariadic, Distinct: f.AggDistinct, WithinGroup: f.AggWithinGroup,
 		Filter: f.AggFilter != nil, Over: f.Over != nil, OrderBy: len(f.AggOrder) > 0 && !f.AggWithinGroup}
 	if err := a.functionName(&asked, names); err != nil {

@@ -56,7 +56,7 @@ func (a *analyzer) dispatch(node *pg_query.Node) (access.Statement, error) {
 	if !k.free && a.unsettled != "" {
 		return access.Statement{}, deny(access.Construct, "a statement after "+a.unsettled)
 	}
-	a.stores = k.stores && checksStoredTypes(a.version)
+	a.defines, a.stores = k.stores, k.stores && checksStoredTypes(a.version)
 	return k.judge(a, node)
 }
 
