@@ -44,7 +44,7 @@ func (a *analyzer) columnRef(s *scope, ref *pg_query.ColumnRef) (value, error) {
 func (a *analyzer) columnValue(c *column, level *scope, location int32) value {
 	a.refer(level)
 	a.read(c)
-	return value{typ: c.typ, location: location, fields: c.fields}
+	return value{typ: c.typ, location: location, fields: c.fields, only: c.only}
 }
 
 // refer notes that an expression refers to a level (contain_vars_of_level).

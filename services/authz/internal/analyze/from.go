@@ -84,7 +84,7 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 	}
 	it, err := a.relationItem(rel, named, rv.Alias)
 	if err == nil {
-		it.free()
+		it.free(s.setting)
 	}
 	return it, err
 }

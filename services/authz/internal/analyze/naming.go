@@ -62,13 +62,18 @@ func (a *analyzer) nameLiterals(names []builtin.Name, args []value) error {
 // names. What changes the meaning of statements is left to where set_config is as good as
 // SET.
 func (a *analyzer) invokeSetting(f *catalog.Function, args []value) error {
-	if len(args) == 0 || args[0].kind != constant {
+	if len(args) == 0 || args[0].kind != constant && args[0].only == "" {
 		a.needs(access.Execute, a.functionObject(f))
 		// Which setting it is shows only when it has run.
 		a.current.opaque = a.current.opaque || f.Name == "set_config"
 		return nil
 	}
 	name := lowerASCII(args[0].text)
+	if args[0].kind != constant {
+		// pg_dump: SELECT set_config(name, …) FROM pg_settings WHERE name = '…', which runs
+		// once or not at all, and sets nothing else.
+		name = lowerASCII(args[0].only)
+	}
 	if f.Name != "set_config" {
 		return a.showSetting(name)
 	}

@@ -25,8 +25,10 @@ type scope struct {
 	references int
 	// windows are the window definitions in OVER clauses, bound after everything else.
 	windows []*pg_query.WindowDef
-	// exempt is a relation of FROM that may be read without a grant (settingRow).
-	exempt *catalog.Relation
+	// exempt is a relation of FROM that may be read without a grant (settingRow), the row
+	// of setting alone.
+	exempt  *catalog.Relation
+	setting string
 }
 
 // rangeEntry is a range table entry.
@@ -97,6 +99,8 @@ type column struct {
 	typ    catalog.OID
 	// fields are the columns of a record whose shape is known.
 	fields []output
+	// only is the value that it has in every row, empty where that is not known.
+	only string
 }
 
 // output is a column that a query, a function or a set operation yields.

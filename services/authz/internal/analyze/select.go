@@ -53,7 +53,9 @@ func (a *analyzer) selectStmt(s *scope, q *pg_query.SelectStmt, owner *cte) ([]o
 	if err := a.with(s, q.WithClause); err != nil {
 		return nil, err
 	}
-	s.exempt = a.settingRow(q)
+	if s.exempt = a.settingRow(q); s.exempt != nil {
+		s.setting = settingOfRow(q)
+	}
 	if err := a.fromClause(s, q.FromClause); err != nil {
 		return nil, err
 	}

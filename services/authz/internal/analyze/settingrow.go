@@ -47,10 +47,19 @@ func (a *analyzer) settingRow(q *pg_query.SelectStmt) *catalog.Relation {
 	return view
 }
 
-// free makes an item whose columns and rows may be read without a grant.
-func (it *item) free() {
+// settingOfRow is the name in the WHERE of such a query: that of each row that comes out.
+func settingOfRow(q *pg_query.SelectStmt) string {
+	return q.WhereClause.GetAExpr().GetRexpr().GetAConst().GetSval().GetSval()
+}
+
+// free makes an item whose columns and rows may be read without a grant, those of the
+// setting of that name.
+func (it *item) free(setting string) {
 	for i := range it.columns {
 		it.columns[i].entry = nil
+		if it.columns[i].name == "name" {
+			it.columns[i].only = setting
+		}
 	}
 	it.sides, it.system = nil, false
 }

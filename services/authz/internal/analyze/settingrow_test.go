@@ -8,6 +8,53 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
+// TestSettingOfARow: what pg_dump sends sets one setting, or none.
+func TestSettingOfARow(t *testing.T) {
+	snap := fixture(t).index()
+	for sql, want := range map[string]access.Outcome{
+		"SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'": access.Judge,
+		"SELECT pg_catalog.set_config(s.name, '1', true) FROM pg_catalog.pg_settings s WHERE s.name = 'work_mem'":                access.Judge,
+		"SELECT (SELECT set_config(name, '1', true)) FROM pg_settings WHERE name = 'work_mem'":                                   access.Judge,
+		"SELECT set_config(name, 'app', false) FROM pg_settings WHERE name = 'search_path'":                                      access.Denied,
+		"SELECT set_config(name, 'postgres', false) FROM pg_settings WHERE name = 'role'":                                        access.Denied,
+		"SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'standard_conforming_strings'":                      access.Denied,
+		"SELECT set_config(name, 'debug1', false) FROM pg_settings WHERE name = 'client_min_messages'":                           access.Denied,
+	} {
+		got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, snap)
+		if got.Outcome != want {
+			t.Errorf("%s: %s %s", sql, outcomeName(got.Outcome), got.Detail)
+			continue
+		}
+		if want != access.Judge {
+			continue
+		}
+		if st := got.Statements[0]; len(st.Accesses) > 0 || len(st.Effects) != 1 || st.Effects[0].Kind != access.EffectOpaque {
+			t.Errorf("%s: %+v", sql, st)
+		}
+	}
+	// Where any row may come, so may any setting.
+	for _, sql := range []string{
+		"SELECT set_config(name, '1', false) FROM pg_settings",
+		"SELECT set_config(setting, '1', false) FROM pg_settings WHERE name = 'work_mem'",
+		"SELECT set_config(name || '', '1', false) FROM pg_settings WHERE name = 'work_mem'",
+		"SELECT set_config(o.name, '1', false) FROM pg_settings o, pg_settings WHERE pg_settings.name = 'work_mem'",
+		"SELECT set_config(name, '1', false) FROM pg_settings WHERE name = 'work_mem' OR true",
+		"SELECT set_config(name, '1', false) FROM (VALUES ('role')) AS pg_settings (name) WHERE name = 'work_mem'",
+		"WITH pg_settings AS (SELECT 'role' AS name) SELECT set_config(name, '1', false) FROM pg_settings WHERE name = 'work_mem'",
+	} {
+		got := Analyze(Input{Text: []byte(sql), Context: publicContext()}, snap)
+		asks := got.Outcome != access.Judge
+		for _, st := range got.Statements {
+			for _, a := range st.Accesses {
+				asks = asks || a.Action == access.Execute && a.Resolved.Name == "set_config"
+			}
+		}
+		if !asks {
+			t.Errorf("%s: free", sql)
+		}
+	}
+}
+
 // Of pg_settings a query may read the row of a setting that SHOW tells, and only when
 // nothing else in it could see the other rows.
 func TestSettingRow(t *testing.T) {

@@ -28,6 +28,9 @@ type value struct {
 	item   *item
 	// level is the query level of item.
 	level *scope
+	// only is what the value is whenever there is one, though it is computed; empty where
+	// that is not known.
+	only string
 }
 
 // valueKind is how much of a value is known.
