@@ -34,16 +34,16 @@ const furtherScopes = `  bench:
       objects: ["public.*"]
 `
 
-// guide is the guide's own example of a scope for migrations.
-func guide(t *testing.T) string {
+// guide is one of the guide's own examples of scopes, which stands behind a sentence.
+func guide(t *testing.T, sentence string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/guides/policy.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "A migration user then has, say:\n\n")
+	_, rest, found := strings.Cut(string(text), sentence+", say:\n\n")
 	if !found {
-		t.Fatal("the guide has no example for migrations")
+		t.Fatalf("the guide has no example behind %q", sentence)
 	}
 	var b strings.Builder
 	for line := range strings.Lines(rest) {
@@ -63,9 +63,11 @@ func sides(t *testing.T) (direct, proxied side) {
 		w := cluster.Start(t, demo.Config{
 			Schema:          "SELECT 1;",
 			SQL:             "GRANT CREATE, USAGE ON SCHEMA public TO " + role,
-			Scopes:          guide(t) + furtherScopes,
-			Users:           []demo.User{{Name: "client", Scopes: []string{"migrate", "bench"}}},
+			Scopes:          guide(t, "A migration user then has") + guide(t, "A token that may take dumps has") + furtherScopes,
+			Users:           []demo.User{{Name: "client", Scopes: []string{"migrate", "bench", "dump"}}},
 			WithoutServices: !services,
+			// A busy machine is no part of the comparison.
+			Limits: "{decision: 10s, fresh: 30s}",
 		})
 		if !services {
 			return w, w.Postgres.Addr

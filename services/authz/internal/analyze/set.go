@@ -23,7 +23,7 @@ func settingKinds() []settingKind {
 		{pg_query.VariableSetKind_VAR_SET_DEFAULT, "SET … TO DEFAULT", (*analyzer).resetSetting, free},
 		{pg_query.VariableSetKind_VAR_SET_CURRENT, "SET … FROM CURRENT", nil, "denied outside CREATE FUNCTION"},
 		{pg_query.VariableSetKind_VAR_SET_MULTI, "SET TRANSACTION, SET SESSION CHARACTERISTICS", (*analyzer).setModes,
-			"nothing; SET TRANSACTION SNAPSHOT is denied: it shows what another session saw"},
+			"nothing; SET TRANSACTION SNAPSHOT, which shows what another session saw, `execute` on `pg_catalog.pg_export_snapshot()`"},
 		{pg_query.VariableSetKind_VAR_RESET, "RESET", (*analyzer).resetSetting, free},
 		{pg_query.VariableSetKind_VAR_RESET_ALL, "RESET ALL", (*analyzer).resetAll, free},
 	}
@@ -109,6 +109,9 @@ func (a *analyzer) setModes(v *pg_query.VariableSetStmt) ([]access.Effect, error
 	switch v.Name {
 	case "TRANSACTION":
 		return nil, a.transactionModes(v.Args)
+	case "TRANSACTION SNAPSHOT":
+		a.needs(access.Execute, access.Object{Kind: access.Function, Schema: schemaCatalog, Name: "pg_export_snapshot", Arguments: []string{}})
+		return nil, nil
 	case "SESSION CHARACTERISTICS":
 		if err := a.transactionModes(v.Args); err != nil {
 			return nil, err
