@@ -30,7 +30,7 @@ async def main():
             async for row in c.cursor("SELECT id FROM things ORDER BY id", prefetch=2):
                 print(row)
             cursor = await c.cursor("SELECT id FROM things ORDER BY id")
-            print(await cursor.fetch(2), await cursor.fetchrow())
+            print(await cursor.fetch(2), await cursor.fetchrow(), await cursor.forward(1), await cursor.fetch(9))
         try:
             async with c.transaction():
                 await c.execute("DELETE FROM things WHERE id = 1")

@@ -47,6 +47,23 @@ with psycopg.connect(sys.argv[1], prepare_threshold=2) as c:
     except psycopg.errors.UniqueViolation as error:
         print(error.sqlstate)
     c.rollback()
+    # Cursors at the server: declared by SQL, described by a message.
+    with c.cursor("named", scrollable=True) as cur:
+        cur.execute("SELECT id, name FROM things WHERE id > %s ORDER BY id", (1,))
+        print([column.name for column in cur.description], cur.fetchone(), cur.fetchmany(2))
+        cur.scroll(-2)
+        print(cur.fetchall())
+    with c.cursor("Held", withhold=True) as cur:
+        cur.execute("SELECT name FROM things ORDER BY id")
+        c.commit()
+        cur.itersize = 2
+        print([row for row in cur])
+    c.commit()
+    c.execute("PREPARE byid (int) AS SELECT name FROM things WHERE id = $1")
+    described = c.pgconn.describe_prepared(b"byid")
+    print(described.nparams, described.param_type(0), described.fname(0))
+    print(c.pgconn.exec_prepared(b"byid", [b"2"]).get_value(0, 0))
+    c.commit()
     with c.transaction(), c.transaction("inner"):
         print(c.execute("SELECT count(*) FROM things").fetchone())
     c.execute("DROP TABLE things")
