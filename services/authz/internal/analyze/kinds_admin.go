@@ -24,8 +24,6 @@ func adminKinds() []kind {
 		{"AlterRoleStmt", "ALTER ROLE", "alter role"},
 		{"AlterRoleSetStmt", "ALTER ROLE … SET", "alter role set"},
 		{"DropRoleStmt", "DROP ROLE", "drop role"},
-		{"ReassignOwnedStmt", "REASSIGN OWNED", "reassign owned"},
-		{"DropOwnedStmt", "DROP OWNED", "drop owned"},
 		{"CreateTableSpaceStmt", "CREATE TABLESPACE", "create tablespace"},
 		{"DropTableSpaceStmt", "DROP TABLESPACE", "drop tablespace"},
 		{"AlterTableSpaceOptionsStmt", "ALTER TABLESPACE", "alter tablespace"},

@@ -9,13 +9,16 @@ import (
 // boundKinds need admin on the session's database, and something of what they name.
 func boundKinds() []kind {
 	const (
-		effect  = "`ddl`"
-		admin   = "`admin` on the database"
-		execute = admin + "; `execute` on the functions named"
+		effect     = "`ddl`"
+		admin      = "`admin` on the database"
+		execute    = admin + "; `execute` on the functions named"
+		everything = admin + "; a deny on any relation speaks"
 	)
 	return []kind{
 		{node: "GrantStmt", command: "GRANT, REVOKE", effects: effect, accesses: admin + "; a deny on the objects speaks",
 			judge: changing("grant", access.EffectDDL, (*pg_query.Node).GetGrantStmt, (*analyzer).grantStmt)},
+		{node: "ReassignOwnedStmt", command: "REASSIGN OWNED", effects: effect, accesses: everything, judge: adminJudge("reassign owned", (*analyzer).changesEverything)},
+		{node: "DropOwnedStmt", command: "DROP OWNED", effects: effect, accesses: everything, judge: adminJudge("drop owned", (*analyzer).changesEverything)},
 		{node: "AlterExtensionContentsStmt", command: "ALTER EXTENSION ADD, DROP", effects: effect, accesses: admin + "; `ddl` on the object's schema",
 			judge: changing("alter extension contents", access.EffectDDL, (*pg_query.Node).GetAlterExtensionContentsStmt,
 				func(a *analyzer, e *pg_query.AlterExtensionContentsStmt) error {
