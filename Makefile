@@ -98,6 +98,10 @@ oracle: ## N statements held against PostgreSQL; SEED=n for others, KEEP=1 to ke
 	go test -count=1 -v -timeout 12h -run 'TestRandom|TestRegress|TestFound' ./services/authz/internal/oracle \
 		-args -n $(or $(N),5000) -regress $$(($(or $(N),5000) / 5)) -seed $(or $(SEED),1) $(if $(KEEP),-keep)
 
+.PHONY: oracle-ran
+oracle-ran: ## N statements, of which every function that the server calls on its own was asked for; SEED=n for others
+	go test -count=1 -v -timeout 12h -run 'TestRan$$' ./services/authz/internal/oracle -args -ran $(or $(N),20000) -seed $(or $(SEED),1)
+
 .PHONY: introspection
 introspection: ## psql, SQLAlchemy, Django, ActiveRecord and JDBC find their way about through Scopewire
 	@scripts/introspection

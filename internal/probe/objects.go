@@ -23,6 +23,9 @@ var operatorFields = []field{
 	{"Commutator", oid("o.oprcom")},
 	{"Negator", oid("o.oprnegate")},
 	{"Hashes", "o.oprcanhash"},
+	{"Merges", "o.oprcanmerge"},
+	{"Restrict", oid("o.oprrest")},
+	{"Join", oid("o.oprjoin")},
 }
 
 var castFields = []field{
@@ -51,6 +54,10 @@ var classFields = []field{
 	{"Numbers", "ARRAY(SELECT p.amprocnum" + classFunctions},
 	{"Operators", "ARRAY(SELECT p.amopopr::pg_catalog.int8" + classOperators},
 	{"Strategies", "ARRAY(SELECT p.amopstrategy" + classOperators},
+	{"FamilyFunctions", `ARRAY(SELECT DISTINCT p.amproc::pg_catalog.oid::pg_catalog.int8 AS oid FROM pg_catalog.pg_amproc AS p
+		WHERE p.amprocfamily OPERATOR(pg_catalog.=) o.opcfamily AND p.amproc::pg_catalog.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid ORDER BY oid)`},
+	{"FamilyOperators", "ARRAY(SELECT p.amopopr::pg_catalog.int8" + familyOperators},
+	{"FamilyStrategies", "ARRAY(SELECT p.amopstrategy" + familyOperators},
 }
 
 const classFunctions = ` FROM pg_catalog.pg_amproc AS p WHERE p.amprocfamily OPERATOR(pg_catalog.=) o.opcfamily
@@ -60,6 +67,9 @@ const classFunctions = ` FROM pg_catalog.pg_amproc AS p WHERE p.amprocfamily OPE
 const classOperators = ` FROM pg_catalog.pg_amop AS p WHERE p.amopfamily OPERATOR(pg_catalog.=) o.opcfamily
 			AND (p.amoplefttype OPERATOR(pg_catalog.=) o.opcintype OR p.amoprighttype OPERATOR(pg_catalog.=) o.opcintype)
 		ORDER BY p.amoplefttype OPERATOR(pg_catalog.<>) p.amoprighttype, p.amopstrategy, p.amoplefttype, p.amoprighttype, p.amoppurpose)`
+
+const familyOperators = ` FROM pg_catalog.pg_amop AS p WHERE p.amopfamily OPERATOR(pg_catalog.=) o.opcfamily
+			AND p.amopopr OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid ORDER BY p.amopopr, p.amopstrategy)`
 
 // Only collations of any encoding and of UTF8 are found by name, as in a snapshot.
 const collationFrom = `

@@ -44,6 +44,8 @@ var relationFields = []field{
 		UNION ALL SELECT i.indexrelid, x.o FROM pg_catalog.pg_index AS i, pg_catalog.unnest(i.indclass::pg_catalog.oid[]) AS x(o)
 			WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid) AS u
 		WHERE u.o OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid ORDER BY u.index, u.o`)},
+	{"PartitionOperatorClasses", oids(`SELECT x.o FROM pg_catalog.unnest(k.partclass::pg_catalog.oid[]) AS x(o)
+		WHERE x.o OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid ORDER BY x.o`)},
 	{"StatisticsExpressions", list(expressionFields("e.e", "pg_statistic_ext", "s.oid"), "s.oid, e.number", `pg_catalog.pg_statistic_ext AS s,
 			pg_catalog.unnest(pg_catalog.pg_get_statisticsobjdef_expressions(s.oid)) WITH ORDINALITY AS e(e, number)
 		WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid`)},

@@ -104,6 +104,44 @@ CREATE OPERATOR =~ (LEFTARG = shade, RIGHTARG = shade, FUNCTION = shade_same, NE
 CREATE OPERATOR <>~ (LEFTARG = shade, RIGHTARG = shade, FUNCTION = shade_other, NEGATOR = =~);
 CREATE TABLE toned (id int, tone tone, shade shade);
 INSERT INTO toned VALUES (1, '(1)', '(1)'), (2, '(2)', '(2)');
+-- Operators of a family, of which one is granted, in a table with statistics, in an index's
+-- predicate and in partitions.
+CREATE FUNCTION weight_lt(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 < $2; END';
+CREATE FUNCTION weight_le(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 <= $2; END';
+CREATE FUNCTION weight_eq(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 = $2; END';
+CREATE FUNCTION weight_ge(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 >= $2; END';
+CREATE FUNCTION weight_gt(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 > $2; END';
+CREATE FUNCTION weight_ne(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 <> $2; END';
+CREATE FUNCTION weight_cmp(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 - $2; END';
+CREATE OPERATOR <~ (LEFTARG = int, RIGHTARG = int, FUNCTION = weight_lt, COMMUTATOR = >~, NEGATOR = >=~, RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR <=~ (LEFTARG = int, RIGHTARG = int, FUNCTION = weight_le, COMMUTATOR = >=~, NEGATOR = >~, RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR =~ (LEFTARG = int, RIGHTARG = int, FUNCTION = weight_eq, COMMUTATOR = =~, NEGATOR = <>~, RESTRICT = eqsel, JOIN = eqjoinsel);
+CREATE OPERATOR >=~ (LEFTARG = int, RIGHTARG = int, FUNCTION = weight_ge, COMMUTATOR = <=~, NEGATOR = <~, RESTRICT = scalargesel, JOIN = scalargejoinsel);
+CREATE OPERATOR >~ (LEFTARG = int, RIGHTARG = int, FUNCTION = weight_gt, COMMUTATOR = <~, NEGATOR = <=~, RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR <>~ (LEFTARG = int, RIGHTARG = int, FUNCTION = weight_ne, COMMUTATOR = <>~, NEGATOR = =~, RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR CLASS weight_ops FOR TYPE int USING btree AS
+    OPERATOR 1 <~, OPERATOR 2 <=~, OPERATOR 3 =~, OPERATOR 4 >=~, OPERATOR 5 >~, FUNCTION 1 weight_cmp(int, int);
+CREATE FUNCTION kilo_same(int, int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 = $2; END';
+CREATE FUNCTION kilo_other(int, int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 <> $2';
+CREATE FUNCTION kilo_alike(int, int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 = $2';
+CREATE OPERATOR =% (LEFTARG = int, RIGHTARG = int, FUNCTION = kilo_same, NEGATOR = <>%);
+CREATE OPERATOR <>% (LEFTARG = int, RIGHTARG = int, FUNCTION = kilo_other, NEGATOR = =%, RESTRICT = neqsel);
+CREATE OPERATOR ~% (LEFTARG = int, RIGHTARG = int, FUNCTION = kilo_alike, RESTRICT = eqsel);
+CREATE TABLE weighed (id int, weight int, kilo int);
+INSERT INTO weighed SELECT i, i, i % 3 FROM generate_series(1, 30) AS i;
+CREATE INDEX ON weighed (id) WHERE weight <~ 5;
+CREATE TABLE scales (id int, weight int);
+INSERT INTO scales VALUES (1, 1), (2, 2);
+CREATE TABLE piled (weight int, note text) PARTITION BY LIST (weight weight_ops);
+CREATE TABLE piled_one PARTITION OF piled FOR VALUES IN (1, 3);
+CREATE TABLE piled_rest PARTITION OF piled DEFAULT;
+CREATE FUNCTION far_cmp(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 - $2; END';
+CREATE OPERATOR CLASS far_ops FOR TYPE int USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 far_cmp(int, int);
+CREATE TABLE ranked (id int, place int);
+INSERT INTO ranked VALUES (1, 1), (2, 2);
+CREATE INDEX ON ranked (place far_ops);
+ANALYZE weighed, scales, ranked;
 CREATE TABLE graded (id int, grade grade, colour colour, place point);
 INSERT INTO graded VALUES (1, 'low', 'red', '(1,2)'), (2, 'high', 'blue', '(3,4)');
 

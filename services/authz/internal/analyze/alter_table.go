@@ -210,6 +210,20 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 
 // validateConstraint judges what holds the rows that are there against a constraint.
 func (a *analyzer) validateConstraint(d *definition, _ *pg_query.AlterTableCmd) error {
+	if d.relation != nil {
+		for _, key := range d.relation.ForeignKeys {
+			to := a.snap.RelationByOID(key.To)
+			if to == nil {
+				return deny(access.OpaqueCode, "foreign key "+key.Name)
+			}
+			err := a.byDefinition(d.relation, func(inner *analyzer) error {
+				return inner.comparesKeys(to, place{access.Update, to}, func(c *catalog.Column) bool { return slices.Contains(key.ToColumns, c.Number) })
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
 	return a.rechecks(d.relation, false)
 }
 
@@ -343,6 +357,12 @@ func (a *analyzer) partition(d *definition, c *pg_query.AlterTableCmd) error {
 		return err
 	}
 	a.readsAll(rel)
+	if d.relation != nil {
+		// What bounds it stays, and has to be read for that.
+		if err := a.byDefinition(d.relation, func(inner *analyzer) error { return inner.boundsOf(d.relation) }); err != nil {
+			return err
+		}
+	}
 	if c.Subtype == pg_query.AlterTableType_AT_AttachPartition && d.relation != nil && d.relation.Kind == catalog.KindPartitionedTable {
 		// The rows of the new partition, and those of the default one, are held against the
 		// bounds.

@@ -152,6 +152,8 @@ type analyzer struct {
 	work int
 	// planning marks an expression that a plan is made with and that does not run.
 	planning bool
+	// predicate marks what the planner holds a statement's clauses against.
+	predicate bool
 	// catalogText marks the judgement of a text of the catalog: no subqueries.
 	catalogText bool
 	// sublinkNames are the names of scalar subqueries already bound.
@@ -263,7 +265,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 		found, err = a.dispatch(raw.Stmt)
 	}
 	if err == nil {
-		err = a.negated()
+		err = a.whole()
 	}
 	if err == nil {
 		err = a.closedColumns()

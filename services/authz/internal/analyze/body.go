@@ -90,6 +90,10 @@ func (a *analyzer) runFunction(f *catalog.Function, on access.Object, types []ca
 	if f.Kind == 'a' {
 		return a.runAggregate(f, on)
 	}
+	if a.runsOpaque(f.SupportFunction) {
+		// The planner runs it (get_func_cost, simplify_function).
+		a.trusts(access.Execute, on, access.Trust{Code: "the planner's support of function " + f.Schema + "." + f.Name, Extension: a.commonExtension([]catalog.OID{f.SupportFunction})})
+	}
 	if linked := builtin.Linked(f); linked.Class == builtin.Harmless && linked.Runs&^builtin.RunsCompare == 0 {
 		// LANGUAGE internal, as constructors of ranges are: code of the server. What
 		// values of a type compare with is judged where they come from.

@@ -58,6 +58,8 @@ func (a *analyzer) folds(c *code, at place, what string) error {
 		a.mustTrust(at, what)
 		return nil
 	}
+	// Operators of bodies that are put in the place of calls count as well.
+	a.current.predicates = append(append(a.current.predicates, c.accesses.predicates...), c.accesses.compares...)
 	for _, e := range c.accesses.entries {
 		for _, t := range e.access.Trust {
 			a.current.trust(at.action, relationObject(at.rel), at.rel, t)
@@ -98,7 +100,11 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 			}
 		}
 	}
+	if len(rel.ForeignOperatorClasses) > 0 {
+		a.current.classed = append(a.current.classed, classed{rel, at})
+	}
 	for _, keyed := range append(a.ancestors(rel), rel) {
+		a.partitionBounds(keyed, at)
 		for _, key := range a.storedKeyOf(keyed, true) {
 			if err := a.folds(key, at, "the partition key of "+fullName(keyed)); err != nil {
 				return err
@@ -148,6 +154,11 @@ func (a *analyzer) writeCode(rel *catalog.Relation, set columnSet, at place) err
 		}
 		if keyed != rel && keyed.PartitionKey.Text == "" {
 			continue
+		}
+		if keyed != rel {
+			if err := a.partitionChecks(keyed); err != nil {
+				return err
+			}
 		}
 		for _, oid := range keyed.ForeignOperatorClasses {
 			if a.classRuns(oid) {

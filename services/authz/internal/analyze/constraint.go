@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -178,6 +180,15 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 	}
 	named := namedObject(c.Pktable)
 	a.current.need(access.References, named, rel)
+	err = a.comparesKeys(rel, place{access.References, rel}, func(column *catalog.Column) bool {
+		if len(c.PkAttrs) == 0 {
+			return slices.ContainsFunc(rel.Keys, func(k catalog.Key) bool { return slices.Contains(k.Columns, column.Number) })
+		}
+		return slices.ContainsFunc(c.PkAttrs, func(node *pg_query.Node) bool { return node.GetString_().GetSval() == column.Name })
+	})
+	if err != nil {
+		return err
+	}
 	if len(c.PkAttrs) == 0 {
 		a.current.whole(access.References, named, rel)
 	}
@@ -187,6 +198,27 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 			return deny(access.UnknownObject, "a column of a foreign key")
 		}
 		a.current.column(access.References, named, rel, name)
+	}
+	return nil
+}
+
+// comparesKeys judges what compares the rows that are there with the keys they point at:
+// a query of the session's role (RI_Initial_Check).
+func (a *analyzer) comparesKeys(rel *catalog.Relation, at place, key func(*catalog.Column) bool) error {
+	for i := range rel.Columns {
+		c := &rel.Columns[i]
+		if !key(c) {
+			continue
+		}
+		if err := a.holds(c.Type); err != nil {
+			return err
+		}
+		if err := a.groups(c.Type); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(rel.ForeignOperatorClasses, a.classRuns) {
+		a.mustTrust(at, "an operator class of "+fullName(rel))
 	}
 	return nil
 }

@@ -114,6 +114,13 @@ func (a *analyzer) parent(d *definition, rv *pg_query.RangeVar, partition bool) 
 	for _, c := range rel.Columns {
 		a.usesType(c.Type)
 	}
+	if partition {
+		// The bound is compared with the others', and the rows of a default partition are held
+		// against it.
+		if err := a.byDefinition(rel, func(inner *analyzer) error { return inner.boundsOf(rel) }); err != nil {
+			return err
+		}
+	}
 	return a.addColumns(d, rel)
 }
 

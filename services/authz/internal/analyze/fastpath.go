@@ -35,6 +35,9 @@ func (a *analyzer) functionCall(call FunctionCall) error {
 	if err := a.calledByNumber(f, object); err != nil {
 		return err
 	}
+	if err := a.whole(); err != nil {
+		return err
+	}
 	found := access.Statement{Kind: "function call", Accesses: a.current.accesses()}
 	if a.current.opaque {
 		found.Effects = []access.Effect{{Kind: access.EffectOpaque}}

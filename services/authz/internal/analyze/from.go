@@ -26,6 +26,10 @@ func (a *analyzer) fromClause(s *scope, nodes []*pg_query.Node) error {
 func (a *analyzer) fromItem(s *scope, node *pg_query.Node) (*item, []*item, error) {
 	var it *item
 	var err error
+	if node.GetJoinExpr() == nil {
+		a.current.items++
+	}
+	before := s.references
 	switch n := node.GetNode().(type) {
 	case *pg_query.Node_RangeVar:
 		it, err = a.rangeVar(s, n.RangeVar)
@@ -47,6 +51,7 @@ func (a *analyzer) fromItem(s *scope, node *pg_query.Node) (*item, []*item, erro
 	if err != nil {
 		return nil, nil, err
 	}
+	a.current.lateral = a.current.lateral || s.references != before
 	it.entry.inFrom = true
 	s.ranges = append(s.ranges, it.entry)
 	return it, []*item{it}, nil
@@ -92,6 +97,7 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 func (a *analyzer) rangeSubselect(s *scope, sub *pg_query.RangeSubselect) (*item, error) {
 	outer := s.lateral
 	s.lateral = sub.Lateral
+	a.current.lateral = a.current.lateral || sub.Lateral
 	inner, columns, err := a.subquery(s, sub.Subquery, nil)
 	s.lateral = outer
 	if err != nil {

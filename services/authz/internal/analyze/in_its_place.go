@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
@@ -29,6 +30,11 @@ func (a *analyzer) inItsPlace(op *catalog.Operator) error {
 	if negator != nil {
 		a.current.negatable = append(a.current.negatable, op)
 	}
+	for _, oid := range []catalog.OID{op.Left, op.Right} {
+		if oid >= catalog.FirstNormalOID || a.ordersByUsers(oid) {
+			a.current.operands = append(a.current.operands, oid)
+		}
+	}
 	if !op.Hashes {
 		return nil
 	}
@@ -41,6 +47,31 @@ func (a *analyzer) inItsPlace(op *catalog.Operator) error {
 		return err
 	}
 	return a.groups(op.Right)
+}
+
+// memoizes asks for the equalities of types by which the planner may remember what it has
+// found for a value: of the operands of a join's condition, whatever its operator, and of
+// what LATERAL looks at (check_memoizable of initsplan.c, paraminfo_get_equal_hashops of joinpath.c).
+func (a *analyzer) memoizes() error {
+	if a.current.items < 2 {
+		return nil
+	}
+	types := a.current.operands
+	if a.current.lateral {
+		types = slices.Sorted(maps.Keys(a.current.held))
+		types = append(types, a.current.operands...)
+	}
+	done := map[catalog.OID]bool{}
+	for _, oid := range types {
+		if done[oid] {
+			continue
+		}
+		done[oid] = true
+		if err := a.groups(oid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // userFunction is the function of an operator if a user made it, else nil.
@@ -56,11 +87,32 @@ func (a *analyzer) userFunction(operator catalog.OID) *catalog.Function {
 	return a.snap.FunctionByOID(op.Function)
 }
 
+// whole judges what shows only when all of a statement, with its views and bodies, is
+// in place.
+func (a *analyzer) whole() error {
+	if a.current == nil {
+		return nil
+	}
+	if err := a.memoizes(); err != nil {
+		return err
+	}
+	if err := a.negated(); err != nil {
+		return err
+	}
+	if err := a.derived(); err != nil {
+		return err
+	}
+	if err := a.proves(); err != nil {
+		return err
+	}
+	return a.indexClasses()
+}
+
 // negated asks for the negators of a statement in which something may be turned around.
 // What is turned around shows only when views and bodies are in place, so that every
 // operator counts.
 func (a *analyzer) negated() error {
-	if a.current == nil || !a.current.negates {
+	if !a.current.negates {
 		return nil
 	}
 	asked := map[catalog.OID]bool{}
@@ -77,32 +129,36 @@ func (a *analyzer) negated() error {
 		if err := a.invoke(a.userFunction(op.Negator), nil); err != nil {
 			return err
 		}
+		if err := a.kin(a.snap.OperatorByOID(op.Negator)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// hashesArray asks for the function that hashes the elements of a constant array:
-// that of the equality, or of the negator of what is no equality.
+// hashesArray asks for what finds a value among the elements of a constant array by their
+// hashes: the hash function of the equality, or for an operator that is none its negator
+// and the hash function of that.
 func (a *analyzer) hashesArray(op *catalog.Operator) error {
 	for _, oid := range []catalog.OID{op.OID, op.Negator} {
 		if oid < catalog.FirstNormalOID {
 			continue
 		}
-		equal := a.snap.OperatorByOID(oid)
-		if equal == nil || equal.Left != equal.Right {
+		equality := a.snap.OperatorByOID(oid)
+		if equality == nil || equality.Left != equality.Right {
 			continue
 		}
-		f := a.hashFunction(equal)
-		if f == nil {
+		f, found := a.hashFunction(equality)
+		if !found {
 			continue
 		}
-		if err := a.invoke(f, nil); err != nil {
-			return err
+		if f != nil {
+			if err := a.invoke(f, nil); err != nil {
+				return err
+			}
 		}
 		if oid != op.OID {
-			if found := a.userFunction(oid); found != nil {
-				return a.invoke(found, nil)
-			}
+			return a.invokeOperator(oid)
 		}
 		return nil
 	}
@@ -110,21 +166,19 @@ func (a *analyzer) hashesArray(op *catalog.Operator) error {
 }
 
 // hashFunction is the function of a user that hashes for an equality
-// (get_op_hash_functions), nil for none.
-func (a *analyzer) hashFunction(equal *catalog.Operator) *catalog.Function {
-	for class := range a.snap.EachClass() {
-		if class.Method != "hash" || class.Input != equal.Left || !slices.Contains(class.Operators, equal.OID) {
+// (get_op_hash_functions); nil where it is the server's. found reports whether there is one.
+func (a *analyzer) hashFunction(equality *catalog.Operator) (f *catalog.Function, found bool) {
+	for class := range a.snap.EachCodedClass() {
+		if class.Method != "hash" || !slices.Contains(class.FamilyOperators, equality.OID) {
 			continue
 		}
-		if at := slices.Index(class.Numbers, hashStandard); at >= 0 && at < len(class.Functions) {
-			if f := a.snap.FunctionByOID(class.Functions[at]); f != nil && f.OID >= catalog.FirstNormalOID {
-				return f
+		found = true
+		for _, oid := range class.FamilyFunctions {
+			// The other support function hashes with a seed, and its second argument is that.
+			if f := a.snap.FunctionByOID(oid); f != nil && len(f.Arguments) == 1 && (f.Arguments[0] == equality.Left || class.Input == equality.Left) {
+				return f, true
 			}
 		}
 	}
-	return nil
+	return nil, found
 }
-
-// hashStandard is the number of the support function that hashes (HASHSTANDARD_PROC of
-// access/hash.h).
-const hashStandard = 1

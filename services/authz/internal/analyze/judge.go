@@ -197,6 +197,12 @@ func (a *analyzer) ownCode(t *catalog.Type, io bool) bool {
 	for _, class := range classes {
 		if class != nil {
 			functions = append(functions[:len(functions):len(functions)], class.Functions...)
+			// Values are compared by the operators' functions as well (TYPECACHE_EQ_OPR).
+			for _, oid := range class.FamilyOperators {
+				if op := a.snap.OperatorByOID(oid); op != nil && op.Left == t.OID && op.Right == t.OID {
+					functions = append(functions, op.Function)
+				}
+			}
 		}
 	}
 	return slices.ContainsFunc(functions, a.runsOpaque)

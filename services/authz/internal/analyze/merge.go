@@ -27,6 +27,7 @@ func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) 
 	if err != nil {
 		return nil, err
 	}
+	a.current.items++
 	it, err := a.target(s, m.Relation, mergeSets(m), actions...)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/resolve"
@@ -35,6 +37,10 @@ func (a *analyzer) keyCasts(rel *catalog.Relation, at place) error {
 		to := a.snap.RelationByOID(key.To)
 		if to == nil {
 			return deny(access.OpaqueCode, "foreign key "+key.Name)
+		}
+		// Old and new keys are compared by the session's role (ri_AttributesEqual).
+		if slices.ContainsFunc(to.ForeignOperatorClasses, a.classRuns) {
+			a.mustTrust(at, "foreign key "+key.Name)
 		}
 		for i, number := range key.FromColumns {
 			if i >= len(key.ToColumns) {

@@ -76,7 +76,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	inner.current = &recorder{within: in.reader != "", stored: in.stored}
 	inner.statements, inner.partial, inner.sublinkNames, inner.deduced = nil, nil, nil, nil
 	inner.configuring, inner.stores, inner.defines = nil, false, false
-	inner.catalogText, inner.planning = false, false
+	inner.catalogText, inner.planning, inner.predicate = false, false, false
 	inner.held, inner.owner, inner.resolver = in.origin.held(), in.origin.owner, nil
 	if !in.part {
 		err = inner.shapes(tree)

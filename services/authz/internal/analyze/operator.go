@@ -184,9 +184,9 @@ func (a *analyzer) runOperator(op *catalog.Operator, result catalog.OID, args []
 	a.held.meetOperator(op.OID)
 	if op.OID >= catalog.FirstNormalOID {
 		a.named(op.Schema)
-		if err := a.classesOf(op); err != nil {
-			return err
-		}
+	}
+	if err := a.kin(op); err != nil {
+		return err
 	}
 	if err := a.inItsPlace(op); err != nil {
 		return err
@@ -204,34 +204,6 @@ func (a *analyzer) named(schema string) {
 	}
 }
 
-// operateArray is make_scalar_array_op. long says that the array may be a constant that
-// is long enough to be hashed.
-func (a *analyzer) operateArray(name []string, left, right value, long bool, location int32) (value, error) {
-	schema, op, err := a.operatorName(name)
-	if err != nil {
-		return value{}, err
-	}
-	found, bad := a.names().ArrayOperator(schema, op, left.typ, right.typ)
-	if bad != nil {
-		return value{}, a.noOperator(schema, op, bad, location)
-	}
-	l, err := a.convert(left, found.Left)
-	if err != nil {
-		return value{}, err
-	}
-	if _, err := a.convert(right, found.Right); err != nil {
-		return value{}, err
-	}
-	result := typed(resolve.Bool, leftmost(location, left.location, right.location))
-	element := typed(a.names().ElementOf(right.typ), -1)
-	if long {
-		if err := a.hashesArray(found.Operator); err != nil {
-			return value{}, err
-		}
-	}
-	return result, a.runOperator(found.Operator, found.Result, []value{l, element})
-}
-
 // compareRows is make_row_comparison_op: pair by pair.
 func (a *analyzer) compareRows(name []string, left, right []value, location int32) (value, error) {
 	switch {
@@ -241,6 +213,8 @@ func (a *analyzer) compareRows(name []string, left, right []value, location int3
 		return value{}, hideColumn(stateUnsupported, "cannot compare rows of zero length", errorPosition(a.text, location))
 	}
 	result := value{typ: resolve.Bool, location: location}
+	first := len(a.current.compares)
+	defer func() { a.current.rows = append(a.current.rows, a.current.compares[first:]...) }()
 	for i := range left {
 		pair, err := a.operate(name, &left[i], right[i], location)
 		if err != nil {

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -31,6 +32,21 @@ type recorder struct {
 	// something may be turned around.
 	negatable []*catalog.Operator
 	negates   bool
+	// members are the operators of users' families that are equalities or the server's
+	// own, classed the relations with indexes of such families.
+	members []*catalog.Operator
+	classed []classed
+	// compares are the operators of users in the statement, predicates those in indexes
+	// and checks of what it reads; appends says that children or branches may be left out.
+	compares, predicates []*catalog.Operator
+	appends              bool
+	// rows are the operators of users that compare rows.
+	rows []*catalog.Operator
+	// items counts what is in FROM, operands are the types of operators' operands, lateral
+	// says that one item looks at another.
+	items    int
+	operands []catalog.OID
+	lateral  bool
 	// held are the verdicts on types whose code was judged.
 	held map[catalog.OID]error
 }
@@ -215,7 +231,10 @@ func (r *recorder) absorbView(inner *recorder, view *catalog.Relation, at place)
 
 // mergeBut adds the entries of another recorder but for some.
 func (r *recorder) mergeBut(inner *recorder, skip func(*entry) bool) {
-	rest := &recorder{opaque: inner.opaque, loose: inner.loose, negatable: inner.negatable, negates: inner.negates}
+	rest := &recorder{opaque: inner.opaque, loose: inner.loose, negatable: inner.negatable, negates: inner.negates,
+		members: inner.members, classed: inner.classed,
+		compares: inner.compares, predicates: inner.predicates, appends: inner.appends,
+		rows: inner.rows, items: inner.items, operands: inner.operands, lateral: inner.lateral}
 	for _, e := range inner.entries {
 		if !skip(e) {
 			rest.entries = append(rest.entries, e)
@@ -276,6 +295,18 @@ func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trust
 	if !within {
 		r.negatable = append(r.negatable, inner.negatable...)
 		r.negates = r.negates || inner.negates
+		r.members = append(r.members, inner.members...)
+		r.classed = append(r.classed, inner.classed...)
+		r.compares = append(r.compares, inner.compares...)
+		r.predicates = append(r.predicates, inner.predicates...)
+		r.appends = r.appends || inner.appends
+		r.rows = append(r.rows, inner.rows...)
+		r.items += inner.items
+		r.operands = append(r.operands, inner.operands...)
+		if inner.lateral {
+			r.lateral = true
+			r.operands = slices.AppendSeq(r.operands, maps.Keys(inner.held))
+		}
 	}
 }
 

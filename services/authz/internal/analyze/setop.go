@@ -49,6 +49,7 @@ func (a *analyzer) setArm(s *scope, q *pg_query.SelectStmt, owner *cte, top bool
 		s.ranges = append(s.ranges, entry)
 		return columns, err
 	}
+	a.current.appends = true
 	left, err := a.setArm(s, q.Larg, nil, false)
 	if err != nil {
 		return nil, err

@@ -1,12 +1,9 @@
 package analyze
 
 import (
-	"slices"
-
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
-	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
@@ -77,30 +74,7 @@ func (a *analyzer) usingOperator(sort *pg_query.SortBy, v value) error {
 	if bad != nil {
 		return a.wrong(bad, sort.Location)
 	}
-	if err := a.classesOf(found.Operator); err != nil {
-		return err
-	}
 	return a.runOperator(found.Operator, found.Result, []value{v, v})
-}
-
-// classesOf judges the operator classes that an operator is of: sorting by it, and
-// joining by merge or hash, run their support functions, which nobody is asked for.
-// They are trusted on the type that they are for.
-func (a *analyzer) classesOf(op *catalog.Operator) error {
-	for class := range a.snap.EachClass() {
-		if err := a.spend(1); err != nil {
-			return err
-		}
-		if !slices.Contains(class.Operators, op.OID) || !slices.ContainsFunc(class.Functions, a.runsOpaque) {
-			continue
-		}
-		t := a.snap.TypeByOID(class.Input)
-		if t == nil {
-			return deny(access.OpaqueCode, "operator class "+class.Name)
-		}
-		a.trustType(t, true)
-	}
-	return nil
 }
 
 // outputExpr is findTargetlistEntrySQL92. In GROUP BY an input column of the name

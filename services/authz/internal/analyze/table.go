@@ -223,6 +223,7 @@ func (a *analyzer) judgeRead(rel *catalog.Relation, descend bool) error {
 		if err != nil {
 			return err
 		}
+		a.current.appends = a.current.appends || len(children) > 0
 		for _, child := range children {
 			if err := a.readCode(child, at); err != nil {
 				return err

@@ -37,6 +37,10 @@ func (a *analyzer) judgeWriteTree(rel *catalog.Relation, action access.Action, s
 	if err != nil {
 		return err
 	}
+	if !cascaded && action != access.Insert {
+		a.current.items++
+	}
+	a.current.appends = a.current.appends || len(family) > 0
 	fired := events(action)
 	if action == access.Update && rel.Kind == catalog.KindPartitionedTable {
 		fired |= triggerInsert | triggerDelete

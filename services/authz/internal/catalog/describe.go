@@ -158,7 +158,7 @@ func (r *Relation) check() error {
 		return fmt.Errorf("relation %q: kind %d", r.Name, r.Kind)
 	}
 	hanging := len(r.Triggers) + len(r.Rules) + len(r.Policies) + len(r.Checks) + len(r.IndexExpressions) +
-		len(r.ExclusionOperators) + len(r.ForeignOperatorClasses) + len(r.StatisticsExpressions) + len(r.Keys) + len(r.ForeignKeys) + len(r.ReferencedBy)
+		len(r.ExclusionOperators) + len(r.ForeignOperatorClasses) + len(r.PartitionOperatorClasses) + len(r.StatisticsExpressions) + len(r.Keys) + len(r.ForeignKeys) + len(r.ReferencedBy)
 	if len(r.Columns) > maxColumns || hanging > maxHanging {
 		return fmt.Errorf("relation %q: too much hangs off it", r.Name)
 	}

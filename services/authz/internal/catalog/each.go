@@ -20,6 +20,13 @@ func (s *Snapshot) EachClass() iter.Seq[*OperatorClass] {
 		func(s *Snapshot, v *OperatorClass) bool { return s.replaced.classes[v.OID] })
 }
 
+// EachCodedClass goes through the operator classes in whose families is something of
+// users' own.
+func (s *Snapshot) EachCodedClass() iter.Seq[*OperatorClass] {
+	return each(s, func(s *Snapshot) []OperatorClass { return s.index.codedClasses },
+		func(s *Snapshot, v *OperatorClass) bool { return s.replaced.classes[v.OID] })
+}
+
 func each[T any](s *Snapshot, list func(*Snapshot) []T, gone func(*Snapshot, *T) bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		var layers []*Snapshot

@@ -27,6 +27,7 @@ type index struct {
 	extensions      map[string]*Extension
 	settings        map[string]*Setting
 	multiranges     map[OID]OID
+	codedClasses    []OperatorClass
 }
 
 // methodType is an access method's name and the type an operator class is for.
@@ -91,6 +92,9 @@ func (s *Snapshot) Index() {
 		x.classes[c.OID] = c
 		if c.Default {
 			x.defaultClasses[methodType{c.Method, c.Input}] = c
+		}
+		if len(c.FamilyFunctions)+len(c.FamilyOperators) > 0 {
+			x.codedClasses = append(x.codedClasses, *c)
 		}
 	}
 	for i := range s.Collations {

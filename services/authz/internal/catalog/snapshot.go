@@ -124,8 +124,9 @@ type Relation struct {
 	IndexExpressions   []Expression
 	ExclusionOperators []OID
 	// ForeignOperatorClasses lists the OIDs of operator classes used by its indexes
-	// and partition key that did not come with the server.
-	ForeignOperatorClasses []OID
+	// and partition key that did not come with the server, PartitionOperatorClasses
+	// those of the partition key alone.
+	ForeignOperatorClasses, PartitionOperatorClasses []OID
 	// StatisticsExpressions are the expressions of extended statistics, which the
 	// planner folds.
 	StatisticsExpressions []Expression `digest:"-"`
@@ -317,9 +318,12 @@ type Operator struct {
 	Right    OID
 	Result   OID
 	Function OID
-	// Commutator is oprcom, Negator oprnegate, else 0; Hashes is oprcanhash.
+	// Commutator is oprcom, Negator oprnegate, else 0; Hashes is oprcanhash, Merges
+	// oprcanmerge.
 	Commutator, Negator OID
-	Hashes              bool
+	Hashes, Merges      bool
+	// Restrict and Join are the selectivity estimators (oprrest, oprjoin), else 0.
+	Restrict, Join OID
 }
 
 // Aggregate is a row of pg_aggregate.
@@ -355,6 +359,11 @@ type OperatorClass struct {
 	// Numbers and Strategies say what each of them is: amprocnum and amopstrategy,
 	// in the order of Functions and Operators.
 	Numbers, Strategies []int16
+	// FamilyFunctions and FamilyOperators are the support functions and operators of
+	// users in the whole family, whatever types they are for; FamilyStrategies are the
+	// operators' strategies.
+	FamilyFunctions, FamilyOperators []OID
+	FamilyStrategies                 []int16
 }
 
 // Collation is a row of pg_collation.

@@ -24,6 +24,12 @@
 //     the schema; found.go keeps it as a file of testdata/found, which every
 //     run replays.
 //
+// ran.go looks the other way: what functions of users the server called while it planned and
+// ran a statement as the login, also those for which PostgreSQL asks nobody for
+// execute. Analysis must have asked for each, or for trust in what it belongs to. Its worlds
+// (ran_world.go) are full of operators, operator classes and statistics, its statements
+// (ran_writer.go) of comparisons.
+//
 // Two more go without chance. listed.go compares statements that stand in
 // testdata/listed, for forms of SQL that neither generator nor suite has. suite_judge.go has
 // every statement of the regression suite judged while the suite runs, by a policy that

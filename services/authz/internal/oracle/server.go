@@ -275,6 +275,18 @@ func (s *session) show(ctx context.Context, setting string) (string, error) {
 
 // row are the values of the one row that a query returns.
 func (s *session) row(ctx context.Context, sql string) ([]string, error) {
+	rows, err := s.rows(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != 1 {
+		return nil, fmt.Errorf("%s: not one row", sql)
+	}
+	return rows[0], nil
+}
+
+// rows are the values of the rows that a query returns.
+func (s *session) rows(ctx context.Context, sql string) ([][]string, error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -282,12 +294,16 @@ func (s *session) row(ctx context.Context, sql string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 {
-		return nil, fmt.Errorf("%s: not one row", sql)
+	if len(results) != 1 {
+		return nil, fmt.Errorf("%s: not one query", sql)
 	}
-	values := make([]string, len(results[0].Rows[0]))
-	for i, v := range results[0].Rows[0] {
-		values[i] = string(v)
+	var rows [][]string
+	for _, row := range results[0].Rows {
+		values := make([]string, len(row))
+		for i, v := range row {
+			values[i] = string(v)
+		}
+		rows = append(rows, values)
 	}
-	return values, nil
+	return rows, nil
 }

@@ -234,6 +234,7 @@ func checkClasses(t *testing.T, s *catalog.Snapshot) {
 		Schema: "f", Name: "pair_ops", Method: "btree", Input: pair, Default: true,
 		Functions: []catalog.OID{function(t, s, "f", "cmp")}, Operators: []catalog.OID{s.OperatorsNamed("<<<")[0].OID},
 		Numbers: []int16{1}, Strategies: []int16{1},
+		FamilyFunctions: []catalog.OID{function(t, s, "f", "cmp")}, FamilyOperators: []catalog.OID{s.OperatorsNamed("<<<")[0].OID}, FamilyStrategies: []int16{1},
 	}, *class, "OID", "Family")
 	ints := s.DefaultClass("btree", 23)
 	if ints == nil || ints.Name != "int4_ops" || ints.Family != 1976 || ints.Functions[0] != function(t, s, "pg_catalog", "btint4cmp") {

@@ -72,7 +72,8 @@ ORDER BY p.oid`
 
 const queryOperators = `
 SELECT o.oid, n.nspname::pg_catalog.text, o.oprname::pg_catalog.text, o.oprleft, o.oprright, o.oprresult,
-	o.oprcode::pg_catalog.oid, o.oprcom, o.oprnegate, o.oprcanhash
+	o.oprcode::pg_catalog.oid, o.oprcom, o.oprnegate, o.oprcanhash, o.oprcanmerge,
+	o.oprrest::pg_catalog.oid, o.oprjoin::pg_catalog.oid
 FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
 WHERE n.nspname !~ '^pg_(toast_)?temp_'
 ORDER BY o.oid`
@@ -89,7 +90,8 @@ ORDER BY c.oid`
 // in when it meets another type of the family.
 const queryOperatorClasses = `
 SELECT c.oid, n.nspname::pg_catalog.text, c.opcname::pg_catalog.text, m.amname::pg_catalog.text,
-	c.opcintype, c.opckeytype, c.opcdefault, c.opcfamily, p.functions, p.numbers, o.operators, o.strategies
+	c.opcintype, c.opckeytype, c.opcdefault, c.opcfamily, p.functions, p.numbers, o.operators, o.strategies,
+	fp.functions, fo.operators, fo.strategies
 FROM pg_catalog.pg_opclass AS c
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.opcnamespace
 	JOIN pg_catalog.pg_am AS m ON m.oid = c.opcmethod,
@@ -104,7 +106,13 @@ FROM pg_catalog.pg_opclass AS c
 		COALESCE(pg_catalog.array_agg(o.amopstrategy ORDER BY o.n), '{}') AS strategies
 		FROM (SELECT *, pg_catalog.row_number() OVER (
 				ORDER BY amoplefttype <> amoprighttype, amopstrategy, amoplefttype, amoprighttype, amoppurpose) AS n
-			FROM pg_catalog.pg_amop WHERE amopfamily = c.opcfamily AND c.opcintype IN (amoplefttype, amoprighttype)) AS o) AS o
+			FROM pg_catalog.pg_amop WHERE amopfamily = c.opcfamily AND c.opcintype IN (amoplefttype, amoprighttype)) AS o) AS o,
+	LATERAL (SELECT COALESCE(pg_catalog.array_agg(DISTINCT amproc::pg_catalog.oid), '{}') AS functions
+		FROM pg_catalog.pg_amproc WHERE amprocfamily = c.opcfamily AND amproc::pg_catalog.oid >= 16384) AS fp,
+	LATERAL (SELECT
+		COALESCE(pg_catalog.array_agg(amopopr ORDER BY amopopr, amopstrategy), '{}') AS operators,
+		COALESCE(pg_catalog.array_agg(amopstrategy ORDER BY amopopr, amopstrategy), '{}') AS strategies
+		FROM pg_catalog.pg_amop WHERE amopfamily = c.opcfamily AND amopopr >= 16384) AS fo
 WHERE n.nspname !~ '^pg_(toast_)?temp_'
 ORDER BY c.oid`
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -237,6 +238,7 @@ func (r *reader) readRelations(ctx context.Context) error {
 	}
 	return r.eachRelation(ctx, queryRelations, "c.oid", into, func() error {
 		v.Kind, v.CheckOption = catalog.RelationKind(char(kind)), char(check)
+		v.PartitionOperatorClasses = slices.Clone(v.ForeignOperatorClasses)
 		at, self := len(r.s.Relations), object{pgClass, v.OID}
 		if view {
 			v.Definition, v.References = catalog.Unreadable, references(catalog.Unreadable, ofQuery)

@@ -103,7 +103,8 @@ func (r *reader) readFunctions(ctx context.Context) error {
 
 func (r *reader) operators(ctx context.Context) error {
 	var v catalog.Operator
-	into := []any{&v.OID, &v.Schema, &v.Name, &v.Left, &v.Right, &v.Result, &v.Function, &v.Commutator, &v.Negator, &v.Hashes}
+	into := []any{&v.OID, &v.Schema, &v.Name, &v.Left, &v.Right, &v.Result, &v.Function, &v.Commutator, &v.Negator, &v.Hashes, &v.Merges,
+		&v.Restrict, &v.Join}
 	return r.each(ctx, queryOperators, into, func() error {
 		r.s.Operators = append(r.s.Operators, v)
 		return nil
@@ -126,6 +127,7 @@ func (r *reader) operatorClasses(ctx context.Context) error {
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &v.Method, &v.Input, &v.Key, &v.Default, &v.Family,
 		&v.Functions, &v.Numbers, &v.Operators, &v.Strategies,
+		&v.FamilyFunctions, &v.FamilyOperators, &v.FamilyStrategies,
 	}
 	return r.each(ctx, queryOperatorClasses, into, func() error {
 		r.s.OperatorClasses = append(r.s.OperatorClasses, v)
