@@ -263,6 +263,9 @@ func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) err
 	if err := a.rechecks(d.relation, false); err != nil {
 		return err
 	}
+	if err := a.refersAgain(d.relation, c.Name); err != nil {
+		return err
+	}
 	// Texts that become values of it are read as names, and checks of domains run.
 	if err := a.readText(value{}, typ); err != nil {
 		return err

@@ -223,6 +223,31 @@ func (a *analyzer) comparesKeys(rel *catalog.Relation, at place, key func(*catal
 	return nil
 }
 
+// refersAgain asks for references on what the foreign keys of a column point at: a new
+// type has them made again (ATPostAlterTypeCleanup, checkFkeyPermissions).
+func (a *analyzer) refersAgain(rel *catalog.Relation, column string) error {
+	if rel == nil {
+		return nil
+	}
+	c := columnNamed(rel, column)
+	for _, key := range rel.ForeignKeys {
+		if c == nil || !slices.Contains(key.FromColumns, c.Number) || key.To == rel.OID {
+			continue
+		}
+		to := a.snap.RelationByOID(key.To)
+		if to == nil {
+			return deny(access.OpaqueCode, "foreign key "+key.Name)
+		}
+		a.current.need(access.References, relationObject(to), to)
+		for _, of := range to.Columns {
+			if slices.Contains(key.ToColumns, of.Number) {
+				a.current.column(access.References, relationObject(to), to, of.Name)
+			}
+		}
+	}
+	return nil
+}
+
 // isNew reports whether a name means the table that is being made: it does if
 // nothing else can come first on the path.
 func (a *analyzer) isNew(object access.Object, rv *pg_query.RangeVar) bool {

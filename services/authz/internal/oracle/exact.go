@@ -186,7 +186,7 @@ func without(random *rand.Rand, grants []Grant) ([]Grant, *Grant) {
 		if covers && (piece.anyColumn || len(g.Columns) == 0 || len(piece.Columns) == 0 || slices.Contains(g.Columns, piece.Columns[0])) {
 			return nil, nil
 		}
-		if piece.Kind == access.Schema && piece.Action == access.Usage && g.Schema == piece.Name {
+		if piece.Kind == access.Schema && piece.Action == access.Usage && (g.Schema == piece.Name || g.Kind == access.Schema && g.Name == piece.Name) {
 			return nil, nil
 		}
 	}

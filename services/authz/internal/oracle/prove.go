@@ -132,6 +132,8 @@ func (d *Database) ownership(name string, schemas []string) []string {
 					fmt.Sprintf("REVOKE ALL ON SEQUENCE %s.%s FROM %s", quote(schema), quote(name), scratch))
 			} else {
 				give("TABLE", quote(schema)+"."+quote(name))
+				// A table that is changed may refer to itself.
+				all = append(all, fmt.Sprintf("GRANT REFERENCES ON %s.%s TO %s", quote(schema), quote(name), scratch))
 			}
 		}
 		for _, f := range d.Model.Routines {
