@@ -23,6 +23,8 @@ type definition struct {
 	// retyped says that the statement drops a column or changes its type, which it does
 	// before it makes an index, wherever it says so (ATRewriteCatalogs).
 	retyped bool
+	// names are those of the item's columns, once one was added.
+	names map[string]bool
 }
 
 // newDefinition is that of a table that is being made.
@@ -130,9 +132,24 @@ func (a *analyzer) addColumns(d *definition, rel *catalog.Relation) error {
 		return err
 	}
 	for _, c := range rel.Columns {
-		d.item.columns = append(d.item.columns, column{name: c.Name, typ: c.Type})
+		d.addColumn(column{name: c.Name, typ: c.Type})
 	}
 	return nil
+}
+
+// addColumn adds a column. One that a parent has as well is merged with it, of whose type
+// it must be (MergeAttributes).
+func (d *definition) addColumn(c column) {
+	if d.names == nil {
+		d.names = make(map[string]bool)
+		for _, there := range d.item.columns {
+			d.names[there.name] = true
+		}
+	}
+	if !d.names[c.name] {
+		d.names[c.name] = true
+		d.item.columns = append(d.item.columns, c)
+	}
 }
 
 // ofType takes the columns of CREATE TABLE OF from a composite type.
@@ -214,7 +231,7 @@ func (a *analyzer) defineColumn(d *definition, c *pg_query.ColumnDef) error {
 			return err
 		}
 	}
-	d.item.columns = append(d.item.columns, column{name: c.Colname, typ: typ})
+	d.addColumn(column{name: c.Colname, typ: typ})
 	d.columns = append(d.columns, catalog.Column{Name: c.Colname, Type: typ, Modifier: -1})
 	// A sequence is made with it, and a default that calls it.
 	d.unsure = d.unsure || typ == 0 || serial(c.TypeName) != 0
