@@ -206,10 +206,10 @@ func TestCancelHitsProbe(t *testing.T) {
 }
 
 // TestProbeBeforeTheFirstSnapshot: in a transaction block that has taken no snapshot
-// nothing is asked; what was asked before it began serves there.
+// nothing is asked for what takes none; what was asked before it began serves there.
 func TestProbeBeforeTheFirstSnapshot(t *testing.T) {
 	probes := map[string][]*authzv1.Probe{}
-	for _, text := range []string{"BEGIN", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT 1"} {
+	for _, text := range []string{"BEGIN", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT 1", "LOCK TABLE pg_temp.own"} {
 		probes[text] = []*authzv1.Probe{relation("pg_temp", "own")}
 	}
 	r, asked, database := newAsker(t, probes)
@@ -224,12 +224,17 @@ func TestProbeBeforeTheFirstSnapshot(t *testing.T) {
 	// Somebody changes the catalog in between: what was asked holds no longer.
 	c.run(q("BEGIN"))
 	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 1}})
-	wantLines(t, c.run(q("SELECT 1")), "ErrorResponse ERROR 40001 *", "ReadyForQuery E")
+	wantLines(t, c.run(q("LOCK TABLE pg_temp.own")), "ErrorResponse ERROR 40001 *", "ReadyForQuery E")
+	wantLines(t, c.run(q("ROLLBACK")), "CommandComplete ROLLBACK", "ReadyForQuery I")
+	// A query takes the snapshot itself, so that it can be asked for.
+	c.run(q("BEGIN"), q("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
+	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 2}})
+	wantLines(t, c.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery T")
 	wantLines(t, c.run(q("ROLLBACK")), "CommandComplete ROLLBACK", "ReadyForQuery I")
 	wantLines(t, c.run(script...)[:2], "CommandComplete BEGIN", "ReadyForQuery T")
 	// Behind the first snapshot it can be asked again.
 	c.run(q("BEGIN"), q("SELECT 2"))
-	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 2}})
+	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 3}})
 	wantLines(t, c.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery T")
 }
 
