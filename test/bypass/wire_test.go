@@ -89,11 +89,16 @@ func talk(t *testing.T, conn *pgconn.HijackedConn, messages ...pgproto3.Frontend
 
 func hijack(t *testing.T, w *demo.World) *pgconn.HijackedConn {
 	t.Helper()
-	token, err := w.Token("mallory")
+	return hijackAs(t, w, "mallory")
+}
+
+func hijackAs(t *testing.T, w *demo.World, user string) *pgconn.HijackedConn {
+	t.Helper()
+	token, err := w.Token(user)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := pgconn.Connect(t.Context(), w.ConnString("mallory")+" password="+token)
+	conn, err := pgconn.Connect(t.Context(), w.ConnString(user)+" password="+token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -277,7 +277,7 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_PARSE, decide.UnitParse, p.text)
 	u.types = p.types
 	name := string(f.Name)
-	if s.full(0, len(p.text)) {
+	if s.full(1, len(p.text)) {
 		return s.substituteParse(u, name, s.tooMany(u))
 	}
 	d, a := s.judge(u)
@@ -304,7 +304,7 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 	if !ok {
 		return s.substituteParse(nil, reservedName, s.missingStatement(string(name)))
 	}
-	if s.full(0, 0) {
+	if s.full(1, 0) {
 		u := s.again(ctx, auditv1.MessageKind_MESSAGE_KIND_BIND, p)
 		return s.substituteParse(u, reservedName, s.tooMany(u))
 	}

@@ -29,7 +29,7 @@ const (
 
 // A function called by number goes to the server like a Query, in whatever state the
 // transaction is, and a denied one is answered like a Query that does not parse.
-func TestFunctionCalls(t *testing.T) {
+func TestSec_T15_FunctionCalls(t *testing.T) {
 	denied := function(deniedFunction, "1", "pg_database")
 	for name, script := range map[string][]talk{
 		"allowed":               {say(ready, function(int4pl, "2", "3"))},

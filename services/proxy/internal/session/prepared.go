@@ -123,7 +123,7 @@ func (p *prepared) settle(d *decide.Decision) {
 // none with a text of that many bytes.
 func (s *Session) full(made, text int) bool {
 	names, weight := s.names.Held()
-	return names+made >= s.Limits.Prepared || weight+text > s.Limits.PreparedText
+	return names+made > s.Limits.Prepared || weight+text > s.Limits.PreparedText
 }
 
 // tooMany refuses a name beyond the session's limit.

@@ -164,7 +164,7 @@ func TestUnexpectedServerMessageEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestUnknownAndMalformedMessagesEndTheSession(t *testing.T) {
+func TestSec_T15_UnknownAndMalformedMessagesEndTheSession(t *testing.T) {
 	for name, raw := range map[string]string{
 		"unknown type":        "y\x00\x00\x00\x04",
 		"password after auth": "p\x00\x00\x00\x06a\x00",
@@ -337,7 +337,9 @@ func TestLargeResult(t *testing.T) {
 	}
 }
 
-func TestLimitOfPreparedStatements(t *testing.T) {
+// TestSec_T19_PreparedStatements: names and their texts have a limit together, whether
+// messages or SQL make them.
+func TestSec_T19_PreparedStatements(t *testing.T) {
 	r := newRig(t, dbname(t))
 	var got []string
 	for i := range 101 {
@@ -346,6 +348,15 @@ func TestLimitOfPreparedStatements(t *testing.T) {
 	wantLines(t, got, "ErrorResponse ERROR 53000 *", "ReadyForQuery I")
 	r.client.run(closeS("s5"), syn)
 	wantLines(t, r.client.run(prep("again", "SELECT 1"), syn), "ParseComplete", "ReadyForQuery I")
+	// What SQL makes counts as well, and makes room when it goes.
+	named, _ := newNamer(t)
+	for i := range 100 {
+		named.client.run(q(fmt.Sprintf("PREPARE s%d AS SELECT 'tag 1'", i)))
+	}
+	wantLines(t, named.client.run(q("PREPARE more AS SELECT 'tag 1'")), "ErrorResponse ERROR 53000 *", "ReadyForQuery I")
+	wantLines(t, named.client.run(prep("more", "SELECT 1"), syn), "ErrorResponse ERROR 53000 *", "ReadyForQuery I")
+	named.client.run(q("DEALLOCATE s1"))
+	wantLines(t, named.client.run(prep("more", "SELECT 1"), syn), "ParseComplete", "ReadyForQuery I")
 	wantLines(t, r.client.run(closeS("s6"), prep("long", "SELECT 1 -- "+strings.Repeat("x", 1<<20-100)), syn), "CloseComplete", "ErrorResponse ERROR 53000 *", "ReadyForQuery I")
 }
 
