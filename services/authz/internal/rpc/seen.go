@@ -37,6 +37,7 @@ const (
 
 // namesNothing reports whether a unit looks nothing up: what ends a transaction or takes
 // the session back to where it started works whether or not its backend can be asked.
+// BEGIN is none of it: inside, before the first snapshot, nothing can be asked any more.
 func (s *Server) namesNothing(ctx context.Context, unit Unit, f facts) bool {
 	if unit.Function != nil {
 		return false
@@ -53,7 +54,7 @@ func (s *Server) namesNothing(ctx context.Context, unit Unit, f facts) bool {
 	}
 	for _, st := range found.Statements {
 		switch st.Kind {
-		case "begin", "commit", "rollback", "savepoint", "release", "rollback to", "reset", "show", "deallocate", "close",
+		case "commit", "rollback", "savepoint", "release", "rollback to", "reset", "show", "deallocate", "close",
 			"unlisten", "discard all", "discard plans", "discard sequences", "discard temp":
 		case "set":
 			// A path is read with the schemas that there are.

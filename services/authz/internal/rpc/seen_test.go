@@ -78,7 +78,8 @@ func TestEndsNeedNoAnswer(t *testing.T) {
 	stream := w.open(t)
 	for sql, want := range map[string]authzv1.Verdict{
 		"COMMIT": allow, "ROLLBACK": allow, "ROLLBACK TO a": allow, "DISCARD ALL": allow, "RESET ALL": allow, "SET statement_timeout = 0": allow,
-		"COMMIT; BEGIN":                   allow,
+		"BEGIN":                           authzv1.Verdict_VERDICT_PROBE,
+		"COMMIT; BEGIN":                   authzv1.Verdict_VERDICT_PROBE,
 		"SET search_path = public":        authzv1.Verdict_VERDICT_PROBE,
 		"SET CONSTRAINTS ALL DEFERRED":    authzv1.Verdict_VERDICT_PROBE,
 		"SELECT 1":                        authzv1.Verdict_VERDICT_PROBE,
