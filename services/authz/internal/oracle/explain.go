@@ -117,8 +117,14 @@ func (d *Database) explain(ctx context.Context, c *Comparison, rules Rules) erro
 // reason is the class of one denial, with the rule that explains it; Overdenied where
 // nothing does.
 func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial Denial) (Class, string, error) {
-	if name := rules.find(denial, strings.Join(Tokens(c.Unit.SQL), " ")); name != "" {
-		return Explained, name, nil
+	for _, rule := range rules.matching(denial, strings.Join(Tokens(c.Unit.SQL), " ")) {
+		proved, err := d.proves(ctx, c, rule.Proof, denial.Access)
+		if err != nil {
+			return Overdenied, "", err
+		}
+		if proved {
+			return Explained, rule.Name, nil
+		}
 	}
 	missing := denial.Access
 	if missing == nil || missing.Resolved.Name == "" {

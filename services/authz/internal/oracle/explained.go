@@ -24,6 +24,8 @@ type Rule struct {
 	// Answer matches the server's SQLSTATE and message, of an error that Scopewire gives in
 	// other words. A rule without it explains denials alone.
 	Answer string `yaml:"answer,omitempty"`
+	// Proof is what the server has to show beside, for a text tells little; see proofs.go.
+	Proof Proof `yaml:"proof,omitempty"`
 
 	detail, sql, answer *regexp.Regexp
 }
@@ -45,6 +47,9 @@ func LoadRules(file string) (Rules, error) {
 		r := &rules[i]
 		if r.Name == "" || r.Why == "" || r.Reason == "" {
 			return nil, fmt.Errorf("%s: rule %d lacks name, why or reason", file, i+1)
+		}
+		if !r.Proof.known() {
+			return nil, fmt.Errorf("%s: %s: no proof is called %q", file, r.Name, r.Proof)
 		}
 		if r.detail, err = regexp.Compile(r.Detail); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", file, r.Name, err)
@@ -70,10 +75,22 @@ func (rules Rules) findError(v Verdict, a Answer, sql string) string {
 	return ""
 }
 
-// find returns the name of the first rule that explains a denial, or "".
-func (rules Rules) find(v Denial, sql string) string {
+// matching returns the rules whose patterns match a denial, the first one first.
+func (rules Rules) matching(v Denial, sql string) []Rule {
+	var all []Rule
 	for _, r := range rules {
 		if r.Answer == "" && r.Reason == v.Reason && r.detail.MatchString(v.Detail) && r.sql.MatchString(sql) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// find returns the name of the first rule that explains a denial by its patterns alone,
+// or "".
+func (rules Rules) find(v Denial, sql string) string {
+	for _, r := range rules.matching(v, sql) {
+		if r.Proof == "" {
 			return r.Name
 		}
 	}

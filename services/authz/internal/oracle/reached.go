@@ -32,16 +32,28 @@ func (d *Database) unreached(ctx context.Context, c Comparison, missing *access.
 	case called != nil:
 		bodies = []*catalog.Function{called}
 	}
-	before := []string{cold, "SET LOCAL track_functions = 'all'"}
+	idle, before, err := d.uncalled(ctx, c, bodies)
+	if err != nil || !idle {
+		return false, err
+	}
+	all, err := d.print(ctx, c.Role.Path, c.Unit, before...)
+	return err == nil && all.found && !d.asks(all.planned, c.Role.Grants, missing), err
+}
+
+// uncalled reports whether one of some functions is not called when the login runs a
+// statement, and before it the statements after which no body of theirs is put in the
+// place of its call.
+func (d *Database) uncalled(ctx context.Context, c Comparison, bodies []*catalog.Function) (idle bool, before []string, err error) {
+	before = []string{cold, "SET LOCAL track_functions = 'all'"}
 	var oids []string
 	for _, f := range bodies {
 		if f.Kind == 'a' {
-			return false, nil
+			return false, nil, nil
 		}
 		object := Grant{Kind: access.Function, Schema: f.Schema, Name: f.Name, Arguments: d.argumentNames(f)}.object()
 		before, oids = append(before, "ALTER ROUTINE "+object+" SET work_mem = '4MB'"), append(oids, fmt.Sprint(f.OID))
 	}
-	idle, ran := false, false
+	ran := false
 	look := func() error {
 		ran = true
 		row, err := d.login.row(ctx, fmt.Sprintf("SELECT count(*) FROM pg_catalog.pg_stat_xact_user_functions WHERE calls > 0 AND funcid IN (%s)", strings.Join(oids, ", ")))
@@ -49,16 +61,10 @@ func (d *Database) unreached(ctx context.Context, c Comparison, missing *access.
 		return err
 	}
 	// A sequence may give out what is there already, and then what is not.
-	for tries := 0; tries < 8 && !ran; tries++ {
-		if _, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, c.Unit, before, look); err != nil {
-			return false, err
-		}
+	for tries := 0; tries < 8 && !ran && err == nil; tries++ {
+		_, _, err = d.login.rolledBackAfter(ctx, c.Role.Path, c.Unit, before, look)
 	}
-	if !idle {
-		return false, nil
-	}
-	all, err := d.print(ctx, c.Role.Path, c.Unit, before...)
-	return err == nil && all.found && !d.asks(all.planned, c.Role.Grants, missing), err
+	return idle, before, err
 }
 
 // checksDomain reports whether a check of a domain calls a function.

@@ -49,13 +49,16 @@ func (a Answer) Unbound() bool {
 	switch a.State {
 	case "42P01", "42703", "42704", "3F000", "42P02":
 		// An error that comes out of a running function is about a name in its body.
-		return a.Where == "" && !noIndex.MatchString(a.Message)
+		return a.Where == "" && !noIndex.MatchString(a.Message) && !byNumber.MatchString(a.Message)
 	case "42883":
 		// An operator is missing for its operands' types, not by its name.
-		return a.Where == "" && missingFunction.MatchString(a.Message) && !strings.HasPrefix(a.Message, "function with OID ")
+		return a.Where == "" && missingFunction.MatchString(a.Message) && !byNumber.MatchString(a.Message)
 	}
 	return false
 }
+
+// byNumber is a message about what no text has named (pg_proc_aclmask of aclchk.c).
+var byNumber = regexp.MustCompile(`^\w+ with OID \d+ does not exist$`)
 
 // noIndex is a message about what a table or domain lacks, under the SQLSTATE of a missing
 // name (cluster of cluster.c, transformFkeyGetPrimaryKey of tablecmds.c, get_relation_constraint_oid

@@ -20,10 +20,12 @@ type footprint struct {
 	relations map[catalog.OID]map[access.Action]map[int16]bool
 	// functions are those called, by operators as well.
 	functions map[catalog.OID]bool
+	// types are those that values are said to be of, but for the rows of what stands in FROM.
+	types map[catalog.OID]bool
 }
 
 func newFootprint() footprint {
-	return footprint{relations: map[catalog.OID]map[access.Action]map[int16]bool{}, functions: map[catalog.OID]bool{}}
+	return footprint{relations: map[catalog.OID]map[access.Action]map[int16]bool{}, functions: map[catalog.OID]bool{}, types: map[catalog.OID]bool{}}
 }
 
 // The bits of RangeTblEntry.requiredPerms (parsenodes.h).
@@ -47,6 +49,7 @@ type treeReader struct {
 
 	relation, user uint64
 	permissions    uint64
+	wholeRow       bool
 	columns        map[access.Action][]int16
 }
 
@@ -76,6 +79,18 @@ func (r *treeReader) field() {
 		r.relationEnds()
 	case ":funcid", ":opfuncid", ":aggfnoid", ":winfnoid":
 		r.into.functions[catalog.OID(r.number())] = true
+	case ":consttype", ":row_typeid", ":resulttype", ":coalescetype", ":casetype":
+		r.into.types[catalog.OID(r.number())] = true
+	case ":varattno":
+		r.wholeRow = r.number() == 0
+	case ":vartype":
+		if !r.wholeRow {
+			r.into.types[catalog.OID(r.number())] = true
+		}
+	case ":funccoltypes":
+		for _, n := range r.list() {
+			r.into.types[catalog.OID(n)] = true
+		}
 	case ":opno":
 		r.operator(r.number())
 	case ":opnos":
