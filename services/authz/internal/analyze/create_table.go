@@ -344,7 +344,20 @@ func (a *analyzer) keyElement(d *definition, expression *pg_query.Node, collatio
 	if err := a.operatorClass(class); err != nil {
 		return err
 	}
-	return a.optional(d.scope(), expression)
+	return a.typedElement(d, expression)
+}
+
+// typedElement binds an expression that is a column of what is made: it depends on its
+// type.
+func (a *analyzer) typedElement(d *definition, expression *pg_query.Node) error {
+	if expression == nil {
+		return nil
+	}
+	typ, err := a.expr(d.scope(), expression)
+	if err == nil {
+		a.dependsOn(typ)
+	}
+	return err
 }
 
 // operatorClass allows operator classes of pg_catalog, and asks for trust in any

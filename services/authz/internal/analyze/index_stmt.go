@@ -66,7 +66,7 @@ func (a *analyzer) createStats(s *pg_query.CreateStatsStmt) error {
 		if element == nil {
 			return deny(access.Construct, "statistics")
 		}
-		if err := a.optional(d.scope(), element.Expr); err != nil {
+		if err := a.typedElement(d, element.Expr); err != nil {
 			return err
 		}
 	}

@@ -92,8 +92,15 @@ func (d *Database) byDefinition(ctx context.Context, c Comparison) (bool, error)
 	answer, before := c.Server, []string(nil)
 	for {
 		must := mustOwn.FindStringSubmatch(answer.Message)
-		if must == nil {
-			return len(before) > 0 && !answer.Refused(), nil
+		switch {
+		case must == nil && len(before) == 0:
+			return false, nil
+		case must == nil && answer.Refused():
+			// What it runs may be trusted, and refused something.
+			c.Server = answer
+			return d.byTrust(ctx, c)
+		case must == nil:
+			return true, nil
 		}
 		given := d.ownership(must[2], schemas)
 		if definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " ")) {
