@@ -334,7 +334,8 @@ var refusedFunction = regexp.MustCompile(`^permission denied for function `)
 // planSettings turn some of the planner's choices off, so that each is taken now and
 // then.
 func planSettings(r *rand.Rand) []string {
-	var all []string
+	// What is turned off costs so much that it would be compiled.
+	all := []string{"SET LOCAL jit = off"}
 	for _, name := range []string{"enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort", "enable_hashagg", "enable_material", "enable_bitmapscan"} {
 		if r.IntN(4) == 0 {
 			all = append(all, "SET LOCAL "+name+" = off")
