@@ -96,7 +96,15 @@ func TestOwnObjectsAreServed(t *testing.T) {
 				return out
 			}
 			want := run(w.Postgres.ConnString(demo.Database), "twin")
-			if diff := cmp.Diff(want, run(w.ConnString("mia")+" password="+token, "mig")); diff != "" {
+			var got []string
+			// Right behind BEGIN a session is told to try again when the catalog has moved
+			// (ADR 0013), which the migrations before this one can still make it do.
+			for tries := 5; tries > 0; tries-- {
+				if got = run(w.ConnString("mia")+" password="+token, "mig"); !strings.Contains(strings.Join(got, "\n"), "40001") {
+					break
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("PostgreSQL (-) and Scopewire (+) of %v:\n%s", messages, diff)
 			}
 		})
