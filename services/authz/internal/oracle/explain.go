@@ -15,7 +15,7 @@ import (
 // one that is being made, or a rule's action was refused something that the text does
 // not name; and without the word trusted in the grants Scopewire denies.
 func (d *Database) byTrust(_ context.Context, c Comparison) (bool, error) {
-	through := definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " ")) && (c.Server.Where != "" || inBody(c.Unit.SQL, c.Server.Position))
+	through := definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " ")) && (c.Server.Where != "" || inBody(c.Unit.SQL, c.Server.Position) || c.Server.Position == 0 && !d.namesOutside(c))
 	plain := slices.Clone(c.Role.Grants)
 	for i := range plain {
 		g := &plain[i]
@@ -47,6 +47,13 @@ func (d *Database) trustBody(ctx context.Context, c *Comparison) error {
 
 // definesBody matches what the server validates a body of (ProcedureCreate).
 var definesBody = regexp.MustCompile(`(?is)^\W*create\s+(or\s+replace\s+)?(function|procedure)\b`)
+
+// namesOutside reports whether the text of a definition names, outside of literals, what
+// the server's message is about.
+func (d *Database) namesOutside(c Comparison) bool {
+	words := strings.Fields(c.Server.Message)
+	return slices.Contains(d.textWords(c.Unit.SQL), words[len(words)-1])
+}
 
 // inBody reports whether a position of a definition, counted in characters from 1, lies in
 // the body: in a literal, or behind the words that begin one that is none.
