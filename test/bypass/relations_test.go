@@ -26,6 +26,8 @@ type relationCase struct {
 	Asked pgtest.Minors `yaml:"asked,omitempty"`
 	// Since is the first major version of the server that has what it uses.
 	Since int `yaml:"since,omitempty"`
+	// Until is the last at which it is so.
+	Until int `yaml:"until,omitempty"`
 }
 
 // relationFiles hold the cases, one class a file.
@@ -61,7 +63,7 @@ func TestRelationsAgainstPostgres(t *testing.T) {
 	}
 	for _, name := range relationFiles() {
 		for _, c := range read[[]relationCase](t, name) {
-			if !(testCase{Since: c.Since}).servedBy(t, server) {
+			if !(testCase{Since: c.Since, Until: c.Until}).servedBy(t, server) {
 				continue
 			}
 			t.Run(name+"/"+c.Name, func(t *testing.T) {
