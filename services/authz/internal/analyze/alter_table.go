@@ -26,9 +26,12 @@ func alterKinds() []alterKind {
 		return nil
 	}
 	value := func(a *analyzer, d *definition, c *pg_query.AlterTableCmd) error { return a.newDefault(d, c) }
-	generated := func(a *analyzer, d *definition, c *pg_query.AlterTableCmd) error { return a.optional(d.scope(), c.Def) }
+	generated := func(a *analyzer, d *definition, c *pg_query.AlterTableCmd) (err error) {
+		d.text, err = a.keeping(d.scope(), c.Def, d.object.Name, nil)
+		return err
+	}
 	options := func(a *analyzer, _ *definition, c *pg_query.AlterTableCmd) error {
-		return a.sequenceOptions("", c.Def.GetList().GetItems())
+		return a.sequenceOptions(nil, "", c.Def.GetList().GetItems())
 	}
 	const (
 		binds    = "what the expression reads and runs"
@@ -118,6 +121,8 @@ func newAlterKinds() map[pg_query.AlterTableType]alterKind {
 func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	t := node.GetAlterTableStmt()
 	found := access.Statement{Kind: "alter table", Effects: []access.Effect{{Kind: access.EffectDDL}}}
+	// Rows that are there are held against what it adds.
+	a.runsStored = true
 	rel, err := a.altered(t.Relation, t.MissingOk)
 	if err != nil {
 		return found, err
@@ -130,13 +135,12 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if d, err = a.definitionOf(rel); err != nil {
 			return found, err
 		}
-		d.columns = slices.Clone(rel.Columns)
 	}
 	d.retyped = slices.ContainsFunc(t.Cmds, func(sub *pg_query.Node) bool {
 		kind := sub.GetAlterTableCmd().GetSubtype()
 		return kind == pg_query.AlterTableType_AT_AlterColumnType || kind == pg_query.AlterTableType_AT_DropColumn
 	})
-	followed := rel != nil && len(rel.Children) == 0
+	var altered []alteration
 	for _, sub := range t.Cmds {
 		c := sub.GetAlterTableCmd()
 		k, ok := a.alterations[c.GetSubtype()]
@@ -146,44 +150,18 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if err := a.behaviour(c.Behavior); err != nil {
 			return found, err
 		}
+		made := alteration{cmd: c, first: len(d.columns), constraint: len(d.constraints)}
 		if err := k.judge(a, d, c); err != nil {
 			return found, err
 		}
-		followed = followed && c.Behavior != pg_query.DropBehavior_DROP_CASCADE && a.applied(d, c)
+		made.text, made.typ, made.other = d.text, d.typ, d.other
+		altered = append(altered, made)
 	}
-	if followed && !d.unsure {
-		changed := *rel
-		changed.Columns, changed.Checks = d.columns, append(slices.Clone(rel.Checks), d.checks...)
-		a.showAltered(changed)
+	if rel == nil {
+		a.changesNothing()
+		return found, nil
 	}
-	return found, nil
-}
-
-// applied does to the definition what a subcommand does to the table. It reports false
-// for those that do more than change columns; adding a column has done it already.
-func (a *analyzer) applied(d *definition, c *pg_query.AlterTableCmd) bool {
-	i := slices.IndexFunc(d.columns, func(have catalog.Column) bool { return have.Name == c.Name })
-	switch c.Subtype {
-	case pg_query.AlterTableType_AT_AddColumn:
-		return !c.MissingOk
-	case pg_query.AlterTableType_AT_DropColumn:
-		if i >= 0 {
-			d.columns = slices.Delete(d.columns, i, i+1)
-		}
-		return i >= 0 && len(d.relation.Checks) == 0 && len(d.checks) == 0
-	case pg_query.AlterTableType_AT_ColumnDefault:
-		text, ok := a.deparsed(c.Def)
-		if !ok || i < 0 {
-			return false
-		}
-		d.columns[i].Default, d.columns[i].References = text, catalog.References{}
-		return true
-	case pg_query.AlterTableType_AT_SetNotNull, pg_query.AlterTableType_AT_DropNotNull, pg_query.AlterTableType_AT_SetStatistics,
-		pg_query.AlterTableType_AT_AddConstraint, pg_query.AlterTableType_AT_ValidateConstraint, pg_query.AlterTableType_AT_ClusterOn:
-		return true
-	default:
-		return false
-	}
+	return found, a.alteredTable(d, t.Relation.GetInh(), altered)
 }
 
 func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
@@ -194,11 +172,6 @@ func (a *analyzer) addColumn(d *definition, c *pg_query.AlterTableCmd) error {
 	if err := a.defineColumn(d, def); err != nil {
 		return err
 	}
-	number := int16(0)
-	for i := range d.columns {
-		number = max(number, d.columns[i].Number)
-	}
-	d.columns[len(d.columns)-1].Number = number + 1
 	// Rows that are there get NULL or the default, which a domain checks.
 	if typ := d.columns[len(d.columns)-1].Type; typ != 0 {
 		if err := a.checkDomains(typ); err != nil {
@@ -233,22 +206,22 @@ func (a *analyzer) addConstraint(d *definition, c *pg_query.AlterTableCmd) error
 
 // newDefault judges SET DEFAULT: a value for a column.
 func (a *analyzer) newDefault(d *definition, c *pg_query.AlterTableCmd) error {
-	if c.Def == nil {
+	if d.text = (catalog.Expression{}); c.Def == nil {
 		return nil
-	}
-	v, err := a.bind(&scope{}, c.Def)
-	if err != nil {
-		return err
 	}
 	if err := a.spend(len(d.item.columns)); err != nil {
 		return err
 	}
-	for _, have := range d.item.columns {
-		if have.name == c.Name && have.typ != 0 {
-			return a.assign(v, output{name: have.name, typ: have.typ})
+	var err error
+	d.text, err = a.keeping(&scope{}, c.Def, "", func(v value) error {
+		for _, have := range d.item.columns {
+			if have.name == c.Name && have.typ != 0 {
+				return a.assignDefault(v, have.name, have.typ)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
+	return err
 }
 
 func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) error {
@@ -260,6 +233,7 @@ func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) err
 	if err != nil {
 		return err
 	}
+	d.typ = typ
 	if err := a.rechecks(d.relation, false); err != nil {
 		return err
 	}
@@ -327,9 +301,11 @@ func narrows(option *pg_query.DefElem) bool {
 
 // inherit judges INHERIT and NO INHERIT.
 func (a *analyzer) inherit(d *definition, c *pg_query.AlterTableCmd) error {
-	if _, err := a.altered(c.Def.GetRangeVar(), false); err != nil {
+	parent, err := a.altered(c.Def.GetRangeVar(), false)
+	if err != nil {
 		return err
 	}
+	d.other = parent.OID
 	return a.showsRows(d, c)
 }
 
@@ -341,8 +317,8 @@ func (a *analyzer) showsRows(d *definition, _ *pg_query.AlterTableCmd) error {
 	return nil
 }
 
-func (a *analyzer) alterOf(_ *definition, c *pg_query.AlterTableCmd) error {
-	_, err := a.columnType(c.Def.GetTypeName())
+func (a *analyzer) alterOf(d *definition, c *pg_query.AlterTableCmd) (err error) {
+	d.typ, err = a.columnType(c.Def.GetTypeName())
 	return err
 }
 
@@ -359,6 +335,7 @@ func (a *analyzer) partition(d *definition, c *pg_query.AlterTableCmd) error {
 	if err := a.altersFamily(rel); err != nil {
 		return err
 	}
+	d.other = rel.OID
 	a.readsAll(rel)
 	if d.relation != nil {
 		// What bounds it stays, and has to be read for that.

@@ -127,11 +127,23 @@ type analyzer struct {
 	ownText     string
 	// unknown are the unit's names that have to be asked for.
 	unknown []access.Name
-	// change is what the statement at hand does to the catalog; lastOID and overlays count
-	// what statements before it have made.
-	change   changes
-	lastOID  catalog.OID
-	overlays int
+	// change is what the statement at hand does to the catalog, layered what those before it
+	// have done; lastOID counts what they have made.
+	change  changes
+	layered layered
+	lastOID catalog.OID
+	// checkNames are the names of the checks of relations, in their order, as far as the
+	// unit has made them; primary the columns of the primary keys that it has made.
+	checkNames map[catalog.OID][]string
+	primary    map[catalog.OID][]int16
+	// indexes are those that the unit has made; maybeGone the relations that may no longer
+	// be there: what stands behind them on the path may be meant.
+	indexes   map[catalog.OID]madeIndexOf
+	maybeGone map[catalog.OID]bool
+	// returnsSet says that the function that is being made returns a set.
+	returnsSet bool
+	// runsStored says that the statement at hand runs what it stores as well.
+	runsStored bool
 	// fleeting says that COMMIT drops something that the unit has made.
 	fleeting bool
 	// grammar is the version that the parser gives its trees.
@@ -224,6 +236,12 @@ func (a *analyzer) run() error {
 
 // prepare checks the context and fills the tables.
 func (a *analyzer) prepare() error {
+	a.reference = tables()
+	return a.readContext()
+}
+
+// readContext checks the context and forgets what was found under another one.
+func (a *analyzer) readContext() error {
 	if scs, known := a.in.Context.Settings["standard_conforming_strings"]; known && scs != "on" {
 		return deny(access.Context, "standard_conforming_strings is not on")
 	}
@@ -235,7 +253,6 @@ func (a *analyzer) prepare() error {
 		return err
 	}
 	a.text, a.path, a.session, a.work = string(a.in.Text), path, path, a.limits.Work
-	a.reference = tables()
 	a.views, a.bodies = map[viewKey]*view{}, map[bodyKey]*body{}
 	a.expressions, a.securing = map[storedKey]*code{}, map[catalog.OID]bool{}
 	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {
@@ -251,8 +268,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	if !ok {
 		return deny(access.Construct, "a statement without a place in the text")
 	}
-	a.ownText, a.change = own, changes{}
+	a.ownText, a.change, a.runsStored = own, newChanges(), false
 	if f := raw.Stmt.GetCreateFunctionStmt(); f != nil && f.ReturnType != nil {
+		a.returnsSet = f.ReturnType.Setof
 		// RETURNS SETOF names nothing more than RETURNS does.
 		f.ReturnType.Setof = false
 	}

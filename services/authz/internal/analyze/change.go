@@ -1,9 +1,9 @@
 package analyze
 
 import (
-	"strings"
-
-	pg_query "github.com/pganalyze/pg_query_go/v6"
+	"cmp"
+	"maps"
+	"slices"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
@@ -11,22 +11,42 @@ import (
 
 // A migration file comes as one Query message: a table is made, indexed, filled. The
 // statements after a definition are judged by a snapshot that shows what it made
-// (catalog.Overlay). A statement that does not say what it changes unsettles the
-// rest of the message.
+// (catalog.Overlay), as the answer to a probe shows what a transaction has made. A
+// statement whose changes are not known for certain unsettles the rest of the message.
+//
+// What the server would refuse needs no care: an error ends the message.
 
 // changes is what a statement does to the catalog that later statements of the unit
 // are judged by.
 type changes struct {
-	// known says that additions are all of it.
-	known     bool
+	// known says that what is here is all of it.
+	known bool
+	// additions are lists that are not looked into again within the statement.
 	additions catalog.Additions
+	// relations, types and functions are those made or changed, by number.
+	relations map[catalog.OID]*catalog.Relation
+	types     map[catalog.OID]*catalog.Type
+	functions map[catalog.OID]*catalog.Function
 	// temporary and permanent say which objects it changes; fleeting, that COMMIT drops
 	// one.
 	temporary, permanent, fleeting bool
 }
 
+func newChanges() changes {
+	return changes{relations: map[catalog.OID]*catalog.Relation{}, types: map[catalog.OID]*catalog.Type{}, functions: map[catalog.OID]*catalog.Function{}}
+}
+
+// layered is the catalog as the statements so far have left it.
+type layered struct {
+	// base is what the unit began with, made all that was laid over it, layers in how many
+	// parts.
+	base   *catalog.Snapshot
+	made   catalog.Additions
+	layers int
+}
+
 // changesNothing says that no later statement of the unit is judged otherwise after the
-// one at hand: comments, rights, statistics and indexes that run no code of users.
+// one at hand: comments, rights, statistics.
 func (a *analyzer) changesNothing() { a.change.known = true }
 
 // newOID gives an object of the unit a number that no other has: they count down from
@@ -36,94 +56,262 @@ func (a *analyzer) newOID() catalog.OID {
 	return a.lastOID
 }
 
+// maxLayers bounds how many snapshots lie on top of each other: a look-up goes through all
+// of them. More are laid together.
+const maxLayers = 16
+
 // follow shows what a statement changed to those after it. It reports false when that
 // is not known.
-func (a *analyzer) follow() bool {
+func (a *analyzer) follow() (bool, error) {
 	if !a.change.known {
-		return false
+		return false, nil
 	}
-	add := a.change.additions
-	if len(add.Schemas)+len(add.Relations)+len(add.Types)+len(add.Functions)+len(add.Dropped.Relations)+len(add.Dropped.Types) == 0 {
-		return true
-	}
-	if a.overlays++; a.overlays > maxOverlays {
-		return false
+	add := a.change.collected()
+	size := sizeOf(add)
+	if size == 0 {
+		return true, nil
 	}
 	a.fleeting = a.fleeting || a.change.fleeting
-	a.snap = catalog.Overlay(a.snap, add)
-	return true
+	if a.layered.base == nil {
+		a.layered.base = a.snap
+	}
+	a.layered.made = together(a.layered.made, add)
+	if a.layered.layers++; a.layered.layers > maxLayers {
+		a.layered.layers, size = 1, sizeOf(a.layered.made)
+		a.snap = catalog.Overlay(a.layered.base, a.layered.made)
+	} else {
+		a.snap = catalog.Overlay(a.snap, add)
+	}
+	return true, a.spend(size)
 }
 
-// maxOverlays bounds how many snapshots may lie on top of each other: a look-up goes
-// through all of them.
-const maxOverlays = 200
+// collected is what was changed as an overlay takes it, in the order of making.
+func (c *changes) collected() catalog.Additions {
+	add := c.additions
+	add.Relations, add.Types, add.Functions = inOrder(c.relations), inOrder(c.types), inOrder(c.functions)
+	return add
+}
 
-// showTable adds a table that was made, with its row type.
-func (a *analyzer) showTable(d *definition, kind catalog.RelationKind, columns []catalog.Column) {
-	schema := d.object.Schema
-	if schema == schemaTemp {
-		if schema = a.snap.TempSchema(); schema == "" {
-			// The first temporary object makes the schema, whose number nobody names.
-			schema = schemaTemp + "_0"
+// inOrder lists objects by their numbers, which those of the unit have descending.
+func inOrder[T any](objects map[catalog.OID]*T) []T {
+	out := make([]T, 0, len(objects))
+	for _, oid := range slices.SortedFunc(maps.Keys(objects), func(x, y catalog.OID) int { return cmp.Compare(y, x) }) {
+		out = append(out, *objects[oid])
+	}
+	return out
+}
+
+func sizeOf(add catalog.Additions) int {
+	d := &add.Dropped
+	return len(add.Schemas) + len(add.Relations) + len(add.Types) + len(add.Functions) + len(add.Operators) + len(add.Casts) + len(add.OperatorClasses) +
+		len(add.Collations) + len(d.Schemas) + len(d.Relations) + len(d.Types) + len(d.Functions) + len(d.Operators) + len(d.Collations)
+}
+
+// together lays later additions over earlier ones.
+func together(earlier, later catalog.Additions) catalog.Additions {
+	all := catalog.Additions{TempSchema: cmp.Or(later.TempSchema, earlier.TempSchema)}
+	d := &all.Dropped
+	d.Schemas = slices.Concat(earlier.Dropped.Schemas, later.Dropped.Schemas)
+	d.Relations = slices.Concat(earlier.Dropped.Relations, later.Dropped.Relations)
+	d.Types = slices.Concat(earlier.Dropped.Types, later.Dropped.Types)
+	d.Functions = slices.Concat(earlier.Dropped.Functions, later.Dropped.Functions)
+	d.Operators = slices.Concat(earlier.Dropped.Operators, later.Dropped.Operators)
+	d.Collations = slices.Concat(earlier.Dropped.Collations, later.Dropped.Collations)
+	all.Schemas = over(earlier.Schemas, later.Schemas, d.Schemas, func(v *catalog.Schema) catalog.OID { return v.OID })
+	all.Relations = over(earlier.Relations, later.Relations, d.Relations, func(v *catalog.Relation) catalog.OID { return v.OID })
+	all.Types = over(earlier.Types, later.Types, d.Types, func(v *catalog.Type) catalog.OID { return v.OID })
+	all.Functions = over(earlier.Functions, later.Functions, d.Functions, func(v *catalog.Function) catalog.OID { return v.OID })
+	all.Operators = over(earlier.Operators, later.Operators, d.Operators, func(v *catalog.Operator) catalog.OID { return v.OID })
+	all.Casts = slices.Concat(earlier.Casts, later.Casts)
+	all.OperatorClasses = over(earlier.OperatorClasses, later.OperatorClasses, nil, func(v *catalog.OperatorClass) catalog.OID { return v.OID })
+	all.Collations = over(earlier.Collations, later.Collations, d.Collations, func(v *catalog.Collation) catalog.OID { return v.OID })
+	return all
+}
+
+func over[T any](earlier, later []T, dropped []catalog.OID, oid func(*T) catalog.OID) []T {
+	gone := map[catalog.OID]bool{}
+	for _, o := range dropped {
+		gone[o] = true
+	}
+	for i := range later {
+		gone[oid(&later[i])] = true
+	}
+	out := make([]T, 0, len(earlier)+len(later))
+	for i := range earlier {
+		if !gone[oid(&earlier[i])] {
+			out = append(out, earlier[i])
 		}
-		a.change.additions.TempSchema = schema
 	}
-	rel := catalog.Relation{OID: a.newOID(), Schema: schema, Name: d.object.Name, Kind: kind, Owner: a.in.Context.Role,
-		Columns: columns, RowType: a.newOID(), Checks: d.checks}
-	for i := range rel.Columns {
-		rel.Columns[i].Number = int16(i + 1)
-	}
-	array := a.newOID()
-	a.change.known = true
-	a.change.additions.Relations = append(a.change.additions.Relations, rel)
-	a.change.additions.Types = append(a.change.additions.Types,
-		catalog.Type{OID: rel.RowType, Schema: rel.Schema, Name: rel.Name, Kind: 'c', Category: 'C', Relation: rel.OID, Array: array, Owner: rel.Owner,
-			Input: procRecordIn, Output: procRecordOut},
-		arrayOf(rel.RowType, array, rel.Schema, rel.Name, rel.Owner))
+	return append(out, later...)
 }
 
-// The I/O functions of composite types, enums and arrays (pg_proc.dat).
+// relation is a relation as the statement at hand has left it so far, nil if there is none.
+func (a *analyzer) relation(oid catalog.OID) *catalog.Relation {
+	if rel := a.change.relations[oid]; rel != nil {
+		return rel
+	}
+	if slices.Contains(a.change.additions.Dropped.Relations, oid) {
+		return nil
+	}
+	return a.snap.RelationByOID(oid)
+}
+
+// edited is a relation that the statement changes: a copy, whose lists must not be
+// written into. It is nil if there is none.
+func (a *analyzer) edited(oid catalog.OID) *catalog.Relation {
+	if rel := a.change.relations[oid]; rel != nil {
+		return rel
+	}
+	rel := a.relation(oid)
+	if rel == nil {
+		return nil
+	}
+	changed := *rel
+	// Lists grow by append: they must not grow into those of the snapshot.
+	changed.Columns, changed.Children, changed.Parents = slices.Clone(rel.Columns), slices.Clone(rel.Children), slices.Clone(rel.Parents)
+	changed.Keys, changed.ForeignKeys, changed.ReferencedBy = slices.Clone(rel.Keys), slices.Clone(rel.ForeignKeys), slices.Clone(rel.ReferencedBy)
+	changed.Triggers, changed.Rules, changed.Policies = slices.Clone(rel.Triggers), slices.Clone(rel.Rules), slices.Clone(rel.Policies)
+	changed.Checks, changed.IndexExpressions = slices.Clone(rel.Checks), slices.Clone(rel.IndexExpressions)
+	changed.StatisticsExpressions, changed.ExclusionOperators = slices.Clone(rel.StatisticsExpressions), slices.Clone(rel.ExclusionOperators)
+	changed.ForeignOperatorClasses = slices.Clone(rel.ForeignOperatorClasses)
+	a.change.relations[oid] = &changed
+	return &changed
+}
+
+// editedType is edited for a type.
+func (a *analyzer) editedType(oid catalog.OID) *catalog.Type {
+	if t := a.change.types[oid]; t != nil {
+		return t
+	}
+	t := a.snap.TypeByOID(oid)
+	if t == nil {
+		return nil
+	}
+	changed := *t
+	changed.Checks = slices.Clone(t.Checks)
+	a.change.types[oid] = &changed
+	return &changed
+}
+
+// editedFunction is edited for a function.
+func (a *analyzer) editedFunction(oid catalog.OID) *catalog.Function {
+	if f := a.change.functions[oid]; f != nil {
+		return f
+	}
+	f := a.snap.FunctionByOID(oid)
+	if f == nil {
+		return nil
+	}
+	changed := *f
+	a.change.functions[oid] = &changed
+	return &changed
+}
+
+// homeOf is the schema that an object made under a name is in: the session's own for
+// temporary ones, which the first of them makes.
+func (a *analyzer) homeOf(object access.Object) string {
+	if object.Schema != schemaTemp {
+		return object.Schema
+	}
+	schema := a.snap.TempSchema()
+	if schema == "" {
+		// Its number nobody names.
+		schema = schemaTemp + "_0"
+	}
+	a.change.additions.TempSchema = schema
+	return schema
+}
+
+// addRelation adds a relation that was made.
+func (a *analyzer) addRelation(rel catalog.Relation) *catalog.Relation {
+	if rel.OID == 0 {
+		rel.OID = a.newOID()
+	}
+	rel.Owner = a.in.Context.Role
+	a.change.relations[rel.OID] = &rel
+	return &rel
+}
+
+// addRowType adds the row type of a relation that was made, and that type's array.
+func (a *analyzer) addRowType(rel *catalog.Relation) {
+	rel.RowType = a.newOID()
+	a.addType(catalog.Type{OID: rel.RowType, Schema: rel.Schema, Name: rel.Name, Kind: 'c', Category: 'C', Relation: rel.OID,
+		Input: procRecordIn, Output: procRecordOut, Support: []catalog.OID{procRecordRecv, procRecordSend}})
+}
+
+// The functions of composite types, enums, domains, ranges and arrays (pg_proc.dat).
 const (
-	procRecordIn  catalog.OID = 2290
-	procRecordOut catalog.OID = 2291
-	procEnumIn    catalog.OID = 3506
-	procEnumOut   catalog.OID = 3507
-	procArrayIn   catalog.OID = 750
-	procArrayOut  catalog.OID = 751
+	procRecordIn       catalog.OID = 2290
+	procRecordOut      catalog.OID = 2291
+	procRecordRecv     catalog.OID = 2402
+	procRecordSend     catalog.OID = 2403
+	procEnumIn         catalog.OID = 3506
+	procEnumOut        catalog.OID = 3507
+	procEnumRecv       catalog.OID = 3532
+	procEnumSend       catalog.OID = 3533
+	procArrayIn        catalog.OID = 750
+	procArrayOut       catalog.OID = 751
+	procArrayRecv      catalog.OID = 2400
+	procArraySend      catalog.OID = 2401
+	procArrayAnalyze   catalog.OID = 3816
+	procArraySubscript catalog.OID = 6179
+	procDomainIn       catalog.OID = 2597
+	procDomainRecv     catalog.OID = 2598
+	procRangeIn        catalog.OID = 3834
+	procRangeOut       catalog.OID = 3835
+	procRangeRecv      catalog.OID = 3836
+	procRangeSend      catalog.OID = 3837
+	procRangeAnalyze   catalog.OID = 3916
+	procMultiIn        catalog.OID = 4231
+	procMultiOut       catalog.OID = 4232
+	procMultiRecv      catalog.OID = 4233
+	procMultiSend      catalog.OID = 4234
+	procMultiAnalyze   catalog.OID = 4242
 )
 
-func arrayOf(element, array catalog.OID, schema, name, owner string) catalog.Type {
-	return catalog.Type{OID: array, Schema: schema, Name: truncateName("_" + name), Kind: 'b', Category: 'A', Element: element, Owner: owner,
-		Input: procArrayIn, Output: procArrayOut}
-}
-
-// showEnum adds an enum that was made, with its array type.
-func (a *analyzer) showEnum(object access.Object) {
-	oid, array, owner := a.newOID(), a.newOID(), a.in.Context.Role
-	a.change.known = true
-	a.change.additions.Types = append(a.change.additions.Types,
-		catalog.Type{OID: oid, Schema: object.Schema, Name: object.Name, Kind: 'e', Category: 'E', Array: array, Owner: owner, Input: procEnumIn, Output: procEnumOut},
-		arrayOf(oid, array, object.Schema, object.Name, owner))
-}
-
-// showAltered puts a changed copy of a relation in its place.
-func (a *analyzer) showAltered(rel catalog.Relation) {
-	a.change.known = true
-	a.change.additions.Relations = append(a.change.additions.Relations, rel)
-}
-
-// deparsed is an expression as the catalog would hold it, for what is judged again when
-// the object is used within the unit. Names in it are looked up in pg_catalog alone
-// then, so that one that means something else there is denied.
-//
-// It reports false when it cannot be written.
-func (a *analyzer) deparsed(node *pg_query.Node) (string, bool) {
-	if node == nil {
-		return "", true
+// addType adds a type that was made, with its array (TypeCreate, makeArrayTypeName of
+// pg_type.c).
+func (a *analyzer) addType(t catalog.Type) *catalog.Type {
+	t.Owner, t.Array = a.in.Context.Role, a.newOID()
+	a.moveArray(t.Schema, t.Name)
+	a.change.types[t.OID] = &t
+	name := truncateName("_" + t.Name)
+	for n := 2; a.typeNamedIn(t.Schema, name) != nil && n < nameBytes; n++ {
+		name = truncateName(string(slices.Repeat([]byte{'_'}, n)) + t.Name)
 	}
-	query := &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: &pg_query.SelectStmt{
-		TargetList:  []*pg_query.Node{{Node: &pg_query.Node_ResTarget{ResTarget: &pg_query.ResTarget{Val: node}}}},
-		LimitOption: pg_query.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg_query.SetOperation_SETOP_NONE}}}
-	text, err := pg_query.Deparse(&pg_query.ParseResult{Version: a.grammar, Stmts: []*pg_query.RawStmt{{Stmt: query}}})
-	return strings.TrimPrefix(text, "SELECT "), err == nil && strings.HasPrefix(text, "SELECT ")
+	a.change.types[t.Array] = &catalog.Type{OID: t.Array, Schema: t.Schema, Name: name, Kind: 'b', Category: 'A', Element: t.OID, Owner: t.Owner,
+		Input: procArrayIn, Output: procArrayOut, Support: []catalog.OID{procArrayRecv, procArraySend, procArrayAnalyze, procArraySubscript}}
+	return &t
+}
+
+// typeNamedIn finds a type by its name, those of the statement first.
+func (a *analyzer) typeNamedIn(schema, name string) *catalog.Type {
+	for _, t := range a.change.types {
+		if t.Schema == schema && t.Name == name {
+			return t
+		}
+	}
+	t := a.snap.TypeByName(schema, name)
+	if t != nil && (a.change.types[t.OID] != nil || slices.Contains(a.change.additions.Dropped.Types, t.OID)) {
+		return nil
+	}
+	return t
+}
+
+// moveArray gives an array type another name that is in the way of a new type
+// (moveArrayTypeName of pg_type.c).
+func (a *analyzer) moveArray(schema, name string) {
+	t := a.typeNamedIn(schema, name)
+	if t == nil || t.Element == 0 {
+		return
+	}
+	element := a.snap.TypeByOID(t.Element)
+	if element == nil || element.Array != t.OID {
+		return
+	}
+	other := name
+	for n := 1; a.typeNamedIn(schema, other) != nil && n < nameBytes; n++ {
+		other = truncateName(string(slices.Repeat([]byte{'_'}, n)) + element.Name)
+	}
+	a.editedType(t.OID).Name = other
 }

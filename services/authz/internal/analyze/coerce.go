@@ -123,7 +123,12 @@ func (a *analyzer) adopt(v value, to catalog.OID) (value, error) {
 		// No input function is called, but a domain checks NULL as well.
 		return typedAs, a.checkDomains(to)
 	}
-	return typedAs, a.readText(v, to)
+	a.held.forgetRelation()
+	err := a.readText(v, to)
+	if kind, ok := a.nameKind(a.names().Base(to)); ok && err == nil {
+		a.held.writeLiteral(v, kind)
+	}
+	return typedAs, err
 }
 
 // coerceRow is coerce_record_to_complex: field by field.

@@ -19,12 +19,25 @@ type constraintKind struct {
 }
 
 func constraintKinds() []constraintKind {
-	nothing := func(*analyzer, *definition, *pg_query.Constraint) error { return nil }
+	nothing := func(_ *analyzer, d *definition, c *pg_query.Constraint) error {
+		d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column})
+		return nil
+	}
 	expression := func(a *analyzer, d *definition, c *pg_query.Constraint) error {
-		return a.optional(d.scope(), c.RawExpr)
+		text, err := a.keeping(d.scope(), c.RawExpr, d.object.Name, func(v value) error { return a.storedAs(d, c, v) })
+		if err == nil {
+			d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, text: text})
+		}
+		return err
 	}
 	// A default sees no columns.
-	constant := func(a *analyzer, _ *definition, c *pg_query.Constraint) error { return a.optional(&scope{}, c.RawExpr) }
+	constant := func(a *analyzer, d *definition, c *pg_query.Constraint) error {
+		text, err := a.keeping(&scope{}, c.RawExpr, "", func(v value) error { return a.storedAs(d, c, v) })
+		if err == nil {
+			d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, text: text})
+		}
+		return err
+	}
 	const binds = "what the expression reads and runs"
 	return []constraintKind{
 		{pg_query.ConstrType_CONSTR_NULL, "NULL", nothing, "nothing"},
@@ -50,26 +63,21 @@ func (a *analyzer) constraint(d *definition, c *pg_query.Constraint) error {
 		if c == nil || k.kind != c.Contype {
 			continue
 		}
-		switch c.Contype {
-		case pg_query.ConstrType_CONSTR_CHECK:
-			text, ok := a.deparsed(c.RawExpr)
-			d.checks, d.unsure = append(d.checks, catalog.Expression{Text: text}), d.unsure || !ok
-		case pg_query.ConstrType_CONSTR_EXCLUSION:
-			d.unsure = true
-		}
 		return k.judge(a, d, c)
 	}
 	return deny(access.Construct, "a constraint")
 }
 
 // identity judges the options of an identity column's sequence.
-func (a *analyzer) identity(_ *definition, c *pg_query.Constraint) error {
-	return a.sequenceOptions("", c.Options)
+func (a *analyzer) identity(d *definition, c *pg_query.Constraint) error {
+	d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column})
+	return a.sequenceOptions(nil, "", c.Options)
 }
 
 // indexed judges a constraint that is an index. An index that exists already
 // (USING INDEX) is the table's own.
-func (a *analyzer) indexed(_ *definition, c *pg_query.Constraint) error {
+func (a *analyzer) indexed(d *definition, c *pg_query.Constraint) error {
+	d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column})
 	a.tablespace(c.Indexspace)
 	return nil
 }
@@ -78,6 +86,8 @@ func (a *analyzer) indexed(_ *definition, c *pg_query.Constraint) error {
 // whoever writes.
 func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
 	a.tablespace(c.Indexspace)
+	// Which operators and classes its index takes is not followed.
+	d.unsure = true
 	for _, node := range c.Exclusions {
 		pair := node.GetList().GetItems()
 		if len(pair) != 2 || pair[0].GetIndexElem() == nil {
@@ -169,12 +179,14 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 	}
 	if d.relation == nil && a.isNew(d.object, c.Pktable) {
 		// It points at the table itself.
+		d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column})
 		return nil
 	}
 	rel, err := a.openRelation(c.Pktable, access.References, -1)
 	if err != nil {
 		return err
 	}
+	d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, to: rel.OID})
 	if rel == d.relation {
 		return nil
 	}

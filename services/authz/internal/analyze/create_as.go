@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // createTableAsStmt judges CREATE TABLE AS and CREATE MATERIALIZED VIEW: what is stored
@@ -27,14 +28,44 @@ func createTableAsStmt(a *analyzer, node *pg_query.Node) (access.Statement, erro
 	if e := c.Query.GetExecuteStmt(); e != nil {
 		columns, err := a.execute(nil, e)
 		a.usesTypes(columns)
+		if err == nil {
+			err = a.settle(columns)
+			a.madeInto(catalog.KindTable, c.Into, object, catalog.Expression{}, columns, c.IfNotExists)
+		}
 		return found, err
 	}
 	if c.Query.GetSelectStmt() == nil {
 		return found, deny(access.StatementKind, "create table as "+nodeWords(c.Query))
 	}
+	if c.Objtype == pg_query.ObjectType_OBJECT_MATVIEW {
+		a.runsStored = true
+		text, columns, err := a.storedQuery(c.Query)
+		a.usesTypes(columns)
+		if err == nil {
+			a.madeInto(catalog.KindMaterializedView, c.Into, object, text, columns, c.IfNotExists)
+		}
+		return found, err
+	}
 	_, columns, err := a.subquery(nil, c.Query, nil)
 	a.usesTypes(columns)
+	if err == nil {
+		a.madeInto(catalog.KindTable, c.Into, object, catalog.Expression{}, columns, c.IfNotExists)
+	}
 	return found, err
+}
+
+// storedQuery binds a query that a definition stores, and says how the catalog would hold
+// it.
+func (a *analyzer) storedQuery(node *pg_query.Node) (catalog.Expression, []output, error) {
+	var columns []output
+	h, err := a.storing(func() (err error) {
+		_, columns, err = a.subquery(nil, node, nil)
+		return err
+	})
+	if err != nil {
+		return catalog.Expression{}, columns, err
+	}
+	return a.writtenStatement(h, node), columns, nil
 }
 
 // into judges where a query's rows are stored.
@@ -58,9 +89,13 @@ func selectInto(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	}
 	found.Effects = []access.Effect{made(object)}
 	// The tree is the analyzer's own.
+	into := first.IntoClause
 	first.IntoClause = nil
 	_, columns, err := a.subquery(nil, node, nil)
 	a.usesTypes(columns)
+	if err == nil {
+		a.madeInto(catalog.KindTable, into, object, catalog.Expression{}, columns, false)
+	}
 	return found, err
 }
 
@@ -87,12 +122,16 @@ func viewStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	if q := v.Query.GetSelectStmt(); q == nil || hasInto(q) {
 		return found, deny(access.Construct, "a view's query")
 	}
-	_, columns, err := a.subquery(nil, v.Query, nil)
+	text, columns, err := a.storedQuery(v.Query)
 	a.usesTypes(columns)
 	if err == nil && object.Schema != schemaTemp && a.current.temporary() {
 		// It becomes temporary itself (DefineView), wherever its name would have put it.
 		a.ask(access.Temporary, a.database())
 		found.Effects = []access.Effect{{Kind: access.EffectTemp, Name: object.Name}, {Kind: access.EffectDDL}}
+		object.Schema = schemaTemp
+	}
+	if err == nil {
+		a.madeView(v, object, text, columns)
 	}
 	return found, err
 }

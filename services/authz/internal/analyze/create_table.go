@@ -15,11 +15,27 @@ type definition struct {
 	object   access.Object
 	relation *catalog.Relation
 	item     *item
-	// columns and checks are those that the statement adds, as the catalog would hold
-	// them; unsure says that there is more to the table than these.
-	columns []catalog.Column
-	checks  []catalog.Expression
-	unsure  bool
+	// columns are the table's as the catalog will hold them, and column the one whose
+	// constraints are at hand. inherited are checks that come with them.
+	columns   []catalog.Column
+	column    string
+	inherited []catalog.Expression
+	parents   []catalog.OID
+	ofType    catalog.OID
+	// constraints are those that are made with the table or added to it, serials the
+	// columns that get a sequence.
+	constraints []madeConstraint
+	serials     []madeSequence
+	key         catalog.Expression
+	// text, typ and other are what a subcommand of ALTER TABLE brings: an expression, a
+	// type, another relation.
+	text  catalog.Expression
+	typ   catalog.OID
+	other catalog.OID
+	// keyClasses are the operator classes of users in a partition key.
+	keyClasses []catalog.OID
+	// unsure says that what the table becomes is not known for certain.
+	unsure bool
 	// retyped says that the statement drops a column or changes its type, which it does
 	// before it makes an index, wherever it says so (ATRewriteCatalogs).
 	retyped bool
@@ -48,13 +64,13 @@ func (d *definition) scope() *scope {
 
 func createStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	found := access.Statement{Kind: "create table"}
-	object, err := a.createTable(node.GetCreateStmt())
+	object, err := a.createTable(node.GetCreateStmt(), catalog.KindTable, "")
 	found.Effects = []access.Effect{made(object)}
 	return found, err
 }
 
 // createTable judges CREATE TABLE (DefineRelation, transformCreateStmt).
-func (a *analyzer) createTable(c *pg_query.CreateStmt) (access.Object, error) {
+func (a *analyzer) createTable(c *pg_query.CreateStmt, kind catalog.RelationKind, server string) (access.Object, error) {
 	object, err := a.newRelation(c.Relation)
 	if err != nil {
 		return object, err
@@ -86,20 +102,16 @@ func (a *analyzer) createTable(c *pg_query.CreateStmt) (access.Object, error) {
 	if err := a.partitionKey(d, c.Partspec); err != nil {
 		return object, err
 	}
-	d.unsure = d.unsure || len(c.InhRelations) > 0 || c.OfTypename != nil || c.Partspec != nil
-	a.change.fleeting = c.Oncommit == pg_query.OnCommitAction_ONCOMMIT_DROP
-	a.created(d, c.IfNotExists)
-	return object, nil
-}
-
-// created shows a new table to the statements after it, where all of it is known.
-func (a *analyzer) created(d *definition, ifNotExists bool) {
-	switch there := a.snap.RelationByName(d.object.Schema, d.object.Name); {
-	case there != nil && ifNotExists:
-		a.changesNothing()
-	case there == nil && !d.unsure:
-		a.showTable(d, catalog.KindTable, d.columns)
+	if c.Partspec != nil {
+		kind = catalog.KindPartitionedTable
 	}
+	a.change.fleeting = c.Oncommit == pg_query.OnCommitAction_ONCOMMIT_DROP
+	if a.snap.RelationByName(d.object.Schema, d.object.Name) != nil {
+		// Without IF NOT EXISTS the message ends here.
+		a.change.known = c.IfNotExists
+		return object, nil
+	}
+	return object, a.madeTable(d, catalog.Relation{Kind: kind, Server: server, PartitionKey: d.key, ForeignOperatorClasses: d.keyClasses}, c.Partbound != nil)
 }
 
 // parent judges a table's parent: it must be the owner's (MergeAttributes). Its
@@ -123,6 +135,8 @@ func (a *analyzer) parent(d *definition, rv *pg_query.RangeVar, partition bool) 
 			return err
 		}
 	}
+	d.parents = append(d.parents, rel.OID)
+	a.inheritColumns(d, rel, partition)
 	return a.addColumns(d, rel)
 }
 
@@ -165,7 +179,9 @@ func (a *analyzer) ofType(d *definition, t *pg_query.TypeName) error {
 	rel := a.snap.RelationByOID(composite.Relation)
 	for _, c := range rel.Columns {
 		a.usesType(c.Type)
+		d.columns = append(d.columns, catalog.Column{Name: c.Name, Type: c.Type, Modifier: c.Modifier})
 	}
+	d.ofType = oid
 	return a.addColumns(d, rel)
 }
 
@@ -212,7 +228,7 @@ func (a *analyzer) like(d *definition, l *pg_query.TableLikeClause) error {
 		return deny(access.RelationKind, "a table like one of the system")
 	}
 	a.current.whole(access.Select, namedObject(l.Relation), rel)
-	d.unsure = true
+	a.likeColumns(d, rel, l.Options)
 	return a.addColumns(d, rel)
 }
 
@@ -232,9 +248,16 @@ func (a *analyzer) defineColumn(d *definition, c *pg_query.ColumnDef) error {
 		}
 	}
 	d.addColumn(column{name: c.Colname, typ: typ})
-	d.columns = append(d.columns, catalog.Column{Name: c.Colname, Type: typ, Modifier: -1})
-	// A sequence is made with it, and a default that calls it.
-	d.unsure = d.unsure || typ == 0 || serial(c.TypeName) != 0
+	at := d.columnAt(c.Colname)
+	if at < 0 {
+		at, d.columns = len(d.columns), append(d.columns, catalog.Column{Name: c.Colname})
+	}
+	d.columns[at].Type, d.columns[at].Modifier = typ, -1
+	d.columns[at].NotNull = d.columns[at].NotNull || c.IsNotNull
+	if serial(c.TypeName) != 0 {
+		d.columns[at].NotNull = true
+		d.serials = append(d.serials, madeSequence{column: c.Colname})
+	}
 	return a.spend(1)
 }
 
@@ -268,35 +291,14 @@ func (a *analyzer) columnConstraints(d *definition, c *pg_query.ColumnDef) error
 	if len(c.Fdwoptions) > 0 {
 		a.ask(access.Admin, a.database())
 	}
+	d.column = c.Colname
 	for _, node := range c.Constraints {
 		if err := a.constraint(d, node.GetConstraint()); err != nil {
 			return err
 		}
-		a.keep(d, c.Colname, node.GetConstraint())
 	}
+	d.column = ""
 	return nil
-}
-
-// keep notes what a constraint of a column makes the catalog hold.
-func (a *analyzer) keep(d *definition, name string, c *pg_query.Constraint) {
-	text, ok := a.deparsed(c.RawExpr)
-	d.unsure = d.unsure || !ok
-	for i := range d.columns {
-		if d.columns[i].Name != name {
-			continue
-		}
-		switch c.Contype {
-		case pg_query.ConstrType_CONSTR_DEFAULT:
-			d.columns[i].Default = text
-		case pg_query.ConstrType_CONSTR_GENERATED:
-			d.columns[i].Default, d.columns[i].Generated = text, 's'
-		case pg_query.ConstrType_CONSTR_IDENTITY:
-			// A sequence is made with it.
-			d.unsure = true
-		case pg_query.ConstrType_CONSTR_NOTNULL, pg_query.ConstrType_CONSTR_PRIMARY:
-			d.columns[i].NotNull = true
-		}
-	}
 }
 
 // bound judges a partition's bounds, which are evaluated at once
@@ -321,16 +323,26 @@ func (a *analyzer) bound(b *pg_query.PartitionBoundSpec) error {
 
 // partitionKey judges PARTITION BY.
 func (a *analyzer) partitionKey(d *definition, p *pg_query.PartitionSpec) error {
-	for _, node := range p.GetPartParams() {
-		element := node.GetPartitionElem()
-		if element == nil {
-			return deny(access.Construct, "a partition key")
-		}
-		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
-			return err
-		}
+	if p == nil {
+		return nil
 	}
-	return nil
+	h, err := a.storing(func() error {
+		for _, node := range p.PartParams {
+			element := node.GetPartitionElem()
+			if element == nil {
+				return deny(access.Construct, "a partition key")
+			}
+			if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
+				return err
+			}
+			d.keyClasses = append(d.keyClasses, a.classesOfKey(d, element)...)
+		}
+		return nil
+	})
+	if err == nil {
+		d.key = a.writtenKey(h, d, p)
+	}
+	return err
 }
 
 // keyElement judges an element of an index or a partition key. Columns named alone

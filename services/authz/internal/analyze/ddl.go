@@ -202,7 +202,9 @@ func (a *analyzer) missingAltered(rv *pg_query.RangeVar, missingOK bool) error {
 	if rv.Schemaname != "" {
 		shown, schemas = rv.Schemaname+"."+rv.Relname, []string{rv.Schemaname}
 	}
-	if len(schemas) == 0 || rv.Schemaname == schemaTemp {
+	if rv.Schemaname == schemaTemp {
+		schemas = nil
+	} else if len(schemas) == 0 {
 		return deny(access.UnknownObject, "relation "+shown)
 	}
 	for _, schema := range schemas {
@@ -213,7 +215,7 @@ func (a *analyzer) missingAltered(rv *pg_query.RangeVar, missingOK bool) error {
 	if missingOK {
 		return nil
 	}
-	if rv.Schemaname != "" && !a.snap.SchemaExists(rv.Schemaname) {
+	if rv.Schemaname != "" && rv.Schemaname != schemaTemp && !a.snap.SchemaExists(rv.Schemaname) {
 		return hide(stateUndefinedSchema, fmt.Sprintf("schema \"%s\" does not exist", rv.Schemaname), 0)
 	}
 	// Utility statements do not say where the name stands.

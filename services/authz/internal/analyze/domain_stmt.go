@@ -26,15 +26,22 @@ func (a *analyzer) alterDomain(d *pg_query.AlterDomainStmt) error {
 	if err := a.behaviour(d.Behavior); err != nil {
 		return err
 	}
+	// Values that are stored are held against what it adds.
+	a.runsStored = true
 	t := a.domainOf(&s)
 	switch d.Subtype {
 	case domainDefault:
-		return a.optional(&scope{}, d.Def)
+		text, err := a.keeping(&scope{}, d.Def, "", nil)
+		a.alteredDomain(d, t, nil, text)
+		return err
 	case domainDropNotNull, domainDropConstraint:
+		a.alteredDomain(d, t, nil, catalog.Expression{})
 		return nil
 	case domainSetNotNull:
+		a.alteredDomain(d, t, nil, catalog.Expression{})
 		return a.readsValues(t)
 	case domainValidate:
+		a.changesNothing()
 		if t == nil {
 			return nil
 		}
@@ -52,7 +59,10 @@ func (a *analyzer) alterDomain(d *pg_query.AlterDomainStmt) error {
 				return err
 			}
 		}
-		return a.constraint(domainDefinition(t.Base), c)
+		made := domainDefinition(t.Base)
+		err := a.constraint(made, c)
+		a.alteredDomain(d, t, made.constraints, catalog.Expression{})
+		return err
 	default:
 		return deny(access.Construct, "a subcommand of ALTER DOMAIN")
 	}

@@ -48,7 +48,9 @@ func (a *analyzer) bindNode(s *scope, node *pg_query.Node) (value, error) {
 	case *pg_query.Node_ParamRef:
 		return a.param(n.ParamRef)
 	case *pg_query.Node_AExpr:
-		return a.operation(s, n.AExpr)
+		v, err := a.operation(s, n.AExpr)
+		a.held.writeOperator(n.AExpr)
+		return v, err
 	case *pg_query.Node_BoolExpr:
 		return a.boolExpr(s, n.BoolExpr)
 	case *pg_query.Node_TypeCast:

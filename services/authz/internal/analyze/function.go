@@ -48,6 +48,7 @@ func (a *analyzer) resolveCall(s *scope, f *pg_query.FuncCall) (value, resolve.F
 	if err != nil {
 		return value{}, resolve.Found{}, err
 	}
+	a.writeCall(f, found)
 	return v, found, a.decoration(s, f, found)
 }
 

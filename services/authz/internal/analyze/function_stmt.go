@@ -1,6 +1,9 @@
 package analyze
 
 import (
+	"slices"
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -16,6 +19,11 @@ type functionClauses struct {
 	fixed bool
 	// foreign says that the body is of another kind than text.
 	foreign bool
+	// volatile, strict, leakproof and settings are what the catalog holds of them, unsure
+	// says that there is more.
+	volatile                  string
+	strict, leakproof, unsure bool
+	settings                  []string
 }
 
 // createFunction judges CREATE FUNCTION and CREATE PROCEDURE. Calls of an SQL function are
@@ -41,6 +49,7 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	case clauses.language == "" && f.SqlBody != nil, clauses.language == "sql" && !clauses.foreign:
 	case trustedLanguage(clauses.language) && !clauses.foreign:
 		a.trusted(object.Schema, code+" in "+clauses.language)
+		a.madeFunction(f, object, sig, clauses, catalog.Expression{})
 		return nil
 	default:
 		return a.onDatabase()
@@ -48,10 +57,14 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	if clauses.definer && f.SqlBody == nil && !clauses.fixed {
 		// Its names mean what the caller's path makes of them, with the owner's rights.
 		a.trusted(object.Schema, code+" with its owner's rights under any path")
+		a.madeFunction(f, object, sig, clauses, catalog.Expression{})
 		return nil
 	}
 	if sig.polymorphic {
 		a.trusted(object.Schema, code+" of any type")
+		if f.SqlBody == nil {
+			a.madeFunction(f, object, sig, clauses, catalog.Expression{})
+		}
 		return nil
 	}
 	in := inside{path: a.path, types: sig.types}
@@ -64,8 +77,16 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	}
 	outer := sig.scope(object.Name)
 	var found *recorder
+	body := catalog.Expression{Text: unwritten}
 	if f.SqlBody != nil {
-		found, err = a.atomicBody(f.SqlBody, in, outer)
+		var h *held
+		h, err = a.storing(func() (err error) {
+			found, err = a.atomicBody(f.SqlBody, in, outer)
+			return err
+		})
+		if err == nil {
+			body = a.standardText(h, f.SqlBody)
+		}
 	} else {
 		found, err = a.bodyText(clauses.body, in, outer)
 	}
@@ -78,6 +99,7 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 		// It calls procedures, sets something, or names what is not there yet.
 		a.trusted(object.Schema, code+", whose body cannot be followed")
 	}
+	a.madeFunction(f, object, sig, clauses, body)
 	return nil
 }
 
@@ -98,6 +120,11 @@ type parameterList struct {
 	// polymorphic says that a type is a pseudo-type: the body means something else with
 	// each.
 	polymorphic bool
+	// all are the types of all parameters, defaults the defaults as they are stored, result
+	// the type after RETURNS.
+	all      []catalog.OID
+	defaults []catalog.Expression
+	result   catalog.OID
 }
 
 // scope is the level outside a body's statements, at which the names of parameters
@@ -125,8 +152,18 @@ func (a *analyzer) signature(f *pg_query.CreateFunctionStmt, language string) (p
 			return list, err
 		}
 		list.polymorphic = list.polymorphic || pseudo
-		if err := a.optional(&scope{}, p.Defexpr); err != nil {
-			return list, err
+		list.all = append(list.all, oid)
+		if p.Defexpr != nil {
+			text, err := a.keeping(&scope{}, p.Defexpr, "", func(v value) error {
+				if pseudo {
+					return nil
+				}
+				return a.assign(v, output{name: p.Name, typ: oid})
+			})
+			if err != nil {
+				return list, err
+			}
+			list.defaults = append(list.defaults, text)
 		}
 		switch p.Mode {
 		case pg_query.FunctionParameterMode_FUNC_PARAM_OUT, pg_query.FunctionParameterMode_FUNC_PARAM_TABLE:
@@ -140,7 +177,8 @@ func (a *analyzer) signature(f *pg_query.CreateFunctionStmt, language string) (p
 	if makes, err := a.makesShell(f.ReturnType, language); makes || err != nil {
 		return list, err
 	}
-	_, _, err := a.functionType(f.ReturnType, language)
+	var err error
+	list.result, _, err = a.functionType(f.ReturnType, language)
 	return list, err
 }
 
@@ -213,7 +251,11 @@ func (a *analyzer) functionOptions(options []*pg_query.Node) (functionClauses, e
 				continue
 			}
 			clauses.body = items[0].GetString_().GetSval()
-		case "volatility", "strict", "cost", "rows", "parallel":
+		case "volatility":
+			clauses.volatile = option.GetArg().GetString_().GetSval()
+		case "strict":
+			clauses.strict = option.GetArg().GetBoolean().GetBoolval()
+		case "cost", "rows", "parallel":
 		case "security":
 			clauses.definer = option.GetArg().GetBoolean().GetBoolval()
 		case "set":
@@ -221,6 +263,8 @@ func (a *analyzer) functionOptions(options []*pg_query.Node) (functionClauses, e
 				return clauses, err
 			}
 		case "leakproof", "support", "window", "transform":
+			clauses.leakproof = clauses.leakproof || option.Defname == "leakproof" && option.GetArg().GetBoolean().GetBoolval()
+			clauses.unsure = clauses.unsure || option.Defname == "support" || option.Defname == "window"
 			a.ask(access.Admin, a.database())
 		default:
 			return clauses, deny(access.Construct, "an option of a function")
@@ -241,8 +285,10 @@ func (a *analyzer) functionSetting(v *pg_query.VariableSetStmt, clauses *functio
 		if name == "search_path" {
 			clauses.path, clauses.fixed = a.path, true
 		}
+		clauses.unsure = true
 		return nil
 	case pg_query.VariableSetKind_VAR_SET_DEFAULT, pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_RESET_ALL:
+		clauses.unsure = true
 		return nil
 	default:
 		return deny(access.SettingDenied, "setting "+name)
@@ -258,6 +304,7 @@ func (a *analyzer) functionSetting(v *pg_query.VariableSetStmt, clauses *functio
 		}
 		clauses.path, clauses.fixed = path, true
 	}
+	clauses.settings = append(slices.DeleteFunc(clauses.settings, func(s string) bool { return strings.HasPrefix(s, name+"=") }), name+"="+value)
 	return a.setting(name, value)
 }
 
@@ -322,5 +369,6 @@ func (a *analyzer) alterFunction(f *pg_query.AlterFunctionStmt) error {
 			a.trusted(schema, "function "+s.name+" with other rights or settings")
 		}
 	}
+	a.alteredFunction(f, clauses)
 	return nil
 }

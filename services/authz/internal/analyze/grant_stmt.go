@@ -12,6 +12,8 @@ import (
 // away.
 func (a *analyzer) grantStmt(g *pg_query.GrantStmt) error {
 	a.ask(access.Admin, a.database())
+	// Of rights analysis knows whether the session's role may use a schema, and nothing else.
+	a.change.known = g.Objtype != pg_query.ObjectType_OBJECT_SCHEMA || a.keepsSchemas(g)
 	for _, node := range g.Objects {
 		var err error
 		if g.Targtype == pg_query.GrantTargetType_ACL_TARGET_ALL_IN_SCHEMA {

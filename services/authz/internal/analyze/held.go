@@ -15,6 +15,8 @@ type held struct {
 	refs catalog.References
 	// functions, operators, relations and types are those that the text was bound to.
 	functions, operators, relations, types map[catalog.OID]bool
+	// writing is set while a text is stored: nothing is known of it yet.
+	writing *writing
 }
 
 // holding is the record of a text, nil where nothing was recorded.
@@ -28,7 +30,7 @@ func holding(refs catalog.References) *held {
 
 // references is the record as the resolver takes it.
 func (h *held) references() *catalog.References {
-	if h == nil {
+	if h == nil || h.writing != nil {
 		return nil
 	}
 	return &h.refs
@@ -59,6 +61,9 @@ func (h *held) meetRelation(oid, own catalog.OID) bool {
 		return true
 	}
 	h.relations[oid] = true
+	if h.writing != nil {
+		return true
+	}
 	_, found := slices.BinarySearch(h.refs.Relations, oid)
 	return found || oid == own || oid < catalog.FirstUnpinnedOID
 }

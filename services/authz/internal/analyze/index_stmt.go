@@ -6,6 +6,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // indexStmt judges CREATE INDEX (DefineIndex). The index of a partitioned table is
@@ -19,27 +20,36 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 		return err
 	}
 	a.tablespace(i.TableSpace)
+	a.runsStored = true
 	d, err := a.definitionOf(rel)
 	if err != nil {
 		return err
 	}
-	for _, node := range append(i.IndexParams, i.IndexIncludingParams...) {
+	var texts []catalog.Expression
+	for n, node := range append(slices.Clone(i.IndexParams), i.IndexIncludingParams...) {
 		element := node.GetIndexElem()
 		if element == nil {
 			return deny(access.Construct, "an index")
 		}
-		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
+		if err := a.keyElement(d, nil, element.Collation, element.Opclass); err != nil {
 			return err
 		}
+		text, err := a.indexText(d, element.Expr, true)
+		if err != nil {
+			return err
+		}
+		if element.Expr != nil && n < len(i.IndexParams) {
+			texts = append(texts, text)
+		}
 	}
-	if err := a.optional(d.scope(), i.WhereClause); err != nil {
+	condition, err := a.indexText(d, i.WhereClause, false)
+	if err != nil {
 		return err
 	}
-	if i.WhereClause == nil && !slices.ContainsFunc(i.IndexParams, func(node *pg_query.Node) bool {
-		return node.GetIndexElem().GetExpr() != nil || len(node.GetIndexElem().GetOpclass()) > 0
-	}) {
-		a.changesNothing()
+	if i.WhereClause != nil {
+		texts = append(texts, condition)
 	}
+	a.madeIndex(i, rel, texts)
 	return nil
 }
 
@@ -66,9 +76,15 @@ func (a *analyzer) createStats(s *pg_query.CreateStatsStmt) error {
 		if element == nil {
 			return deny(access.Construct, "statistics")
 		}
-		if err := a.typedElement(d, element.Expr); err != nil {
+		text, err := a.indexText(d, element.Expr, true)
+		if err != nil {
 			return err
 		}
+		if element.Expr != nil {
+			expressions := a.edited(rel.OID)
+			expressions.StatisticsExpressions = append(expressions.StatisticsExpressions, text)
+		}
 	}
+	a.change.known = true
 	return nil
 }

@@ -53,12 +53,7 @@ func otherAdminKinds() []kind {
 	const other = "`admin` on that database"
 	return []kind{
 		{node: "CreateForeignTableStmt", command: "CREATE FOREIGN TABLE", effects: "`ddl`", accesses: "`admin` on the database; as CREATE TABLE",
-			judge: changing("create foreign table", access.EffectDDL, (*pg_query.Node).GetCreateForeignTableStmt,
-				func(a *analyzer, c *pg_query.CreateForeignTableStmt) error {
-					a.ask(access.Admin, a.database())
-					_, err := a.createTable(c.BaseStmt)
-					return err
-				})},
+			judge: changing("create foreign table", access.EffectDDL, (*pg_query.Node).GetCreateForeignTableStmt, (*analyzer).createForeignTable)},
 		{node: "ImportForeignSchemaStmt", command: "IMPORT FOREIGN SCHEMA", effects: "`ddl`", accesses: "`admin` on the database; `ddl` on the schema",
 			judge: changing("import foreign schema", access.EffectDDL, (*pg_query.Node).GetImportForeignSchemaStmt,
 				func(a *analyzer, i *pg_query.ImportForeignSchemaStmt) error {

@@ -7,7 +7,7 @@ func namedKinds() []kind {
 	const byType = "`ddl` on the object's schema, or `admin` on the database, by type: see below"
 	return []kind{
 		{node: "DropStmt", command: "DROP", judge: changing("drop", "ddl", (*pg_query.Node).GetDropStmt, (*analyzer).dropStmt), effects: "`ddl`",
-			accesses: byType + "; with CASCADE `ddl` on every schema that is not the system's"},
+			accesses: byType + "; with CASCADE `ddl` on every schema that is not the system's, unless all that goes is temporary"},
 		{node: "RenameStmt", command: "ALTER … RENAME", judge: changing("alter rename", "ddl", (*pg_query.Node).GetRenameStmt, (*analyzer).renameStmt), effects: "`ddl`",
 			accesses: byType + "; `select` on rows or columns that get another name; trust in code that does"},
 		{node: "AlterObjectSchemaStmt", command: "ALTER … SET SCHEMA", judge: changing("alter set schema", "ddl", (*pg_query.Node).GetAlterObjectSchemaStmt, (*analyzer).setSchema), effects: "`ddl`",

@@ -28,7 +28,7 @@ func tableKinds() []kind {
 		{node: "AlterSeqStmt", command: "ALTER SEQUENCE", judge: changing("alter sequence", "ddl", (*pg_query.Node).GetAlterSeqStmt, (*analyzer).alterSeq), effects: "`ddl`",
 			accesses: ddl + "; with OWNED BY that of the table"},
 		{node: "CreateSchemaStmt", command: "CREATE SCHEMA", judge: changing("create schema", "ddl", (*pg_query.Node).GetCreateSchemaStmt, (*analyzer).createSchema), effects: "`ddl`",
-			accesses: "`ddl` on the schema of that name; with AUTHORIZATION `admin` on the database; elements are denied"},
+			accesses: "`ddl` on the schema of that name; with AUTHORIZATION `admin` on the database; what its elements need, in their order, as statements under a path that begins with the schema"},
 		{node: "VacuumStmt", command: "VACUUM, ANALYZE", judge: vacuumStmt,
 			accesses: "`maintain` on each table and its partitions; without a table `admin` on the database. Index expressions run with the owner's rights, in all versions"},
 		{node: "ClusterStmt", command: "CLUSTER", judge: named("cluster", (*pg_query.Node).GetClusterStmt, (*analyzer).cluster),

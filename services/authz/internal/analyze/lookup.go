@@ -208,10 +208,13 @@ func (a *analyzer) relationLiteral(text string, name builtin.Name) error {
 	} else {
 		rel = a.lookUp(parts[0])
 	}
-	if rel == nil {
+	if rel == nil || a.maybeGone[rel.OID] {
 		return unknown
 	}
 	a.held.meetRelation(rel.OID, a.owner)
+	if w := a.held.writes(); w != nil {
+		w.relation = rel
+	}
 	return a.nameRelation(rel, named, name)
 }
 

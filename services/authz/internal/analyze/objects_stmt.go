@@ -13,15 +13,13 @@ func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
 		a.dropping = k.words
 		defer func() { a.dropping = "" }()
 	}
-	var gone []*catalog.Relation
+	var subjects []subject
 	for _, object := range d.Objects {
 		s, err := a.changes(d.RemoveType, object, nil, d.MissingOk)
 		if err != nil {
 			return err
 		}
-		if s.kind.form == relationForm {
-			gone = append(gone, s.relation)
-		}
+		subjects = append(subjects, s)
 		if s.kind.kind == pg_query.ObjectType_OBJECT_POLICY && s.relation != nil {
 			// A restrictive one kept rows from being read.
 			a.readsAll(s.relation)
@@ -32,35 +30,14 @@ func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
 			}
 		}
 	}
-	a.dropped(d, gone)
+	if err := a.dropped(d, subjects); err != nil {
+		return err
+	}
+	if a.ownOnly() {
+		// What hangs on those is the session's own as well.
+		return nil
+	}
 	return a.behaviour(d.Behavior)
-}
-
-// dropped hides what was dropped from the statements after it, where that is all that
-// goes.
-func (a *analyzer) dropped(d *pg_query.DropStmt, gone []*catalog.Relation) {
-	if len(gone) != len(d.Objects) || d.Behavior == pg_query.DropBehavior_DROP_CASCADE {
-		return
-	}
-	for _, rel := range gone {
-		if rel == nil {
-			// It was not there.
-			continue
-		}
-		if len(rel.Children) > 0 || len(rel.Parents) > 0 || len(rel.ReferencedBy) > 0 || len(rel.ForeignKeys) > 0 {
-			return
-		}
-	}
-	a.changesNothing()
-	for _, rel := range gone {
-		if rel == nil {
-			continue
-		}
-		a.change.additions.Dropped.Relations = append(a.change.additions.Dropped.Relations, rel.OID)
-		if t := a.snap.TypeByOID(rel.RowType); t != nil {
-			a.change.additions.Dropped.Types = append(a.change.additions.Dropped.Types, t.OID, t.Array)
-		}
-	}
 }
 
 // commentStmt judges COMMENT, which only the owner may.
@@ -81,6 +58,7 @@ func (a *analyzer) renameStmt(r *pg_query.RenameStmt) error {
 	if err != nil {
 		return err
 	}
+	a.renamed(r, s, object)
 	if s.kind.form == schemaForm {
 		if err := a.ddlIn(r.Newname); err != nil {
 			return err
@@ -110,6 +88,7 @@ func (a *analyzer) setSchema(r *pg_query.AlterObjectSchemaStmt) error {
 	if err != nil {
 		return err
 	}
+	a.movedTo(r, s)
 	if err := a.ddlIn(r.Newschema); err != nil {
 		return err
 	}
@@ -146,17 +125,16 @@ func (a *analyzer) trusted(schema, code string) {
 
 // alterOwner judges ALTER … OWNER TO.
 func (a *analyzer) alterOwner(o *pg_query.AlterOwnerStmt) error {
-	if _, err := a.changes(o.ObjectType, o.Object, o.Relation, false); err != nil {
+	s, err := a.changes(o.ObjectType, o.Object, o.Relation, false)
+	if err != nil {
 		return err
 	}
+	a.owned(o, s)
 	return a.onDatabase()
 }
 
 // createSchema judges CREATE SCHEMA.
 func (a *analyzer) createSchema(c *pg_query.CreateSchemaStmt) error {
-	if len(c.SchemaElts) > 0 {
-		return deny(access.Construct, "CREATE SCHEMA with elements")
-	}
 	if c.Authrole != nil {
 		a.ask(access.Admin, a.database())
 	}
@@ -170,5 +148,12 @@ func (a *analyzer) createSchema(c *pg_query.CreateSchemaStmt) error {
 		a.change.additions.Schemas = []catalog.Schema{{OID: a.newOID(), Name: name}}
 	}
 	a.change.known = !a.snap.SchemaExists(name) || c.IfNotExists
-	return a.ddlIn(name)
+	if err := a.ddlIn(name); err != nil || len(c.SchemaElts) == 0 {
+		return err
+	}
+	if c.Authrole != nil {
+		// They are made by that role.
+		return deny(access.Construct, "CREATE SCHEMA AUTHORIZATION with elements")
+	}
+	return a.schemaElements(name, c.SchemaElts)
 }

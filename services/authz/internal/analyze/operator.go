@@ -128,6 +128,7 @@ func (a *analyzer) operate(name []string, left *value, right value, location int
 		return value{}, a.noOperator(schema, op, bad, location)
 	}
 	result.typ = found.Result
+	a.held.meetBareOperator(schema, found.Operator)
 	var args []value
 	if left != nil {
 		v, err := a.convert(*left, found.Left)

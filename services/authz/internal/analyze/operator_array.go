@@ -16,6 +16,7 @@ func (a *analyzer) operateArray(name []string, left, right value, long bool, loc
 	if bad != nil {
 		return value{}, a.noOperator(schema, op, bad, location)
 	}
+	a.held.meetBareOperator(schema, found.Operator)
 	l, err := a.convert(left, found.Left)
 	if err != nil {
 		return value{}, err

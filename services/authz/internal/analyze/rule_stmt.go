@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // createRule judges CREATE RULE: its actions run with the rights of the table's owner, so
@@ -16,6 +17,15 @@ func (a *analyzer) createRule(r *pg_query.RuleStmt) error {
 	if r.Event == pg_query.CmdType_CMD_SELECT {
 		return deny(access.Construct, "a rule that makes a view")
 	}
+	h, err := a.storing(func() error { return a.ruleActions(r, rel) })
+	if err == nil {
+		a.madeRule(r, &pg_query.Node{Node: &pg_query.Node_RuleStmt{RuleStmt: r}}, rel, h)
+	}
+	return err
+}
+
+// ruleActions judges the condition and the actions of a rule.
+func (a *analyzer) ruleActions(r *pg_query.RuleStmt, rel *catalog.Relation) error {
 	s := a.oldAndNew(rel)
 	if err := a.optional(s, r.WhereClause); err != nil {
 		return err
@@ -39,27 +49,48 @@ func (a *analyzer) createRule(r *pg_query.RuleStmt) error {
 
 // createPolicy judges CREATE POLICY. One that is not restrictive makes rows readable.
 func (a *analyzer) createPolicy(p *pg_query.CreatePolicyStmt) error {
-	return a.policy(p.Table, p.Permissive, p.Qual, p.WithCheck)
+	made := catalog.Policy{Name: p.PolicyName, Permissive: p.Permissive, Command: policyCommand(p.CmdName)}
+	return a.policy(p.Table, made, p.Roles, p.Qual, p.WithCheck, false)
+}
+
+// policyCommand is polcmd.
+func policyCommand(name string) byte {
+	switch name {
+	case "select":
+		return 'r'
+	case "insert":
+		return 'a'
+	case "update":
+		return 'w'
+	case "delete":
+		return 'd'
+	default:
+		return '*'
+	}
 }
 
 // alterPolicy judges ALTER POLICY: other roles or another condition show other rows.
 func (a *analyzer) alterPolicy(p *pg_query.AlterPolicyStmt) error {
-	return a.policy(p.Table, true, p.Qual, p.WithCheck)
+	return a.policy(p.Table, catalog.Policy{Name: p.PolicyName}, p.Roles, p.Qual, p.WithCheck, true)
 }
 
 // policy judges the expressions of a policy: they read with the rights of whoever uses
 // the table, and are judged again with each use.
-func (a *analyzer) policy(table *pg_query.RangeVar, shows bool, expressions ...*pg_query.Node) error {
+func (a *analyzer) policy(table *pg_query.RangeVar, made catalog.Policy, roles []*pg_query.Node, using, check *pg_query.Node, alter bool) error {
 	rel, err := a.altered(table, false)
 	if err != nil {
 		return err
 	}
-	if shows {
+	if alter || made.Permissive {
 		a.readsAll(rel)
 	}
 	d, err := a.definitionOf(rel)
 	if err != nil {
 		return err
 	}
-	return a.optional(d.scope(), expressions...)
+	h, err := a.storing(func() error { return a.optional(d.scope(), using, check) })
+	if err == nil {
+		a.madePolicy(rel, made, roles, using, check, h, alter)
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 func createSeqStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
@@ -14,20 +15,30 @@ func createSeqStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 		return found, err
 	}
 	found.Effects = []access.Effect{made(object)}
-	return found, a.sequenceOptions(object.Schema, c.Options)
+	if a.snap.RelationByName(object.Schema, object.Name) != nil {
+		a.change.known = c.IfNotExists
+		return found, a.sequenceOptions(nil, object.Schema, c.Options)
+	}
+	a.change.known = true
+	return found, a.sequenceOptions(a.addSequence(a.homeOf(object), object.Name), object.Schema, c.Options)
 }
 
 // alterSeq judges ALTER SEQUENCE.
 func (a *analyzer) alterSeq(s *pg_query.AlterSeqStmt) error {
-	if _, err := a.altered(s.Sequence, s.MissingOk); err != nil {
+	rel, err := a.altered(s.Sequence, s.MissingOk)
+	if err != nil {
 		return err
 	}
-	return a.sequenceOptions("", s.Options)
+	a.change.known = true
+	if rel != nil {
+		rel = a.edited(rel.OID)
+	}
+	return a.sequenceOptions(rel, "", s.Options)
 }
 
 // sequenceOptions judges the options of a sequence: numbers, an integer type, and the
-// table that is to own it.
-func (a *analyzer) sequenceOptions(schema string, options []*pg_query.Node) error {
+// table that is to own it. The sequence is nil where it is not followed.
+func (a *analyzer) sequenceOptions(sequence *catalog.Relation, schema string, options []*pg_query.Node) error {
 	for _, node := range options {
 		option := node.GetDefElem()
 		switch option.GetDefname() {
@@ -41,7 +52,7 @@ func (a *analyzer) sequenceOptions(schema string, options []*pg_query.Node) erro
 				return err
 			}
 		case "owned_by":
-			if err := a.ownedBy(schema, option.Arg.GetList().GetItems()); err != nil {
+			if err := a.ownedBy(sequence, schema, option.Arg.GetList().GetItems()); err != nil {
 				return err
 			}
 		default:
@@ -52,9 +63,12 @@ func (a *analyzer) sequenceOptions(schema string, options []*pg_query.Node) erro
 }
 
 // ownedBy judges OWNED BY table.column, or NONE.
-func (a *analyzer) ownedBy(schema string, names []*pg_query.Node) error {
+func (a *analyzer) ownedBy(sequence *catalog.Relation, schema string, names []*pg_query.Node) error {
 	if len(names) < 2 {
 		if list, _ := stringNodes(names); len(list) == 1 && list[0] == "none" {
+			if sequence != nil {
+				sequence.OwnedBy = 0
+			}
 			return nil
 		}
 		return deny(access.Construct, "OWNED BY")
@@ -66,6 +80,9 @@ func (a *analyzer) ownedBy(schema string, names []*pg_query.Node) error {
 	if schema == schemaTemp {
 		return deny(access.Construct, "OWNED BY of a temporary sequence")
 	}
-	_, err = a.altered(rv, false)
+	table, err := a.altered(rv, false)
+	if err == nil && sequence != nil {
+		sequence.OwnedBy = table.OID
+	}
 	return err
 }

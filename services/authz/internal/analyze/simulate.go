@@ -19,6 +19,7 @@ type transaction struct {
 	savepoints       []savepoint
 	// snap and unsettled are those that its beginning saw.
 	snap      *catalog.Snapshot
+	layered   layered
 	unsettled string
 }
 
@@ -26,6 +27,7 @@ type savepoint struct {
 	name         string
 	now, commit  Context
 	snap         *catalog.Snapshot
+	layered      layered
 	unsettledNow string
 }
 
@@ -33,7 +35,8 @@ type savepoint struct {
 func (a *analyzer) begin() {
 	c := a.in.Context
 	a.transaction = transaction{commit: c, rollback: c, snap: a.snap}
-	a.lastOID = math.MaxUint32
+	a.lastOID, a.maybeGone = math.MaxUint32, map[catalog.OID]bool{}
+	a.forgetNames()
 }
 
 // simulate applies a statement's effects to the context of those after it.
@@ -43,16 +46,22 @@ func (a *analyzer) simulate(statement access.Statement) error {
 		if err := a.spend(a.copyCost(e)); err != nil {
 			return err
 		}
-		a.apply(statement.Kind, e)
+		if err := a.apply(statement.Kind, e); err != nil {
+			return err
+		}
 	}
 	if a.in.Context.SearchPath == path && a.snap == snap {
 		return nil
 	}
-	// What is known of relations and code depends on the path in force; the work done
-	// so far counts on.
+	return a.reread()
+}
+
+// reread forgets what is known of relations and code, which depends on the catalog and on
+// the path in force. The work done so far counts on.
+func (a *analyzer) reread() error {
 	work := a.work
 	a.resolver, a.plain = nil, nil
-	err := a.prepare()
+	err := a.readContext()
 	a.work = work
 	return err
 }
@@ -74,7 +83,7 @@ func (a *analyzer) copyCost(e access.Effect) int {
 	}
 }
 
-func (a *analyzer) apply(kind string, e access.Effect) {
+func (a *analyzer) apply(kind string, e access.Effect) error {
 	switch e.Kind {
 	case access.EffectBegin:
 	case access.EffectSet, access.EffectSetLocal:
@@ -99,7 +108,7 @@ func (a *analyzer) apply(kind string, e access.Effect) {
 		a.end(kind, e.Kind == access.EffectCommit)
 	case access.EffectSavepoint:
 		a.transaction.savepoints = append(a.transaction.savepoints,
-			savepoint{name: e.Name, now: a.in.Context, commit: a.transaction.commit, snap: a.snap, unsettledNow: a.unsettled})
+			savepoint{name: e.Name, now: a.in.Context, commit: a.transaction.commit, snap: a.snap, layered: a.layered, unsettledNow: a.unsettled})
 	case access.EffectRollbackTo:
 		a.rollbackTo(kind, e.Name)
 	case access.EffectRelease:
@@ -107,12 +116,15 @@ func (a *analyzer) apply(kind string, e access.Effect) {
 			a.transaction.savepoints = a.transaction.savepoints[:i]
 		}
 	case access.EffectDDL, access.EffectTemp:
-		if !a.follow() {
+		followed, err := a.follow()
+		if !followed {
 			a.unsettled = kind
 		}
+		return err
 	default:
 		a.unsettled = kind
 	}
+	return nil
 }
 
 // end leaves the transaction.
@@ -126,10 +138,17 @@ func (a *analyzer) end(kind string, commit bool) {
 	}
 	next := t.commit
 	if !commit {
-		next, a.snap, a.unsettled = t.rollback, t.snap, t.unsettled
+		next, a.snap, a.layered, a.unsettled = t.rollback, t.snap, t.layered, t.unsettled
+		a.forgetNames()
 	}
 	a.leave(next)
-	a.transaction = transaction{commit: a.in.Context, rollback: a.in.Context, snap: a.snap, unsettled: a.unsettled}
+	a.transaction = transaction{commit: a.in.Context, rollback: a.in.Context, snap: a.snap, layered: a.layered, unsettled: a.unsettled}
+}
+
+// forgetNames forgets what the unit has made that a snapshot does not show.
+func (a *analyzer) forgetNames() {
+	a.checkNames, a.primary = map[catalog.OID][]string{}, map[catalog.OID][]int16{}
+	a.indexes = map[catalog.OID]madeIndexOf{}
 }
 
 // leave takes a context for the present one. Prepared statements are not
@@ -153,7 +172,8 @@ func (a *analyzer) rollbackTo(kind, name string) {
 	s := a.transaction.savepoints[i]
 	a.transaction.savepoints = a.transaction.savepoints[:i+1]
 	a.leave(s.now)
-	a.transaction.commit, a.snap, a.unsettled = s.commit, s.snap, s.unsettledNow
+	a.transaction.commit, a.snap, a.layered, a.unsettled = s.commit, s.snap, s.layered, s.unsettledNow
+	a.forgetNames()
 }
 
 // savepoint finds the innermost savepoint of a name, or returns -1.

@@ -54,6 +54,7 @@ func (a *analyzer) openRelation(rv *pg_query.RangeVar, action access.Action, pos
 	if !fits(rel.Kind, action) {
 		return nil, deny(access.RelationKind, "relation "+fullName(rel)+" is of no kind for "+string(action))
 	}
+	a.held.writeRelation(rv, rel)
 	return rel, nil
 }
 
@@ -99,6 +100,9 @@ func fits(kind catalog.RelationKind, action access.Action) bool {
 // them could come before what was found. Those of pg_catalog all start with pg_;
 // those of information_schema have any name.
 func (a *analyzer) shadowed(name string, found *catalog.Relation) bool {
+	if found != nil && a.maybeGone[found.OID] {
+		return true
+	}
 	for _, schema := range a.path {
 		if found != nil && found.Schema == schema {
 			return false

@@ -42,11 +42,13 @@ func (a *analyzer) targetList(s *scope, nodes []*pg_query.Node) (*targets, error
 		if target == nil || len(target.Indirection) > 0 {
 			return nil, deny(access.Construct, "a target list")
 		}
+		before := len(list.columns)
 		expanded, err := a.star(s, target.Val, list)
 		if err != nil {
 			return nil, err
 		}
 		if expanded {
+			a.held.writeStar(s, target.Val, list.columns[before:])
 			continue
 		}
 		v, err := a.bind(s, target.Val)

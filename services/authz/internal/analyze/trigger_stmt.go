@@ -31,7 +31,8 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 		// Which of them a BEFORE trigger may not look at, the server says.
 		row.triggered = rel.Kind != catalog.KindView
 	}
-	if err := a.optional(rows, t.WhenClause); err != nil {
+	h, err := a.storing(func() error { return a.optional(rows, t.WhenClause) })
+	if err != nil {
 		return err
 	}
 	if err := a.functionsNamed(t.Funcname); err != nil {
@@ -40,6 +41,7 @@ func (a *analyzer) createTrigger(t *pg_query.CreateTrigStmt) error {
 	if err := updatedColumns(rel, t.Columns); err != nil {
 		return err
 	}
+	a.madeTrigger(t, &pg_query.Node{Node: &pg_query.Node_CreateTrigStmt{CreateTrigStmt: t}}, rel, h)
 	return a.functionsRun(t.Funcname)
 }
 

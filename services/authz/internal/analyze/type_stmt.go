@@ -25,13 +25,14 @@ func (a *analyzer) createComposite(c *pg_query.CompositeTypeStmt) error {
 			return err
 		}
 	}
+	a.madeComposite(d)
 	return nil
 }
 
 func (a *analyzer) createEnum(e *pg_query.CreateEnumStmt) error {
 	object, err := a.newType(e.TypeName)
-	if err == nil && a.snap.TypeByName(object.Schema, object.Name) == nil {
-		a.showEnum(object)
+	if err == nil {
+		a.madeEnum(object)
 	}
 	return err
 }
@@ -48,6 +49,8 @@ func (a *analyzer) newType(names []*pg_query.Node) (access.Object, error) {
 
 func (a *analyzer) alterEnum(e *pg_query.AlterEnumStmt) error {
 	s := subject{kind: a.objects[pg_query.ObjectType_OBJECT_TYPE]}
+	// Which labels there are, no snapshot says.
+	a.changesNothing()
 	return a.changesType(&s, e.TypeName)
 }
 
@@ -59,6 +62,8 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 		return err
 	}
 	var subtype catalog.OID
+	var multi access.Object
+	plain := true
 	var canonical, difference *pg_query.Node
 	for _, node := range r.Params {
 		option := node.GetDefElem()
@@ -67,6 +72,7 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 		case "subtype":
 			subtype, err = a.subtype(option.Arg)
 		case "subtype_opclass":
+			plain = false
 			err = a.operatorClass(definedNames(option.Arg))
 		case "collation":
 			err = a.collation(definedNames(option.Arg))
@@ -75,7 +81,7 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 		case "subtype_diff":
 			difference = option.Arg
 		case "multirange_type_name":
-			_, err = a.newType(definedNames(option.Arg))
+			multi, err = a.newType(definedNames(option.Arg))
 		default:
 			err = deny(access.Construct, "an option of a range type")
 		}
@@ -83,6 +89,7 @@ func (a *analyzer) createRange(r *pg_query.CreateRangeStmt) error {
 			return err
 		}
 	}
+	a.madeRange(object, multi, subtype, plain && canonical == nil && difference == nil)
 	if canonical != nil {
 		// It takes the type itself, of which there is a shell by then.
 		shell := a.snap.TypeByName(object.Schema, object.Name)
@@ -119,7 +126,8 @@ func (a *analyzer) subtype(arg *pg_query.Node) (catalog.OID, error) {
 
 // createDomain judges CREATE DOMAIN. Its constraints see VALUE alone.
 func (a *analyzer) createDomain(d *pg_query.CreateDomainStmt) error {
-	if _, err := a.newType(d.Domainname); err != nil {
+	object, err := a.newType(d.Domainname)
+	if err != nil {
 		return err
 	}
 	oid, err := a.columnType(d.TypeName)
@@ -131,11 +139,13 @@ func (a *analyzer) createDomain(d *pg_query.CreateDomainStmt) error {
 			return err
 		}
 	}
+	made := domainDefinition(oid)
 	for _, node := range d.Constraints {
-		if err := a.constraint(domainDefinition(oid), node.GetConstraint()); err != nil {
+		if err := a.constraint(made, node.GetConstraint()); err != nil {
 			return err
 		}
 	}
+	a.madeDomain(object, oid, made)
 	return nil
 }
 

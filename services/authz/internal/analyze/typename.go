@@ -47,6 +47,7 @@ func (a *analyzer) typeNamed(t *pg_query.TypeName, action access.Action) (catalo
 	if err := a.nameType(found, action); err != nil {
 		return 0, err
 	}
+	a.held.writeType(t, found)
 	oid := found.OID
 	for _, bound := range t.ArrayBounds {
 		if bound.GetInteger() == nil {
@@ -162,6 +163,7 @@ func (a *analyzer) collationNamed(names []string) (*catalog.Collation, error) {
 	for _, schema := range schemas {
 		if found := a.snap.CollationByName(schema, last(names)); found != nil {
 			a.named(found.Schema)
+			a.held.writeCollation(names, found)
 			return found, nil
 		}
 	}

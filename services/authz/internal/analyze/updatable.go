@@ -168,6 +168,11 @@ func (a *analyzer) updatable(view *catalog.Relation, q *pg_query.SelectStmt) (*c
 		return nil, nil
 	}
 	base := a.snap.RelationByName(rv.Schemaname, rv.Relname)
+	for _, schema := range a.storedPath() {
+		if base == nil && rv.Schemaname == "" {
+			base = a.snap.RelationByName(schema, rv.Relname)
+		}
+	}
 	if base == nil {
 		return nil, nil
 	}

@@ -51,3 +51,21 @@ func each[T any](s *Snapshot, list func(*Snapshot) []T, gone func(*Snapshot, *T)
 		}
 	}
 }
+
+// EachType goes through all types, those of an overlay first.
+func (s *Snapshot) EachType() iter.Seq[*Type] {
+	return each(s, func(s *Snapshot) []Type { return s.Types },
+		func(s *Snapshot, v *Type) bool { return s.replaced.types[v.OID] })
+}
+
+// EachFunction goes through all functions, those of an overlay first.
+func (s *Snapshot) EachFunction() iter.Seq[*Function] {
+	return each(s, func(s *Snapshot) []Function { return s.Functions },
+		func(s *Snapshot, v *Function) bool { return s.replaced.functions[v.OID] })
+}
+
+// EachOperator goes through all operators, those of an overlay first.
+func (s *Snapshot) EachOperator() iter.Seq[*Operator] {
+	return each(s, func(s *Snapshot) []Operator { return s.Operators },
+		func(s *Snapshot, v *Operator) bool { return s.replaced.operators[v.OID] })
+}

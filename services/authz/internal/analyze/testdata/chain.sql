@@ -1,0 +1,15 @@
+CREATE SCHEMA app;
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE FUNCTION own(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, feels mood, CHECK (own(id)));
+CREATE TABLE items (id serial PRIMARY KEY, user_id int REFERENCES users ON DELETE CASCADE, total numeric DEFAULT 0, UNIQUE (user_id, total));
+CREATE INDEX items_expr ON items ((total + 1)) WHERE own(id);
+CREATE TRIGGER items_loud BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION loud();
+CREATE VIEW seen AS SELECT u.name, i.total FROM users u JOIN items i ON i.user_id = u.id;
+CREATE TABLE parent (a int, b text DEFAULT 'x');
+CREATE TABLE child (c int) INHERITS (parent);
+CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE parts_old PARTITION OF parts FOR VALUES FROM ('2000-01-01') TO ('2010-01-01');
+CREATE DOMAIN posint AS int CHECK (VALUE > 0);
+CREATE TYPE pair AS (x int, y text);
