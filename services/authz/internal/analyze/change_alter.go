@@ -349,8 +349,10 @@ func (a *analyzer) belonging(oid catalog.OID) []catalog.OID {
 			all = append(all, rel.OID)
 		}
 	}
+	seen := 0
+	defer func() { a.work -= seen / 16 }()
 	for rel := range a.snap.EachRelation() {
-		if a.change.relations[rel.OID] == nil && (rel.IndexOf == oid || rel.OwnedBy == oid) {
+		if seen++; a.change.relations[rel.OID] == nil && (rel.IndexOf == oid || rel.OwnedBy == oid) {
 			all = append(all, rel.OID)
 		}
 	}

@@ -90,8 +90,10 @@ func (a *analyzer) constraintTaken(schema, name string) bool {
 			return true
 		}
 	}
+	seen := 0
+	defer func() { a.work -= seen / 16 }()
 	for rel := range a.snap.EachRelation() {
-		if a.change.relations[rel.OID] == nil && has(rel) {
+		if seen++; a.change.relations[rel.OID] == nil && has(rel) {
 			return true
 		}
 	}

@@ -31,6 +31,9 @@ type madeSequence struct {
 	schema, name string
 }
 
+// maxTableColumns is MaxHeapAttributeNumber of htup_details.h: the server refuses more.
+const maxTableColumns = 1600
+
 // columnAt finds a column of the definition, or returns -1.
 func (d *definition) columnAt(name string) int {
 	return slices.IndexFunc(d.columns, func(c catalog.Column) bool { return c.Name == name })
@@ -214,7 +217,7 @@ func (a *analyzer) hasParts(oid catalog.OID) bool {
 // settleColumns gives the columns what their constraints say of them.
 func (a *analyzer) settleColumns(d *definition) {
 	for _, c := range d.constraints {
-		if c.column == "" {
+		if c.column == "" || d.unsure {
 			continue
 		}
 		at := d.columnAt(c.column)

@@ -248,6 +248,10 @@ func (a *analyzer) defineColumn(d *definition, c *pg_query.ColumnDef) error {
 		}
 	}
 	d.addColumn(column{name: c.Colname, typ: typ})
+	if len(d.columns) >= maxTableColumns {
+		d.unsure = true
+		return a.spend(1)
+	}
 	at := d.columnAt(c.Colname)
 	if at < 0 {
 		at, d.columns = len(d.columns), append(d.columns, catalog.Column{Name: c.Colname})
