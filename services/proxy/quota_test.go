@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -8,8 +9,8 @@ import (
 
 func TestQuota(t *testing.T) {
 	q := newQuota(2)
-	if !q.take("a") || !q.take("a") || q.take("a") {
-		t.Error("a does not get two")
+	if got := []bool{q.take("a"), q.take("a"), q.take("a")}; !slices.Equal(got, []bool{true, true, false}) {
+		t.Errorf("of two, a gets %v", got)
 	}
 	if !q.take("b") {
 		t.Error("what a has is taken from b")

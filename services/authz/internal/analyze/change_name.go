@@ -228,10 +228,7 @@ func (a *analyzer) movedTo(r *pg_query.AlterObjectSchemaStmt, s subject) {
 			a.change.known = r.MissingOk
 			return
 		}
-		all := []catalog.OID{s.relation.OID}
-		for _, part := range a.belonging(s.relation.OID) {
-			all = append(all, part)
-		}
+		all := append([]catalog.OID{s.relation.OID}, a.belonging(s.relation.OID)...)
 		lost := lostObjects{relations: setOf(all)}
 		var moves []moved
 		for _, oid := range all {
