@@ -352,7 +352,7 @@ func (a *analyzer) belonging(oid catalog.OID) []catalog.OID {
 	seen := 0
 	defer func() { a.work -= seen / 16 }()
 	for rel := range a.snap.EachRelation() {
-		if seen++; a.change.relations[rel.OID] == nil && (rel.IndexOf == oid || rel.OwnedBy == oid) {
+		if seen++; (rel.IndexOf == oid || rel.OwnedBy == oid) && a.change.relations[rel.OID] == nil && a.relation(rel.OID) != nil {
 			all = append(all, rel.OID)
 		}
 	}

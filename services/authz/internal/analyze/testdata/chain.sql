@@ -13,3 +13,4 @@ CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at);
 CREATE TABLE parts_old PARTITION OF parts FOR VALUES FROM ('2000-01-01') TO ('2010-01-01');
 CREATE DOMAIN posint AS int CHECK (VALUE > 0);
 CREATE TYPE pair AS (x int, y text);
+CREATE TABLE keyed (id int PRIMARY KEY, v int);
