@@ -31,6 +31,10 @@ type explained struct {
 	Client string         `yaml:"client"`
 }
 
+// newerThanParser is the first server_version_num whose grammar the parser may not know:
+// of what it rejects it is not said that it is wrong.
+const newerThanParser = 18_00_00
+
 // explainTime is when the questions are put.
 var explainTime = time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC)
 
@@ -109,7 +113,11 @@ func TestExplain(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if diff := cmp.Diff(string(a.Files[1].Data), text.String()); diff != "" {
+			want := string(a.Files[1].Data)
+			if e.snap.ServerVersionNum >= newerThanParser {
+				want = strings.ReplaceAll(want, "ERROR: syntax: ", "ERROR: grammar_unknown: ")
+			}
+			if diff := cmp.Diff(want, text.String()); diff != "" {
 				t.Error(diff)
 			}
 			if len(got.Statements) > 0 && got.Verdict == VerdictAllow != allAllowed(got) {
