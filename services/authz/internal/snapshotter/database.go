@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,10 +151,21 @@ func (d *database) check(ctx context.Context) error {
 	return err
 }
 
-var errTimeout = errors.New("the check took longer than its timeout")
+var (
+	errTimeout = errors.New("the check took longer than its timeout")
+	errPanic   = errors.New("the catalog could not be understood; the log says where")
+)
 
-// checkOnce makes one check. After an error of the connection there is none.
-func (d *database) checkOnce(ctx context.Context) error {
+// checkOnce makes one check. After an error of the connection there is none. A catalog
+// that the reader stumbles over is one that cannot be read, and no end of the service.
+func (d *database) checkOnce(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.deps.Log.Error("reading the catalog failed", "database", d.cfg.Name, "panic", v, "stack", string(debug.Stack()))
+			d.disconnect()
+			err = errPanic
+		}
+	}()
 	if d.conn == nil {
 		conn, err := connect(ctx, d.cfg, d.deps.Sys, d.timeout)
 		if err != nil {
@@ -161,7 +173,7 @@ func (d *database) checkOnce(ctx context.Context) error {
 		}
 		d.conn, d.unread = conn, true
 	}
-	err := d.look(ctx)
+	err = d.look(ctx)
 	if err != nil && d.conn.IsClosed() {
 		d.disconnect()
 	}

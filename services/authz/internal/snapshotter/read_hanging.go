@@ -113,15 +113,16 @@ func (r *reader) readStatistics(ctx context.Context) error {
 			return nil
 		}
 		// How many expressions there are is not known before they are printed.
-		refs, n := references(catalog.Unreadable, depends), len(r.statistics[relation])
-		r.statistics[relation] = append(r.statistics[relation], []catalog.Expression{{Text: catalog.Unreadable, References: refs}})
-		r.later(textStatistics, oid, object{pgClass, relation}, func(texts []string) bool {
+		of := relation // The next row has another one before this one's text is printed.
+		refs, n := references(catalog.Unreadable, depends), len(r.statistics[of])
+		r.statistics[of] = append(r.statistics[of], []catalog.Expression{{Text: catalog.Unreadable, References: refs}})
+		r.later(textStatistics, oid, object{pgClass, of}, func(texts []string) bool {
 			expressions := make([]catalog.Expression, 0, len(texts))
 			for _, text := range texts {
 				expressions = append(expressions, catalog.Expression{Text: text, References: refs})
 			}
 			if len(expressions) > 0 {
-				r.statistics[relation][n] = expressions
+				r.statistics[of][n] = expressions
 			}
 			return len(expressions) > 0
 		})

@@ -220,3 +220,30 @@ func checkCode(t *testing.T, s *catalog.Snapshot, major int) {
 		t.Error("settings")
 	}
 }
+
+// TestStatisticsOfSeveralTables: expressions of extended statistics are those of their own
+// table, whatever other tables have.
+func TestStatisticsOfSeveralTables(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv *pgboot.Server) {
+		f := newFixture(t, srv, `CREATE SCHEMA app;
+CREATE TABLE app.a (x int, y int);
+CREATE TABLE app.b (x int, y int);
+CREATE TABLE app.c (x int, y int);
+CREATE STATISTICS app.a1 ON (x + 1), y FROM app.a;
+CREATE STATISTICS app.b1 ON (x + 2), y FROM app.b;
+CREATE STATISTICS app.a2 ON (y + 3), (x + 4) FROM app.a;
+CREATE STATISTICS app.c1 ON x, y FROM app.c`)
+		snap := fresh(t, f.idle(t), f.name)
+		for table, want := range map[string][]string{"a": {"(x + 1)", "(y + 3)", "(x + 4)"}, "b": {"(x + 2)"}, "c": nil} {
+			var got []string
+			for _, e := range snap.RelationByName("app", table).StatisticsExpressions {
+				got = append(got, e.Text)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("statistics of %s are on %q, want %q", table, got, want)
+			}
+		}
+	})
+}
