@@ -121,7 +121,13 @@ func (d *Database) stores(ctx context.Context, c Comparison, of ...address) (boo
 	}
 	list := strings.Join(values, ", ")
 	found := false
-	_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, c.Unit, nil, func() error {
+	// What a message makes, it may drop again.
+	u := c.Unit
+	tokens := Tokens(u.SQL)
+	if end := slices.Index(tokens, ";"); end > 0 {
+		u.SQL = strings.Join(tokens[:end], " ")
+	}
+	_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, u, nil, func() error {
 		row, err := d.login.row(ctx, `SELECT count(*) FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_operator o
  ON d.refclassid = 'pg_catalog.pg_operator'::regclass AND o.oid = d.refobjid
  WHERE d.xmin = pg_catalog.pg_current_xact_id()::xid AND ((d.refclassid, d.refobjid) IN (`+list+`) OR ('pg_catalog.pg_proc'::regclass::oid, o.oprcode::oid) IN (`+list+`))`)

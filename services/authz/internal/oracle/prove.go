@@ -139,6 +139,14 @@ func (d *Database) ownership(name string, schemas []string) []string {
 					fmt.Sprintf("REVOKE ALL ON SEQUENCE %s.%s FROM %s", quote(schema), quote(name), scratch))
 			} else {
 				give("TABLE", quote(schema)+"."+quote(name))
+				// Its indexes are built with the rights of its owner, who is not the role.
+				for _, e := range rel.IndexExpressions {
+					for _, f := range e.References.Functions {
+						if f >= catalog.FirstNormalOID {
+							all = append(all, fmt.Sprintf("DO $$ BEGIN EXECUTE format('GRANT EXECUTE ON ROUTINE %%s TO %s', %d::pg_catalog.regprocedure); END $$", scratch, f))
+						}
+					}
+				}
 				// A table that is changed may refer to itself.
 				all = append(all, fmt.Sprintf("GRANT REFERENCES ON %s.%s TO %s", quote(schema), quote(name), scratch))
 			}
