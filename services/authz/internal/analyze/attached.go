@@ -62,20 +62,26 @@ func (a *analyzer) attachedNamed(o *pg_query.ObjectWithArgs) error {
 
 // attachedAny asks for execute on every function that a name can mean.
 func (a *analyzer) attachedAny(nodes []*pg_query.Node) error {
+	return a.eachNamed(nodes, a.attaches)
+}
+
+// eachNamed calls f for every function that a name without argument types can mean; the
+// name of none is denied.
+func (a *analyzer) eachNamed(nodes []*pg_query.Node, f func(*catalog.Function) error) error {
 	schema, name, err := qualified(nodes)
 	if err != nil {
 		return err
 	}
 	found := false
-	for _, f := range a.snap.FunctionsNamed(name) {
+	for _, fn := range a.snap.FunctionsNamed(name) {
 		if err := a.spend(1); err != nil {
 			return err
 		}
-		if schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
+		if schema != "" && fn.Schema != schema || schema == "" && !a.path.includes(fn.Schema) {
 			continue
 		}
 		found = true
-		if err := a.attaches(f); err != nil {
+		if err := f(fn); err != nil {
 			return err
 		}
 	}

@@ -149,13 +149,19 @@ func (a *analyzer) derived() error {
 	if !slices.ContainsFunc(a.current.members, func(op *catalog.Operator) bool { return op.OID >= catalog.FirstNormalOID }) {
 		return nil
 	}
+	return a.eachOrdering(a.derivedOf)
+}
+
+// eachOrdering calls f once for each btree family with code of users, by one of its
+// classes.
+func (a *analyzer) eachOrdering(f func(*catalog.OperatorClass) error) error {
 	done := map[catalog.OID]bool{}
 	for class := range a.snap.EachCodedClass() {
 		if class.Method != "btree" || done[class.Family] {
 			continue
 		}
 		done[class.Family] = true
-		if err := a.derivedOf(class); err != nil {
+		if err := f(class); err != nil {
 			return err
 		}
 	}

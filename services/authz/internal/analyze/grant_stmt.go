@@ -84,25 +84,10 @@ func (a *analyzer) grantsOnRelation(rv *pg_query.RangeVar) error {
 
 // grantsOnRoutine notes every function that a name can mean.
 func (a *analyzer) grantsOnRoutine(nodes []*pg_query.Node) error {
-	schema, name, err := qualified(nodes)
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, f := range a.snap.FunctionsNamed(name) {
-		if err := a.spend(1); err != nil {
-			return err
-		}
-		if schema != "" && f.Schema != schema || schema == "" && !a.path.includes(f.Schema) {
-			continue
-		}
-		found = true
+	return a.eachNamed(nodes, func(f *catalog.Function) error {
 		a.guardFunction(f)
-	}
-	if !found {
-		return deny(access.UnknownObject, "function "+name)
-	}
-	return nil
+		return nil
+	})
 }
 
 // changesEverything judges what reaches all that a role owns: any relation may be its.

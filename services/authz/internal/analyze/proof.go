@@ -63,17 +63,7 @@ func (a *analyzer) proves() error {
 	if len(a.current.compares) == 0 {
 		return nil
 	}
-	done := map[catalog.OID]bool{}
-	for class := range a.snap.EachCodedClass() {
-		if class.Method != "btree" || done[class.Family] {
-			continue
-		}
-		done[class.Family] = true
-		if err := a.provesOf(class); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.eachOrdering(a.provesOf)
 }
 
 func (a *analyzer) provesOf(class *catalog.OperatorClass) error {

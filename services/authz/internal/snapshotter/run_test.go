@@ -375,3 +375,27 @@ func TestValidate(t *testing.T) {
 		t.Error("nothing to work with was accepted")
 	}
 }
+
+// TestPanicEndsNoService: what the reader stumbles over fails its check, and the next one
+// reads the catalog on a new connection.
+func TestPanicEndsNoService(t *testing.T) {
+	f := newFixture(t, pgtest.Start(t), "CREATE SCHEMA app")
+	stumbles := true
+	f.deps.Changed = func(string) { // Of the snapshotter's goroutine alone.
+		if stumbles {
+			stumbles = false
+			panic("a stone")
+		}
+	}
+	s := f.idle(t)
+	if err := s.Refresh(t.Context(), f.name); !errors.Is(err, errPanic) {
+		t.Fatalf("the check ended with %v", err)
+	}
+	f.exec(t, "CREATE TABLE app.after (id int)")
+	if fresh(t, s, f.name).RelationByName("app", "after") == nil {
+		t.Error("the next check did not read the catalog")
+	}
+	if dials := f.net.count(); dials < 2 {
+		t.Errorf("the connection of the failed check was used again: %d dials", dials)
+	}
+}
