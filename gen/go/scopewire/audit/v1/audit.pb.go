@@ -49,7 +49,7 @@ const (
 	EventType_EVENT_TYPE_STATEMENT_REFUSED EventType = 7
 	// A statement was in error before it reached the server.
 	EventType_EVENT_TYPE_STATEMENT_ERROR EventType = 8
-	// A session was ended by its token's expiry.
+	// The token of a session has expired.
 	EventType_EVENT_TYPE_TOKEN_EXPIRED EventType = 9
 	// A cancel request was taken.
 	EventType_EVENT_TYPE_CANCEL EventType = 10
@@ -57,6 +57,11 @@ const (
 	EventType_EVENT_TYPE_GAP EventType = 11
 	// A message ended the session: unknown, or not allowed where it came.
 	EventType_EVENT_TYPE_PROTOCOL_VIOLATION EventType = 12
+	// The session's token was revoked; the session ends.
+	EventType_EVENT_TYPE_TOKEN_REVOKED EventType = 13
+	// The session has a new token of the same subject; the principal is that of the new
+	// one.
+	EventType_EVENT_TYPE_TOKEN_REFRESHED EventType = 14
 )
 
 // Enum value maps for EventType.
@@ -75,6 +80,8 @@ var (
 		10: "EVENT_TYPE_CANCEL",
 		11: "EVENT_TYPE_GAP",
 		12: "EVENT_TYPE_PROTOCOL_VIOLATION",
+		13: "EVENT_TYPE_TOKEN_REVOKED",
+		14: "EVENT_TYPE_TOKEN_REFRESHED",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED":        0,
@@ -90,6 +97,8 @@ var (
 		"EVENT_TYPE_CANCEL":             10,
 		"EVENT_TYPE_GAP":                11,
 		"EVENT_TYPE_PROTOCOL_VIOLATION": 12,
+		"EVENT_TYPE_TOKEN_REVOKED":      13,
+		"EVENT_TYPE_TOKEN_REFRESHED":    14,
 	}
 )
 
@@ -1465,7 +1474,7 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\achecked\x18\x01 \x01(\x04R\achecked\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\bR\x04done\x12\x1a\n" +
-	"\bproblems\x18\x04 \x03(\tR\bproblems*\x85\x03\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems*\xc3\x03\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10EVENT_TYPE_LOGIN\x10\x01\x12\x1c\n" +
@@ -1480,7 +1489,9 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\x11EVENT_TYPE_CANCEL\x10\n" +
 	"\x12\x12\n" +
 	"\x0eEVENT_TYPE_GAP\x10\v\x12!\n" +
-	"\x1dEVENT_TYPE_PROTOCOL_VIOLATION\x10\f*\xa9\x02\n" +
+	"\x1dEVENT_TYPE_PROTOCOL_VIOLATION\x10\f\x12\x1c\n" +
+	"\x18EVENT_TYPE_TOKEN_REVOKED\x10\r\x12\x1e\n" +
+	"\x1aEVENT_TYPE_TOKEN_REFRESHED\x10\x0e*\xa9\x02\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_STARTUP\x10\x01\x12\x16\n" +

@@ -63,6 +63,9 @@ const (
 	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SETTING AuthenticateRefusalReason = 15
 	// The principal has as many sessions open as it may have at the proxy.
 	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_SESSIONS AuthenticateRefusalReason = 16
+	// The issuer was to say whether the token is active, and could not be asked, or its
+	// answer was none.
+	AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_INTROSPECTION AuthenticateRefusalReason = 17
 )
 
 // Enum value maps for AuthenticateRefusalReason.
@@ -85,6 +88,7 @@ var (
 		14: "AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE",
 		15: "AUTHENTICATE_REFUSAL_REASON_SETTING",
 		16: "AUTHENTICATE_REFUSAL_REASON_SESSIONS",
+		17: "AUTHENTICATE_REFUSAL_REASON_INTROSPECTION",
 	}
 	AuthenticateRefusalReason_value = map[string]int32{
 		"AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED":   0,
@@ -104,6 +108,7 @@ var (
 		"AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE":   14,
 		"AUTHENTICATE_REFUSAL_REASON_SETTING":       15,
 		"AUTHENTICATE_REFUSAL_REASON_SESSIONS":      16,
+		"AUTHENTICATE_REFUSAL_REASON_INTROSPECTION": 17,
 	}
 )
 
@@ -255,6 +260,9 @@ const (
 	Reason_REASON_CONTEXT Reason = 21
 	// A condition of the grant does not hold.
 	Reason_REASON_CONDITION Reason = 22
+	// The issuer was to say whether the token is active, and could not be asked, or its
+	// answer was none.
+	Reason_REASON_INTROSPECTION Reason = 23
 )
 
 // Enum value maps for Reason.
@@ -283,6 +291,7 @@ var (
 		20: "REASON_UNAVAILABLE",
 		21: "REASON_CONTEXT",
 		22: "REASON_CONDITION",
+		23: "REASON_INTROSPECTION",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":     0,
@@ -308,6 +317,7 @@ var (
 		"REASON_UNAVAILABLE":     20,
 		"REASON_CONTEXT":         21,
 		"REASON_CONDITION":       22,
+		"REASON_INTROSPECTION":   23,
 	}
 )
 
@@ -1708,7 +1718,10 @@ type AuthorizeResponse struct {
 	// For VERDICT_ERROR: the error that PostgreSQL itself would give.
 	Error *StatementError `protobuf:"bytes,14,opt,name=error,proto3" json:"error,omitempty"`
 	// For VERDICT_PROBE: what to ask this session's backend.
-	Probes        []*Probe `protobuf:"bytes,15,rep,name=probes,proto3" json:"probes,omitempty"`
+	Probes []*Probe `protobuf:"bytes,15,rep,name=probes,proto3" json:"probes,omitempty"`
+	// With EFFECT_KIND_REFRESH under VERDICT_ALLOW: the session's new token. The unit is
+	// that one statement. Absent: the token stays.
+	Refreshed     *Refreshed `protobuf:"bytes,16,opt,name=refreshed,proto3" json:"refreshed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1848,6 +1861,79 @@ func (x *AuthorizeResponse) GetProbes() []*Probe {
 	return nil
 }
 
+func (x *AuthorizeResponse) GetRefreshed() *Refreshed {
+	if x != nil {
+		return x.Refreshed
+	}
+	return nil
+}
+
+// Refreshed is a token that takes the place of a session's, once the statement that
+// brought it has completed. The proxy takes it only for the same issuer and subject,
+// and sends the server a statement of its own in place of the text.
+type Refreshed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token, as the client's literal holds it. It goes nowhere but back to authz.
+	Token []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Who it names.
+	Principal *Principal `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
+	// How long the session may live, counted from this evaluation.
+	ExpiresIn     *durationpb.Duration `protobuf:"bytes,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refreshed) Reset() {
+	*x = Refreshed{}
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refreshed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refreshed) ProtoMessage() {}
+
+func (x *Refreshed) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refreshed.ProtoReflect.Descriptor instead.
+func (*Refreshed) Descriptor() ([]byte, []int) {
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Refreshed) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *Refreshed) GetPrincipal() *Principal {
+	if x != nil {
+		return x.Principal
+	}
+	return nil
+}
+
+func (x *Refreshed) GetExpiresIn() *durationpb.Duration {
+	if x != nil {
+		return x.ExpiresIn
+	}
+	return nil
+}
+
 // Statement is one statement of a unit.
 type Statement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1874,7 +1960,7 @@ type Statement struct {
 
 func (x *Statement) Reset() {
 	*x = Statement{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +1972,7 @@ func (x *Statement) String() string {
 func (*Statement) ProtoMessage() {}
 
 func (x *Statement) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +1985,7 @@ func (x *Statement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statement.ProtoReflect.Descriptor instead.
 func (*Statement) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{11}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Statement) GetKind() string {
@@ -1977,7 +2063,7 @@ type Effect struct {
 
 func (x *Effect) Reset() {
 	*x = Effect{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2075,7 @@ func (x *Effect) String() string {
 func (*Effect) ProtoMessage() {}
 
 func (x *Effect) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2088,7 @@ func (x *Effect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effect.ProtoReflect.Descriptor instead.
 func (*Effect) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{12}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Effect) GetKind() EffectKind {
@@ -2069,7 +2155,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2167,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2180,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{13}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Edit) GetStart() uint32 {
@@ -2133,7 +2219,7 @@ type Obligations struct {
 
 func (x *Obligations) Reset() {
 	*x = Obligations{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2231,7 @@ func (x *Obligations) String() string {
 func (*Obligations) ProtoMessage() {}
 
 func (x *Obligations) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2244,7 @@ func (x *Obligations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligations.ProtoReflect.Descriptor instead.
 func (*Obligations) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{14}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Obligations) GetAudit() AuditMode {
@@ -2202,7 +2288,7 @@ type StatementError struct {
 
 func (x *StatementError) Reset() {
 	*x = StatementError{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2300,7 @@ func (x *StatementError) String() string {
 func (*StatementError) ProtoMessage() {}
 
 func (x *StatementError) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2313,7 @@ func (x *StatementError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatementError.ProtoReflect.Descriptor instead.
 func (*StatementError) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{15}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StatementError) GetSqlstate() string {
@@ -2278,7 +2364,7 @@ type Probe struct {
 
 func (x *Probe) Reset() {
 	*x = Probe{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2376,7 @@ func (x *Probe) String() string {
 func (*Probe) ProtoMessage() {}
 
 func (x *Probe) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2389,7 @@ func (x *Probe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probe.ProtoReflect.Descriptor instead.
 func (*Probe) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{16}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Probe) GetKind() ProbeKind {
@@ -2341,7 +2427,7 @@ type ProbeAnswer struct {
 
 func (x *ProbeAnswer) Reset() {
 	*x = ProbeAnswer{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2439,7 @@ func (x *ProbeAnswer) String() string {
 func (*ProbeAnswer) ProtoMessage() {}
 
 func (x *ProbeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2452,7 @@ func (x *ProbeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeAnswer.ProtoReflect.Descriptor instead.
 func (*ProbeAnswer) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{17}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProbeAnswer) GetProbe() *Probe {
@@ -2415,14 +2501,18 @@ type WatchRequest struct {
 	// one response that carries it: only such a round trip can tell the proxy how
 	// old an answer is at most, since a pushed one may have been under way for any
 	// time.
-	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// For how long after an answer the proxy may go on using what it says: its
+	// staleness bound. Whoever revokes waits as long for a proxy that is not heard of.
+	// The first request of a stream says it; absent, the proxy keeps nothing.
+	Lease         *durationpb.Duration `protobuf:"bytes,4,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +2524,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2447,7 +2537,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{18}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchRequest) GetInstance() string {
@@ -2471,6 +2561,13 @@ func (x *WatchRequest) GetSequence() uint64 {
 	return 0
 }
 
+func (x *WatchRequest) GetLease() *durationpb.Duration {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
 // WatchResponse is a heartbeat, with news when there are any.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2479,7 +2576,10 @@ type WatchResponse struct {
 	// How old the oldest of all the replica knows was when it sent this: policy and
 	// the catalog of every database. For a proxy that does not know `ages`.
 	Age *durationpb.Duration `protobuf:"bytes,2,opt,name=age,proto3" json:"age,omitempty"`
-	// Tokens revoked since the last response.
+	// What was revoked since the last response on this stream, by ascending number; on
+	// the first, since the request's `applied.revocation`. The proxy ends the sessions
+	// that match, and then acknowledges by sending the highest number as
+	// `applied.revocation`.
 	Revocations []*Revocation `protobuf:"bytes,3,rep,name=revocations,proto3" json:"revocations,omitempty"`
 	// The policy change that led to this epoch is urgent: pinned transactions
 	// are cut at once.
@@ -2496,7 +2596,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2608,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2621,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{19}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchResponse) GetEpoch() *Epoch {
@@ -2580,7 +2680,7 @@ type SourceAges struct {
 
 func (x *SourceAges) Reset() {
 	*x = SourceAges{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +2692,7 @@ func (x *SourceAges) String() string {
 func (*SourceAges) ProtoMessage() {}
 
 func (x *SourceAges) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +2705,7 @@ func (x *SourceAges) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceAges.ProtoReflect.Descriptor instead.
 func (*SourceAges) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{20}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SourceAges) GetPolicy() *durationpb.Duration {
@@ -2622,8 +2722,9 @@ func (x *SourceAges) GetCatalog() map[string]*durationpb.Duration {
 	return nil
 }
 
-// Revocation ends tokens before their expiry. Every field that is set must
-// match; none set matches nothing.
+// Revocation ends tokens before their expiry. Of token_sha256, token_id, issuer,
+// subject, client_id and issued_before every one that is set must match; none set
+// matches nothing.
 type Revocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The token's id (`jti`).
@@ -2634,15 +2735,24 @@ type Revocation struct {
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The OAuth client.
 	ClientId string `protobuf:"bytes,4,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	// Tokens issued before this moment, in seconds since 1970.
-	IssuedBefore  int64 `protobuf:"varint,5,opt,name=issued_before,json=issuedBefore,proto3" json:"issued_before,omitempty"`
+	// Tokens issued before this moment, in seconds since 1970; a token that does not say
+	// when it was issued matches.
+	IssuedBefore int64 `protobuf:"varint,5,opt,name=issued_before,json=issuedBefore,proto3" json:"issued_before,omitempty"`
+	// SHA-256 of the token.
+	TokenSha256 []byte `protobuf:"bytes,6,opt,name=token_sha256,json=tokenSha256,proto3" json:"token_sha256,omitempty"`
+	// Its number, the revocation component of the epoch from which on it holds. Given by
+	// authz.
+	Number uint64 `protobuf:"varint,7,opt,name=number,proto3" json:"number,omitempty"`
+	// When all that it matches has expired by itself, in seconds since 1970: it may be
+	// forgotten then. 0 is never.
+	ExpiresAt     int64 `protobuf:"varint,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +2764,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +2777,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{21}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Revocation) GetTokenId() string {
@@ -2705,10 +2815,32 @@ func (x *Revocation) GetIssuedBefore() int64 {
 	return 0
 }
 
+func (x *Revocation) GetTokenSha256() []byte {
+	if x != nil {
+		return x.TokenSha256
+	}
+	return nil
+}
+
+func (x *Revocation) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Revocation) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
 // RevokeRequest asks for a revocation.
 type RevokeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to revoke.
+	// What to revoke. Without token_sha256, token_id and issued_before it is what was
+	// issued until now.
 	Revocation *Revocation `protobuf:"bytes,1,opt,name=revocation,proto3" json:"revocation,omitempty"`
 	// Who asks and why, for audit.
 	Note          string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
@@ -2718,7 +2850,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +2862,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +2875,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{22}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RevokeRequest) GetRevocation() *Revocation {
@@ -2775,7 +2907,7 @@ type RevokeResponse struct {
 
 func (x *RevokeResponse) Reset() {
 	*x = RevokeResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2787,7 +2919,7 @@ func (x *RevokeResponse) String() string {
 func (*RevokeResponse) ProtoMessage() {}
 
 func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2800,7 +2932,7 @@ func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{23}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RevokeResponse) GetEpoch() *Epoch {
@@ -2837,7 +2969,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2981,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +2994,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{24}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRevisionsRequest) GetPageSize() uint32 {
@@ -2892,7 +3024,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2904,7 +3036,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2917,7 +3049,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{25}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*PolicyRevision {
@@ -2949,7 +3081,7 @@ type PolicyRevision struct {
 
 func (x *PolicyRevision) Reset() {
 	*x = PolicyRevision{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2961,7 +3093,7 @@ func (x *PolicyRevision) String() string {
 func (*PolicyRevision) ProtoMessage() {}
 
 func (x *PolicyRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2974,7 +3106,7 @@ func (x *PolicyRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRevision.ProtoReflect.Descriptor instead.
 func (*PolicyRevision) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{26}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PolicyRevision) GetRevision() uint64 {
@@ -3007,7 +3139,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3019,7 +3151,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3032,7 +3164,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{27}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{28}
 }
 
 // ReloadResponse says what is in force after the reload.
@@ -3048,7 +3180,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3192,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3205,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{28}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReloadResponse) GetRevision() uint64 {
@@ -3195,7 +3327,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\x1a:\n" +
 	"\fCursorsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x8e\x06\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xcb\x06\n" +
 	"\x11AuthorizeResponse\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x12\x1f\n" +
@@ -3216,7 +3348,13 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\vobligations\x18\f \x01(\v2\x1f.scopewire.authz.v1.ObligationsR\vobligations\x129\n" +
 	"\x06errors\x18\r \x01(\x0e2!.scopewire.authz.v1.ErrorExposureR\x06errors\x128\n" +
 	"\x05error\x18\x0e \x01(\v2\".scopewire.authz.v1.StatementErrorR\x05error\x121\n" +
-	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\"\x96\x02\n" +
+	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\x12;\n" +
+	"\trefreshed\x18\x10 \x01(\v2\x1d.scopewire.authz.v1.RefreshedR\trefreshed\"\x98\x01\n" +
+	"\tRefreshed\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\x12;\n" +
+	"\tprincipal\x18\x02 \x01(\v2\x1d.scopewire.authz.v1.PrincipalR\tprincipal\x128\n" +
+	"\n" +
+	"expires_in\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\"\x96\x02\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x126\n" +
 	"\baccesses\x18\x02 \x03(\v2\x1a.scopewire.authz.v1.AccessR\baccesses\x12\x1e\n" +
@@ -3261,11 +3399,12 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x04unit\x18\x04 \x01(\v2\x1d.scopewire.authz.v1.ParseUnitR\x04unit\x12$\n" +
 	"\vsearch_path\x18\x05 \x01(\tH\x00R\n" +
 	"searchPath\x88\x01\x01B\x0e\n" +
-	"\f_search_path\"{\n" +
+	"\f_search_path\"\xac\x01\n" +
 	"\fWatchRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x123\n" +
 	"\aapplied\x18\x02 \x01(\v2\x19.scopewire.authz.v1.EpochR\aapplied\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\x95\x02\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12/\n" +
+	"\x05lease\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"\x95\x02\n" +
 	"\rWatchResponse\x12/\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x19.scopewire.authz.v1.EpochR\x05epoch\x12+\n" +
 	"\x03age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12@\n" +
@@ -3279,14 +3418,18 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\acatalog\x18\x02 \x03(\v2+.scopewire.authz.v1.SourceAges.CatalogEntryR\acatalog\x1aU\n" +
 	"\fCatalogEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05value:\x028\x01\"\x9b\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05value:\x028\x01\"\xf5\x01\n" +
 	"\n" +
 	"Revocation\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x16\n" +
 	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x18\n" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x1b\n" +
 	"\tclient_id\x18\x04 \x01(\tR\bclientId\x12#\n" +
-	"\rissued_before\x18\x05 \x01(\x03R\fissuedBefore\"c\n" +
+	"\rissued_before\x18\x05 \x01(\x03R\fissuedBefore\x12!\n" +
+	"\ftoken_sha256\x18\x06 \x01(\fR\vtokenSha256\x12\x16\n" +
+	"\x06number\x18\a \x01(\x04R\x06number\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\b \x01(\x03R\texpiresAt\"c\n" +
 	"\rRevokeRequest\x12>\n" +
 	"\n" +
 	"revocation\x18\x01 \x01(\v2\x1e.scopewire.authz.v1.RevocationR\n" +
@@ -3310,7 +3453,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\rReloadRequest\"B\n" +
 	"\x0eReloadResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error*\xe4\x05\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error*\x93\x06\n" +
 	"\x19AuthenticateRefusalReason\x12+\n" +
 	"'AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%AUTHENTICATE_REFUSAL_REASON_MALFORMED\x10\x01\x12)\n" +
@@ -3329,7 +3472,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"!AUTHENTICATE_REFUSAL_REASON_LOGIN\x10\r\x12+\n" +
 	"'AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE\x10\x0e\x12'\n" +
 	"#AUTHENTICATE_REFUSAL_REASON_SETTING\x10\x0f\x12(\n" +
-	"$AUTHENTICATE_REFUSAL_REASON_SESSIONS\x10\x10*\x9c\x01\n" +
+	"$AUTHENTICATE_REFUSAL_REASON_SESSIONS\x10\x10\x12-\n" +
+	")AUTHENTICATE_REFUSAL_REASON_INTROSPECTION\x10\x11*\x9c\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x10\n" +
@@ -3337,7 +3481,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x0eVERDICT_REFUSE\x10\x03\x12\x11\n" +
 	"\rVERDICT_ERROR\x10\x04\x12\x19\n" +
 	"\x15VERDICT_UNKNOWN_TOKEN\x10\x05\x12\x11\n" +
-	"\rVERDICT_PROBE\x10\x06*\x9e\x04\n" +
+	"\rVERDICT_PROBE\x10\x06*\xb8\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eREASON_GRANTED\x10\x01\x12\x16\n" +
@@ -3362,7 +3506,8 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x14REASON_TOKEN_INVALID\x10\x13\x12\x16\n" +
 	"\x12REASON_UNAVAILABLE\x10\x14\x12\x12\n" +
 	"\x0eREASON_CONTEXT\x10\x15\x12\x14\n" +
-	"\x10REASON_CONDITION\x10\x16*y\n" +
+	"\x10REASON_CONDITION\x10\x16\x12\x18\n" +
+	"\x14REASON_INTROSPECTION\x10\x17*y\n" +
 	"\fCacheability\x12\x1c\n" +
 	"\x18CACHEABILITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CACHEABILITY_NONE\x10\x01\x12\x16\n" +
@@ -3429,7 +3574,7 @@ func file_scopewire_authz_v1_authz_proto_rawDescGZIP() []byte {
 }
 
 var file_scopewire_authz_v1_authz_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(AuthenticateRefusalReason)(0), // 0: scopewire.authz.v1.AuthenticateRefusalReason
 	(Verdict)(0),                   // 1: scopewire.authz.v1.Verdict
@@ -3450,107 +3595,112 @@ var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(*FunctionCallUnit)(nil),       // 16: scopewire.authz.v1.FunctionCallUnit
 	(*SessionContext)(nil),         // 17: scopewire.authz.v1.SessionContext
 	(*AuthorizeResponse)(nil),      // 18: scopewire.authz.v1.AuthorizeResponse
-	(*Statement)(nil),              // 19: scopewire.authz.v1.Statement
-	(*Effect)(nil),                 // 20: scopewire.authz.v1.Effect
-	(*Edit)(nil),                   // 21: scopewire.authz.v1.Edit
-	(*Obligations)(nil),            // 22: scopewire.authz.v1.Obligations
-	(*StatementError)(nil),         // 23: scopewire.authz.v1.StatementError
-	(*Probe)(nil),                  // 24: scopewire.authz.v1.Probe
-	(*ProbeAnswer)(nil),            // 25: scopewire.authz.v1.ProbeAnswer
-	(*WatchRequest)(nil),           // 26: scopewire.authz.v1.WatchRequest
-	(*WatchResponse)(nil),          // 27: scopewire.authz.v1.WatchResponse
-	(*SourceAges)(nil),             // 28: scopewire.authz.v1.SourceAges
-	(*Revocation)(nil),             // 29: scopewire.authz.v1.Revocation
-	(*RevokeRequest)(nil),          // 30: scopewire.authz.v1.RevokeRequest
-	(*RevokeResponse)(nil),         // 31: scopewire.authz.v1.RevokeResponse
-	(*ListRevisionsRequest)(nil),   // 32: scopewire.authz.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 33: scopewire.authz.v1.ListRevisionsResponse
-	(*PolicyRevision)(nil),         // 34: scopewire.authz.v1.PolicyRevision
-	(*ReloadRequest)(nil),          // 35: scopewire.authz.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 36: scopewire.authz.v1.ReloadResponse
-	nil,                            // 37: scopewire.authz.v1.AuthenticateRequest.SettingsEntry
-	nil,                            // 38: scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	nil,                            // 39: scopewire.authz.v1.SessionContext.SettingsEntry
-	nil,                            // 40: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	nil,                            // 41: scopewire.authz.v1.SessionContext.CursorsEntry
-	nil,                            // 42: scopewire.authz.v1.SourceAges.CatalogEntry
-	(*Principal)(nil),              // 43: scopewire.authz.v1.Principal
-	(*durationpb.Duration)(nil),    // 44: google.protobuf.Duration
-	(*Epoch)(nil),                  // 45: scopewire.authz.v1.Epoch
-	(*Access)(nil),                 // 46: scopewire.authz.v1.Access
-	(*ObjectName)(nil),             // 47: scopewire.authz.v1.ObjectName
+	(*Refreshed)(nil),              // 19: scopewire.authz.v1.Refreshed
+	(*Statement)(nil),              // 20: scopewire.authz.v1.Statement
+	(*Effect)(nil),                 // 21: scopewire.authz.v1.Effect
+	(*Edit)(nil),                   // 22: scopewire.authz.v1.Edit
+	(*Obligations)(nil),            // 23: scopewire.authz.v1.Obligations
+	(*StatementError)(nil),         // 24: scopewire.authz.v1.StatementError
+	(*Probe)(nil),                  // 25: scopewire.authz.v1.Probe
+	(*ProbeAnswer)(nil),            // 26: scopewire.authz.v1.ProbeAnswer
+	(*WatchRequest)(nil),           // 27: scopewire.authz.v1.WatchRequest
+	(*WatchResponse)(nil),          // 28: scopewire.authz.v1.WatchResponse
+	(*SourceAges)(nil),             // 29: scopewire.authz.v1.SourceAges
+	(*Revocation)(nil),             // 30: scopewire.authz.v1.Revocation
+	(*RevokeRequest)(nil),          // 31: scopewire.authz.v1.RevokeRequest
+	(*RevokeResponse)(nil),         // 32: scopewire.authz.v1.RevokeResponse
+	(*ListRevisionsRequest)(nil),   // 33: scopewire.authz.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 34: scopewire.authz.v1.ListRevisionsResponse
+	(*PolicyRevision)(nil),         // 35: scopewire.authz.v1.PolicyRevision
+	(*ReloadRequest)(nil),          // 36: scopewire.authz.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 37: scopewire.authz.v1.ReloadResponse
+	nil,                            // 38: scopewire.authz.v1.AuthenticateRequest.SettingsEntry
+	nil,                            // 39: scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	nil,                            // 40: scopewire.authz.v1.SessionContext.SettingsEntry
+	nil,                            // 41: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	nil,                            // 42: scopewire.authz.v1.SessionContext.CursorsEntry
+	nil,                            // 43: scopewire.authz.v1.SourceAges.CatalogEntry
+	(*Principal)(nil),              // 44: scopewire.authz.v1.Principal
+	(*durationpb.Duration)(nil),    // 45: google.protobuf.Duration
+	(*Epoch)(nil),                  // 46: scopewire.authz.v1.Epoch
+	(*Access)(nil),                 // 47: scopewire.authz.v1.Access
+	(*ObjectName)(nil),             // 48: scopewire.authz.v1.ObjectName
 }
 var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	9,  // 0: scopewire.authz.v1.AuthenticateRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	37, // 1: scopewire.authz.v1.AuthenticateRequest.settings:type_name -> scopewire.authz.v1.AuthenticateRequest.SettingsEntry
+	38, // 1: scopewire.authz.v1.AuthenticateRequest.settings:type_name -> scopewire.authz.v1.AuthenticateRequest.SettingsEntry
 	11, // 2: scopewire.authz.v1.AuthenticateResponse.authenticated:type_name -> scopewire.authz.v1.Authenticated
 	12, // 3: scopewire.authz.v1.AuthenticateResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
-	43, // 4: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
-	38, // 5: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	44, // 6: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
-	45, // 7: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
+	44, // 4: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
+	39, // 5: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	45, // 6: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
+	46, // 7: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
 	0,  // 8: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	43, // 9: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
+	44, // 9: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
 	17, // 10: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
 	15, // 11: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
 	16, // 12: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
-	45, // 13: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
-	25, // 14: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
+	46, // 13: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
+	26, // 14: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
 	14, // 15: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
 	9,  // 16: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	39, // 17: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
-	40, // 18: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	41, // 19: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
+	40, // 17: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
+	41, // 18: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	42, // 19: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
 	1,  // 20: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
 	2,  // 21: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
-	19, // 22: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
-	21, // 23: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
+	20, // 22: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
+	22, // 23: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
 	3,  // 24: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
-	44, // 25: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
-	44, // 26: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
-	45, // 27: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	22, // 28: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
+	45, // 25: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
+	45, // 26: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
+	46, // 27: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	23, // 28: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
 	4,  // 29: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
-	23, // 30: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
-	24, // 31: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
-	46, // 32: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
-	20, // 33: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
-	5,  // 34: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
-	15, // 35: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
-	6,  // 36: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	44, // 37: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
-	7,  // 38: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	47, // 39: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
-	24, // 40: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	15, // 41: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
-	45, // 42: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	45, // 43: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	44, // 44: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	29, // 45: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	28, // 46: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
-	44, // 47: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
-	42, // 48: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
-	29, // 49: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	45, // 50: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	34, // 51: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	44, // 52: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
-	8,  // 53: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	13, // 54: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	26, // 55: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	30, // 56: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	32, // 57: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	35, // 58: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 59: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	18, // 60: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	27, // 61: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	31, // 62: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	33, // 63: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	36, // 64: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	59, // [59:65] is the sub-list for method output_type
-	53, // [53:59] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	24, // 30: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
+	25, // 31: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
+	19, // 32: scopewire.authz.v1.AuthorizeResponse.refreshed:type_name -> scopewire.authz.v1.Refreshed
+	44, // 33: scopewire.authz.v1.Refreshed.principal:type_name -> scopewire.authz.v1.Principal
+	45, // 34: scopewire.authz.v1.Refreshed.expires_in:type_name -> google.protobuf.Duration
+	47, // 35: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
+	21, // 36: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
+	5,  // 37: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
+	15, // 38: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
+	6,  // 39: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
+	45, // 40: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	7,  // 41: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
+	48, // 42: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	25, // 43: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
+	15, // 44: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
+	46, // 45: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	45, // 46: scopewire.authz.v1.WatchRequest.lease:type_name -> google.protobuf.Duration
+	46, // 47: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	45, // 48: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	30, // 49: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	29, // 50: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
+	45, // 51: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
+	43, // 52: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
+	30, // 53: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	46, // 54: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	35, // 55: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	45, // 56: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
+	8,  // 57: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	13, // 58: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	27, // 59: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	31, // 60: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	33, // 61: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	36, // 62: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 63: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	18, // 64: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	28, // 65: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	32, // 66: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	34, // 67: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	37, // 68: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	63, // [63:69] is the sub-list for method output_type
+	57, // [57:63] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }
@@ -3568,14 +3718,14 @@ func file_scopewire_authz_v1_authz_proto_init() {
 		(*AuthorizeRequest_Parse)(nil),
 		(*AuthorizeRequest_FunctionCall)(nil),
 	}
-	file_scopewire_authz_v1_authz_proto_msgTypes[17].OneofWrappers = []any{}
+	file_scopewire_authz_v1_authz_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_authz_v1_authz_proto_rawDesc), len(file_scopewire_authz_v1_authz_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
