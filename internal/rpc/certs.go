@@ -31,6 +31,8 @@ type store struct {
 	raw     [3][]byte
 	looked  time.Time
 	failing bool
+	// warned says that the log has heard of the current certificate's near end.
+	warned bool
 }
 
 // newStore loads the files once; at start a set that does not load is an error.
@@ -44,6 +46,7 @@ func newStore(files TLSFiles, fsys sys.FS, clock sys.Clock, log *slog.Logger) (*
 		return nil, fmt.Errorf("load certificates: %w", err)
 	}
 	s.raw = raw
+	s.warn(s.looked)
 	return s, nil
 }
 
@@ -57,6 +60,7 @@ func (s *store) get() *bundle {
 		return s.current
 	}
 	s.looked = now
+	defer s.warn(now)
 	raw, err := s.read()
 	if err == nil && sameFiles(raw, s.raw) {
 		s.failing = false
@@ -75,9 +79,30 @@ func (s *store) get() *bundle {
 		return s.current
 	}
 	s.failing = false
-	s.current, s.raw = next, raw
+	s.current, s.raw, s.warned = next, raw, false
 	s.log.Info("certificates reloaded", "not_after", next.certificate.Leaf.NotAfter)
 	return s.current
+}
+
+// connectionAge is the default of max_connection_age. Without certificates it is that
+// of connections that never end by one.
+func (s *store) connectionAge() time.Duration {
+	if s == nil {
+		return defaultConnectionAge
+	}
+	leaf := s.current.certificate.Leaf
+	return min(defaultConnectionAge, leaf.NotAfter.Sub(leaf.NotBefore)/4)
+}
+
+// warn says once of each certificate that it should have been replaced: less than a
+// third of its life is left. The caller holds mu, or is alone.
+func (s *store) warn(now time.Time) {
+	leaf := s.current.certificate.Leaf
+	if s.warned || leaf.NotAfter.Sub(now) > leaf.NotAfter.Sub(leaf.NotBefore)/nearEnd {
+		return
+	}
+	s.warned = true
+	s.log.Warn("certificate ends soon and has not been replaced", "file", s.files.CertFile, "not_after", leaf.NotAfter)
 }
 
 func (s *store) read() (raw [3][]byte, err error) {

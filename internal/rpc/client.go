@@ -38,6 +38,8 @@ type ClientDeps struct {
 	Server Role
 	// Pipe, when set, is dialled instead of the configuration's address.
 	Pipe *Pipe
+	// Expiry, when set, is told of the client's certificate.
+	Expiry *Expiry
 	// ReceiveLimit bounds a received message in bytes; 0 is
 	// DefaultReceiveLimit.
 	ReceiveLimit int
@@ -109,7 +111,7 @@ func (c *ClientConfig) route(deps ClientDeps) (*transport, string, func(context.
 	if err := problems.Err(); err != nil {
 		return nil, "", nil, err
 	}
-	creds := &transport{loopback: c.InsecureLoopback, server: deps.Server, name: c.ServerName}
+	creds := &transport{clock: deps.Clock, loopback: c.InsecureLoopback, server: deps.Server, name: c.ServerName}
 	if !c.TLS.IsZero() {
 		if !certifiable(deps.Server) {
 			return nil, "", nil, errors.New("the client does not say which role it means to reach")
@@ -122,6 +124,7 @@ func (c *ClientConfig) route(deps ClientDeps) (*transport, string, func(context.
 		if creds.certs, err = newStore(c.TLS, deps.FS, deps.Clock, log); err != nil {
 			return nil, "", nil, err
 		}
+		deps.Expiry.add(creds.certs)
 	}
 	dial := func(ctx context.Context, address string) (net.Conn, error) {
 		network := "tcp"

@@ -27,8 +27,12 @@ type ServerConfig struct {
 	// tells what the published protos tell.
 	Reflection bool `yaml:"reflection,omitempty"`
 	// MaxConnectionAge is how long a connection lives before its client is asked
-	// to make a new one. Default 30m. Lower spreads load over new replicas and
-	// takes up rotated certificates sooner, at one handshake each.
+	// to make a new one. Default 30m, or a quarter of the life of the certificate at
+	// the start where that is less: a connection is cut when a certificate that it
+	// was made with ends, and should have been replaced by then. Lower spreads load
+	// over new replicas and takes up rotated certificates sooner, at one handshake
+	// each. Where clients' certificates live for less than an hour, set it to a
+	// quarter of that.
 	MaxConnectionAge config.Duration `yaml:"max_connection_age,omitempty"`
 	// Drain is how long a stopping server waits for calls to end. Default 5s.
 	// Higher lets slow calls finish; the stop takes as long.

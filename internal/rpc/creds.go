@@ -8,16 +8,19 @@ import (
 	"net"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/scopewire/scopewire/internal/sys"
 )
 
 // transport secures connections: TLS with the newest certificates, or none on
 // the Pipe and, where allowed, on loopback. It is what gRPC calls for each new
 // connection on either side. The zero value refuses every socket.
 type transport struct {
-	certs    *store // nil: no TLS
-	loopback bool   // plaintext on loopback is allowed
-	server   Role   // for a client: whom it means to reach
-	name     string // for a client: overrides the name to verify
+	clock    sys.Clock // nil on the Pipe alone
+	certs    *store    // nil: no TLS
+	loopback bool      // plaintext on loopback is allowed
+	server   Role      // for a client: whom it means to reach
+	name     string    // for a client: overrides the name to verify
 }
 
 var _ credentials.TransportCredentials = (*transport)(nil)
@@ -41,6 +44,7 @@ func (t *transport) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthIn
 		ClientCAs:              b.authorities,
 		ClientAuth:             tls.RequireAndVerifyClientCert,
 		SessionTicketsDisabled: true,
+		Time:                   t.clock.Now,
 	}
 	secured, info, err := credentials.NewTLS(cfg).ServerHandshake(conn)
 	if err != nil {
@@ -56,7 +60,7 @@ func (t *transport) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthIn
 	if err != nil {
 		who = Identity{}
 	}
-	return secured, authInfo{tlsInfo.CommonAuthInfo, who}, nil
+	return endWith(secured, tlsInfo.State, t.clock), authInfo{tlsInfo.CommonAuthInfo, who}, nil
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
@@ -77,6 +81,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, conn 
 		Certificates: []tls.Certificate{b.certificate},
 		RootCAs:      b.authorities,
 		ServerName:   name,
+		Time:         t.clock.Now,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			who, err := identityOf(state)
 			if err != nil {
@@ -96,7 +101,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, conn 
 	if !ok {
 		return nil, nil, errors.New("the TLS handshake left no state")
 	}
-	return secured, authInfo{tlsInfo.CommonAuthInfo, Identity{Role: t.server}}, nil
+	return endWith(secured, tlsInfo.State, t.clock), authInfo{tlsInfo.CommonAuthInfo, Identity{Role: t.server}}, nil
 }
 
 func (t *transport) isPlain(conn net.Conn, addr net.Addr) bool {

@@ -14,8 +14,8 @@
 //	spiffe://scopewire/<role>
 //	spiffe://scopewire/<role>/<instance>
 //
-// and the server's Matrix says which roles may call which service. A caller
-// without such a name, a role that is not in a service's row, and a service
+// and the server's Matrix says which roles may call which method. A caller
+// without such a name, a role that is not in a method's row, and a method
 // without a row get PERMISSION_DENIED; so does whatever a service added since
 // forgot to list, because denying is the default and not a case. A client also
 // states the role it means to reach, and hangs up on any other: a proxy's
@@ -32,6 +32,9 @@
 // Files are read again when a handshake happens and the last look is older
 // than the reload interval. A set that does not load (half of a rotation) is
 // logged and the last good one stays in use; it still expires by its own date.
-// Sessions are never resumed, so every connection proves the identity again,
-// and MaxConnectionAge bounds how long a connection outlives a rotation.
+// Sessions are never resumed, so every connection proves the identity again;
+// MaxConnectionAge bounds how long a connection outlives a rotation, and no
+// connection outlives the certificate that the other side showed at its start.
+// The log says when less than a third of a certificate's life is left, and Expiry
+// tells a gauge.
 package rpc

@@ -88,7 +88,7 @@ func TestSec_T41_Paths(t *testing.T) {
 		path string
 		want []string
 	}{
-		{"/scopewire.audit.v1.AuditQueryService/Nothing", []string{unimplemented}},
+		{"/scopewire.audit.v1.AuditQueryService/Nothing", []string{permissionDenied}},
 		{"scopewire.audit.v1.AuditQueryService/ListEvents", []string{permissionDenied, unimplemented, ""}},
 		{"//scopewire.audit.v1.AuditQueryService/ListEvents", []string{permissionDenied, unimplemented, ""}},
 		{"/x/scopewire.audit.v1.AuditQueryService/ListEvents", []string{permissionDenied, unimplemented, ""}},

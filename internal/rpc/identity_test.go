@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -81,12 +82,19 @@ func strange(t *testing.T, ca *authority, want leaf, address string) *grpc.Clien
 // be made twice.
 func TestSec_T42_CallerMatrix(t *testing.T) {
 	allowed := map[string]string{
-		"scopewire.authz.v1.AuthorizationService":      "proxy",
-		"scopewire.authz.v1.AuthorizationAdminService": "admin",
-		"scopewire.policy.v1.PolicyDecisionService":    "authz",
-		"scopewire.audit.v1.AuditIngestService":        "proxy",
-		"scopewire.audit.v1.AuditQueryService":         "admin",
-		"scopewire.proxy.v1.CancelService":             "proxy",
+		"/scopewire.authz.v1.AuthorizationService/Authenticate":       "proxy",
+		"/scopewire.authz.v1.AuthorizationService/Authorize":          "proxy",
+		"/scopewire.authz.v1.AuthorizationService/Watch":              "proxy",
+		"/scopewire.authz.v1.AuthorizationAdminService/Revoke":        "admin",
+		"/scopewire.authz.v1.AuthorizationAdminService/ListRevisions": "admin",
+		"/scopewire.authz.v1.AuthorizationAdminService/Reload":        "admin",
+		"/scopewire.policy.v1.PolicyDecisionService/Decide":           "authz",
+		"/scopewire.audit.v1.AuditIngestService/Append":               "proxy",
+		"/scopewire.audit.v1.AuditQueryService/ListEvents":            "admin",
+		"/scopewire.audit.v1.AuditQueryService/GetEvent":              "admin",
+		"/scopewire.audit.v1.AuditQueryService/TailEvents":            "admin",
+		"/scopewire.audit.v1.AuditQueryService/VerifyStore":           "admin",
+		"/scopewire.proxy.v1.CancelService/Cancel":                    "proxy",
 	}
 	ca := newAuthority(t)
 	s := newServer(t, rpc.ServerConfig{
@@ -125,9 +133,8 @@ func TestSec_T42_CallerMatrix(t *testing.T) {
 		c := strange(t, ca, leaf{uris: uris}, l.Addr().String())
 		role, _, _ := strings.Cut(name, "/")
 		for _, method := range all {
-			service, _, _ := strings.Cut(method[1:], "/")
 			want := codes.PermissionDenied
-			if allowed[service] == role {
+			if allowed[method] == role {
 				want = codes.Unimplemented
 			}
 			got := call(t, c, method)
@@ -142,11 +149,14 @@ func TestSec_T42_CallerMatrix(t *testing.T) {
 		if name == "user" {
 			continue
 		}
-		// Health is for whoever is somebody; nothing else of gRPC is served.
+		// Health is for whoever is somebody; nothing else of gRPC is served, nor a method
+		// that nobody has listed, of a listed service either.
 		for method, somebody := range map[string]codes.Code{
-			"/grpc.health.v1.Health/Nothing":       codes.Unimplemented,
-			"/scopewire.audit.v1.Nothing/Nothing":  codes.PermissionDenied,
-			"/grpc.channelz.v1.Channelz/GetServer": codes.PermissionDenied,
+			"/grpc.health.v1.Health/Check":                  codes.OK,
+			"/grpc.health.v1.Health/Nothing":                codes.PermissionDenied,
+			"/scopewire.audit.v1.Nothing/Nothing":           codes.PermissionDenied,
+			"/scopewire.audit.v1.AuditQueryService/Nothing": codes.PermissionDenied,
+			"/grpc.channelz.v1.Channelz/GetServer":          codes.PermissionDenied,
 		} {
 			want := codes.PermissionDenied
 			if slices.Contains([]string{"proxy", "authz", "audit", "admin"}, role) {
@@ -159,27 +169,38 @@ func TestSec_T42_CallerMatrix(t *testing.T) {
 	}
 }
 
-// TestSec_T44_EveryServiceHasRow: a service of the contracts without a row, or
-// a row without a service, is a mistake to be found here.
-func TestSec_T44_EveryServiceHasRow(t *testing.T) {
+// TestSec_T44_EveryMethodHasRow: a method of the contracts without a row, or a row
+// without a method, is a mistake to be found here. The descriptors that are linked
+// in have to be those of every file of proto.
+func TestSec_T44_EveryMethodHasRow(t *testing.T) {
 	matrix := rpc.DefaultMatrix()
-	seen := map[string]bool{}
-	for _, m := range methods() {
-		service, _, _ := strings.Cut(m[1:], "/")
-		seen[service] = true
-		if len(matrix[service]) == 0 {
-			t.Errorf("%s has no row", service)
+	all := methods()
+	for _, m := range all {
+		if len(matrix[m]) == 0 {
+			t.Errorf("%s has no row", m)
 		}
 	}
-	for service := range matrix {
-		if !seen[service] && !strings.HasPrefix(service, "grpc.") {
-			t.Errorf("the row of %s is for no service", service)
+	for m := range matrix {
+		if !slices.Contains(all, m) && !strings.HasPrefix(m, "/grpc.") {
+			t.Errorf("the row of %s is for no method", m)
+		}
+	}
+	files, err := filepath.Glob("../../proto/scopewire/*/v1/*.proto")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d contracts: %v", len(files), err)
+	}
+	for _, file := range files {
+		name := strings.TrimPrefix(file, "../../proto/")
+		if _, err := protoregistry.GlobalFiles.FindFileByPath(name); err != nil {
+			t.Errorf("%s is not linked into this test: %v", name, err)
 		}
 	}
 	// And a server does not start with one.
-	s := newServer(t, rpc.ServerConfig{}, rpc.ServerDeps{Matrix: rpc.Matrix{"grpc.health.v1.Health": {rpc.Admin}}})
+	m := rpc.DefaultMatrix()
+	delete(m, "/scopewire.audit.v1.AuditQueryService/TailEvents")
+	s := newServer(t, rpc.ServerConfig{}, rpc.ServerDeps{Matrix: m})
 	auditv1.RegisterAuditQueryServiceServer(s, auditv1.UnimplementedAuditQueryServiceServer{})
-	if err := s.Serve(t.Context(), rpc.NewPipe()); err == nil || !strings.Contains(err.Error(), "AuditQueryService has no row") {
+	if err := s.Serve(t.Context(), rpc.NewPipe()); err == nil || !strings.Contains(err.Error(), "AuditQueryService/TailEvents has no row") {
 		t.Error(err)
 	}
 }

@@ -47,4 +47,6 @@ const (
 	reconnectTimeout = 2 * time.Second
 
 	defaultReload = 10 * time.Second
+	// nearEnd is the part of its life that a certificate is warned of in.
+	nearEnd = 3
 )

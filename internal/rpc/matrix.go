@@ -11,39 +11,53 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Matrix says which roles may call which service, by the service's full name.
-// A service without a row is refused.
+// Matrix says which roles may call which method, by its full name,
+// /package.Service/Method. A method without a row is refused.
 type Matrix map[string][]Role
 
 // DefaultMatrix is the matrix of Scopewire's contracts: a proxy may ask and
 // append, authz may ask an external decision point, people may read and
-// administer.
+// administer. Every method is written out, so that a new one is refused until
+// somebody has said here who may call it.
 func DefaultMatrix() Matrix {
+	everybody := []Role{Proxy, Authz, Audit, Admin}
 	return Matrix{
-		"scopewire.authz.v1.AuthorizationService":      {Proxy},
-		"scopewire.authz.v1.AuthorizationAdminService": {Admin},
-		"scopewire.policy.v1.PolicyDecisionService":    {Authz},
-		"scopewire.audit.v1.AuditIngestService":        {Proxy},
-		"scopewire.audit.v1.AuditQueryService":         {Admin},
-		"scopewire.proxy.v1.CancelService":             {Proxy},
-		"grpc.health.v1.Health":                        {Proxy, Authz, Audit, Admin},
-		"grpc.reflection.v1.ServerReflection":          {Admin},
-		"grpc.reflection.v1alpha.ServerReflection":     {Admin},
+		"/scopewire.authz.v1.AuthorizationService/Authenticate":       {Proxy},
+		"/scopewire.authz.v1.AuthorizationService/Authorize":          {Proxy},
+		"/scopewire.authz.v1.AuthorizationService/Watch":              {Proxy},
+		"/scopewire.authz.v1.AuthorizationAdminService/Revoke":        {Admin},
+		"/scopewire.authz.v1.AuthorizationAdminService/ListRevisions": {Admin},
+		"/scopewire.authz.v1.AuthorizationAdminService/Reload":        {Admin},
+
+		"/scopewire.policy.v1.PolicyDecisionService/Decide": {Authz},
+
+		"/scopewire.audit.v1.AuditIngestService/Append":     {Proxy},
+		"/scopewire.audit.v1.AuditQueryService/ListEvents":  {Admin},
+		"/scopewire.audit.v1.AuditQueryService/GetEvent":    {Admin},
+		"/scopewire.audit.v1.AuditQueryService/TailEvents":  {Admin},
+		"/scopewire.audit.v1.AuditQueryService/VerifyStore": {Admin},
+
+		"/scopewire.proxy.v1.CancelService/Cancel": {Proxy},
+
+		"/grpc.health.v1.Health/Check": everybody,
+		"/grpc.health.v1.Health/List":  everybody,
+		"/grpc.health.v1.Health/Watch": everybody,
+
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Admin},
+		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Admin},
 	}
 }
 
 // admits decides one call. fullMethod is "/package.Service/Method".
 func (m Matrix) admits(who Identity, fullMethod string) error {
-	service, method, ok := splitMethod(fullMethod)
-	if ok {
-		if roles, listed := m[service]; listed && who.Role != "" {
-			if who.Role == Local || slices.Contains(roles, who.Role) {
-				return nil
-			}
+	if roles, listed := m[fullMethod]; listed && who.Role != "" {
+		if who.Role == Local || slices.Contains(roles, who.Role) {
+			return nil
 		}
 	}
 	// The method is the caller's own word, but an odd one must not travel in an
 	// error message.
+	service, method, ok := splitMethod(fullMethod)
 	if !ok {
 		service, method = "unknown", "unknown"
 	}
@@ -76,12 +90,14 @@ func isMethodName(s string) bool {
 	return true
 }
 
-// check is an error when a registered service has no row: such a service could
-// never be called, which is a bug to hear of at start.
+// check is an error when a registered method has no row: it could never be
+// called, which is a bug to hear of at start.
 func (m Matrix) check(services map[string]grpc.ServiceInfo) error {
-	for name := range services {
-		if _, ok := m[name]; !ok {
-			return fmt.Errorf("service %s has no row in the caller matrix", name)
+	for name, info := range services {
+		for _, method := range info.Methods {
+			if full := "/" + name + "/" + method.Name; len(m[full]) == 0 {
+				return fmt.Errorf("method %s has no row in the caller matrix", full)
+			}
 		}
 	}
 	return nil

@@ -40,6 +40,8 @@ type ServerDeps struct {
 	Tracer trace.TracerProvider
 	// Matrix says who may call what; nil is DefaultMatrix.
 	Matrix Matrix
+	// Expiry, when set, is told of the server's certificate.
+	Expiry *Expiry
 	// ReceiveLimit bounds a received message in bytes; 0 is
 	// DefaultReceiveLimit.
 	ReceiveLimit int
@@ -71,11 +73,12 @@ func NewServer(cfg ServerConfig, deps ServerDeps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make gRPC server: %w", err)
 	}
-	creds := &transport{loopback: cfg.InsecureLoopback}
+	creds := &transport{clock: deps.Clock, loopback: cfg.InsecureLoopback}
 	if !cfg.TLS.IsZero() {
 		if creds.certs, err = newStore(cfg.TLS, deps.FS, deps.Clock, deps.Log); err != nil {
 			return nil, fmt.Errorf("make gRPC server: %w", err)
 		}
+		deps.Expiry.add(creds.certs)
 	}
 	s := &Server{cfg: cfg, deps: deps, matrix: deps.Matrix, health: health.NewServer()}
 	if s.matrix == nil {
@@ -86,7 +89,7 @@ func NewServer(cfg ServerConfig, deps ServerDeps) (*Server, error) {
 		grpc.StatsHandler(otelgrpc.NewServerHandler(traceOptions(deps.Tracer)...)),
 		grpc.ChainUnaryInterceptor(s.matrix.unary),
 		grpc.ChainStreamInterceptor(s.matrix.stream),
-		// The interceptor has admitted the caller to the service when this runs:
+		// The interceptor has admitted the caller to the method when this runs:
 		// the method is one that this version does not serve yet.
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
 			return status.Error(codes.Unimplemented, "this version does not serve the method")
@@ -100,7 +103,7 @@ func NewServer(cfg ServerConfig, deps ServerDeps) (*Server, error) {
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: serverMinPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge:      cfg.MaxConnectionAge.Or(defaultConnectionAge),
+			MaxConnectionAge:      cfg.MaxConnectionAge.Or(creds.certs.connectionAge()),
 			MaxConnectionAgeGrace: connectionAgeGrace,
 			Time:                  serverPing,
 			Timeout:               serverPingTimeout,

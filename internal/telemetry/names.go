@@ -28,6 +28,7 @@ const (
 	AuthzAnalysisDuration
 	CatalogAge
 	PolicyRevision
+	CertificateLeft
 	metricCount
 )
 
@@ -104,6 +105,8 @@ func Catalog() []Description {
 			"Age of the oldest catalog snapshot in use.", nil, nil},
 		{PolicyRevision, "scopewire_policy_revision", KindGauge, "{revision}",
 			"The policy revision in force.", nil, nil},
+		{CertificateLeft, "scopewire_certificate_left_seconds", KindGauge, "s",
+			"Time until the first certificate that this process shows to other services ends; negative when it has.", nil, nil},
 	}
 }
 

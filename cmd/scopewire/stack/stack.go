@@ -92,6 +92,9 @@ type Stack struct {
 	// query is a client of the audit service.
 	query   auditv1.AuditQueryServiceClient
 	clients []*grpc.ClientConn
+	// certificates are those of the hosted servers.
+	certificates rpc.Expiry
+	stopExpiry   func()
 }
 
 // host is a gRPC server with its listeners.
@@ -109,6 +112,7 @@ func New(cfg Config, deps Deps) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{cfg: cfg, deps: deps, telemetry: t}
+	s.stopExpiry = t.Gauge(telemetry.CertificateLeft, s.certificates.Left)
 	if err := s.build(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -145,7 +149,7 @@ func (s *Stack) build() error {
 // through memory.
 func (s *Stack) host(cfg rpc.ServerConfig, limit int, role rpc.Role, register func(grpc.ServiceRegistrar)) (*grpc.ClientConn, error) {
 	server, err := rpc.NewServer(cfg, rpc.ServerDeps{Clock: s.deps.System.Clock, Net: s.deps.System.Net, FS: s.deps.System.FS,
-		Log: s.telemetry.Log(), Tracer: s.telemetry.TracerProvider(), ReceiveLimit: limit})
+		Log: s.telemetry.Log(), Tracer: s.telemetry.TracerProvider(), Expiry: &s.certificates, ReceiveLimit: limit})
 	if err != nil {
 		return nil, err
 	}
@@ -309,6 +313,7 @@ func (s *Stack) Close() error {
 const shutdown = 5 * time.Second
 
 func (s *Stack) release() error {
+	s.stopExpiry()
 	var errs []error
 	for _, c := range s.clients {
 		errs = append(errs, c.Close())

@@ -42,8 +42,11 @@ func run(ctx context.Context, f program.Flags, system sys.System) error {
 }
 
 func serve(ctx context.Context, cfg audit.Config, system sys.System, t *telemetry.Telemetry) error {
+	certificates := &rpc.Expiry{}
+	defer t.Gauge(telemetry.CertificateLeft, certificates.Left)()
 	server, err := rpc.NewServer(cfg.Listen, rpc.ServerDeps{
-		Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(), Tracer: t.TracerProvider(), ReceiveLimit: audit.ReceiveLimit,
+		Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(), Tracer: t.TracerProvider(), Expiry: certificates,
+		ReceiveLimit: audit.ReceiveLimit,
 	})
 	if err != nil {
 		return err

@@ -56,8 +56,10 @@ func run(ctx context.Context, f program.Flags) error {
 }
 
 func serve(ctx context.Context, cfg authz.Config, system sys.System, t *telemetry.Telemetry) error {
+	certificates := &rpc.Expiry{}
+	defer t.Gauge(telemetry.CertificateLeft, certificates.Left)()
 	server, err := rpc.NewServer(cfg.Listen, rpc.ServerDeps{Clock: system.Clock, Net: system.Net, FS: system.FS,
-		Log: t.Log(), Tracer: t.TracerProvider(), ReceiveLimit: rpc.AuthorizeLimit})
+		Log: t.Log(), Tracer: t.TracerProvider(), Expiry: certificates, ReceiveLimit: rpc.AuthorizeLimit})
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,9 @@ func run(ctx context.Context, f program.Flags) error {
 }
 
 func serve(ctx context.Context, cfg proxy.Config, system sys.System, t *telemetry.Telemetry) (err error) {
-	deps := rpc.ClientDeps{Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(), Tracer: t.TracerProvider()}
+	certificates := &rpc.Expiry{}
+	defer t.Gauge(telemetry.CertificateLeft, certificates.Left)()
+	deps := rpc.ClientDeps{Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(), Tracer: t.TracerProvider(), Expiry: certificates}
 	deps.Server, deps.SendLimit = rpc.Authz, rpc.AuthorizeLimit
 	authz, err := rpc.Dial(cfg.Authz, deps)
 	if err != nil {
