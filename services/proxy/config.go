@@ -190,6 +190,8 @@ const (
 	bindingPrefer         = "prefer"
 	watchPerStaleness     = 4
 	backendConnectTimeout = 5 * time.Second
+	// authenticateTimeout leaves room for the issuer's keys to be fetched.
+	authenticateTimeout = 4 * time.Second
 )
 
 // Validate adds every finding to p.

@@ -222,6 +222,9 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 // authenticate asks authz who the token names.
 func (c *connection) authenticate(ctx context.Context, settings map[string]string) (*authzv1.Authenticated, *refusal) {
 	asked := c.system.Clock.Now()
+	// A client that waits for what does not come can still be told.
+	ctx, cancel := context.WithTimeout(ctx, min(authenticateTimeout, c.Proxy.login/2))
+	defer cancel()
 	resp, err := c.authz.Authenticate(ctx, &authzv1.AuthenticateRequest{
 		Token: c.client.Token.Expose(), Database: c.client.Database, User: c.client.User, SessionId: c.record.ID[:],
 		Client: c.clientInfo(), Settings: settings,

@@ -38,6 +38,9 @@ func serverTLS(files ServerTLS, system sys.System, log *slog.Logger) (*tls.Confi
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil },
 		Time:           system.Clock.Now,
+		// A session that is resumed is one whose certificates were checked by what was
+		// configured then.
+		SessionTicketsDisabled: true,
 	}, nil
 }
 

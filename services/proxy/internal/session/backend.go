@@ -69,6 +69,7 @@ var errClientGone = errors.New("the client is gone")
 // toClientBytes forwards bytes to the client. A client that has said goodbye may
 // be gone; what is left for it is dropped.
 func (s *Session) toClientBytes(b []byte) error {
+	s.partial = !s.scanner.AtBoundary()
 	if _, err := s.toClient.Write(b); err != nil && !s.isLeaving() {
 		return errClientGone
 	}

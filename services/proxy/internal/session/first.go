@@ -5,7 +5,9 @@ import (
 	"unicode/utf8"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
 )
 
 // opensSnapshot reports whether a unit takes the transaction's snapshot before anything
@@ -26,6 +28,29 @@ func opensSnapshot(u *unit) bool {
 	default:
 		return false
 	}
+}
+
+// mayAskFirst answers a unit before which a question would be the first of its
+// transaction, unless it may be. LOCK TABLE alone takes no snapshot and names something:
+// where each statement has a snapshot of its own, one before it takes nothing from the
+// client but that it sets another isolation level behind it.
+func (s *Session) mayAskFirst(u *unit) *answer {
+	if firstWord(u.text) == "lock" {
+		q := &question{piped: s.piped}
+		if err := s.ask(q, "SHOW transaction_isolation"); err != nil {
+			return &answer{err: err}
+		}
+		switch skipping, err := s.asked(); {
+		case err != nil:
+			return &answer{err: err}
+		case skipping:
+			return &answer{dropped: true}
+		}
+		if level, err := q.result(); err == nil && len(level) == 1 && (level[0] == "read committed" || level[0] == "read uncommitted") {
+			return nil
+		}
+	}
+	return s.refuse(u, nil, pgerr.RefusalRetry, "context", authzv1.Reason_REASON_CONTEXT, "a question would be the transaction's first")
 }
 
 // firstWord is the first keyword of a text in lower case, behind blanks, comments and

@@ -276,8 +276,9 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	p := &prepared{text: append([]byte(nil), f.Text...), types: f.Parameters, source: digest(f.Text)}
 	u := s.begin(ctx, auditv1.MessageKind_MESSAGE_KIND_PARSE, decide.UnitParse, p.text)
 	u.types = p.types
-	name := string(f.Name)
-	if s.full(1, len(p.text)) {
+	name := cutName(f.Name)
+	weight := len(p.text) + 4*len(p.types)
+	if s.full(1, weight) {
 		return s.substituteParse(u, name, s.tooMany(u))
 	}
 	d, a := s.judge(u)
@@ -288,7 +289,7 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	p.settle(d)
 	s.around.own.parsed(d.Statements, s.basisOf(u, d))
 	s.touches(stmt.Statements, f.Name)
-	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: len(p.text),
+	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: weight,
 		Attachment: s.track(u, d)}, msg.Raw)
 }
 
@@ -319,7 +320,7 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 	s.plan(p.decision)
 	bound := &prepared{text: p.text, types: p.types, settled: p.settled, decision: p.decision, naming: p.naming, view: p.view,
 		source: p.source, meaning: meaningOf(p.decision.Statements)}
-	if err := s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: string(portal), Value: bound,
+	if err := s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: cutName(portal), Value: bound,
 		Attachment: &attachment{decision: p.decision}}, msg.Raw); err != nil {
 		return err
 	}
@@ -381,5 +382,5 @@ func (s *Session) close(msg wire.Message) error {
 		return err
 	}
 	s.touches(stmt.Space(kind), name)
-	return s.forward(&op{Kind: stmt.Close, Space: stmt.Space(kind), Name: string(name)}, msg.Raw)
+	return s.forward(&op{Kind: stmt.Close, Space: stmt.Space(kind), Name: cutName(name)}, msg.Raw)
 }

@@ -155,6 +155,10 @@ func (s *Session) touches(space stmt.Space, name []byte) {
 // maxName is how many bytes of a name the server looks at (NAMEDATALEN - 1).
 const maxName = 63
 
+// cutName is what is kept of a name that a message makes or drops: as much as the server
+// keeps, since a Parse may carry one of 16 MiB.
+func cutName(name []byte) string { return string(name[:min(len(name), maxName)]) }
+
 // tell answers what authz asks about names that messages have made. The answers are for
 // this unit alone. An answer that is not nil stands in the unit's place.
 func (s *Session) tell(u *unit, wanted []*authzv1.Probe) *answer {

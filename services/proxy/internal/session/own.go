@@ -193,7 +193,9 @@ func (s *Session) probe(u *unit, wanted []*authzv1.Probe) *answer {
 	}
 	idle := !s.piped && s.names.Status() == wire.StatusIdle
 	if !idle && !s.around.own.snapshot && s.tx.current() != 0 && !opensSnapshot(u) {
-		return s.refuse(u, nil, pgerr.RefusalRetry, "context", authzv1.Reason_REASON_CONTEXT, "a question would be the transaction's first")
+		if a := s.mayAskFirst(u); a != nil {
+			return a
+		}
 	}
 	s.around.own.snapshot = s.around.own.snapshot || !idle
 	catalog := s.catalogEpoch()

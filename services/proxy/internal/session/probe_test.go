@@ -224,17 +224,24 @@ func TestProbeBeforeTheFirstSnapshot(t *testing.T) {
 	// Somebody changes the catalog in between: what was asked holds no longer.
 	c.run(q("BEGIN"))
 	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 1}})
-	wantLines(t, c.run(q("LOCK TABLE pg_temp.own")), "ErrorResponse ERROR 40001 *", "ReadyForQuery E")
+	wantLines(t, c.run(q("LOCK TABLE pg_temp.own")), "CommandComplete LOCK TABLE", "ReadyForQuery T")
 	wantLines(t, c.run(q("ROLLBACK")), "CommandComplete ROLLBACK", "ReadyForQuery I")
+	// A question would take the one snapshot there is before the lock.
+	for i, begin := range []string{"BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"} {
+		c.run(q(begin))
+		r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 10 + uint64(i)}})
+		wantLines(t, c.run(q("LOCK TABLE pg_temp.own")), "ErrorResponse ERROR 40001 *", "ReadyForQuery E")
+		wantLines(t, c.run(q("ROLLBACK")), "CommandComplete ROLLBACK", "ReadyForQuery I")
+	}
 	// A query takes the snapshot itself, so that it can be asked for.
 	c.run(q("BEGIN"), q("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
-	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 2}})
+	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 20}})
 	wantLines(t, c.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery T")
 	wantLines(t, c.run(q("ROLLBACK")), "CommandComplete ROLLBACK", "ReadyForQuery I")
 	wantLines(t, c.run(script...)[:2], "CommandComplete BEGIN", "ReadyForQuery T")
 	// Behind the first snapshot it can be asked again.
 	c.run(q("BEGIN"), q("SELECT 2"))
-	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 3}})
+	r.fence.Observe(&authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{database: 30}})
 	wantLines(t, c.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery T")
 }
 

@@ -221,10 +221,10 @@ type Session struct {
 	// leaving says that the client has said Terminate: answers may still come, and
 	// go nowhere if the client has closed.
 	leaving bool
-	// told says that the server has told the client of the end. The backend
-	// goroutine's alone.
-	told bool
-	stop context.CancelFunc
+	// told says that the server has told the client of the end, partial that the client
+	// has a message of which more is to come. The backend goroutine's alone.
+	told, partial bool
+	stop          context.CancelFunc
 }
 
 // New returns a session that Run runs.
@@ -278,7 +278,7 @@ func (s *Session) Run(ctx context.Context) End {
 	s.stop = stop
 	s.mu.Unlock()
 
-	expiry := s.System.Clock.AfterFunc(s.p.Expires.Sub(s.System.Clock.Now()), func() { s.expire() })
+	expiry := s.System.Clock.AfterFunc(s.p.Expires.Sub(s.System.Clock.Now()), func() { s.guard(s.expire) })
 	defer expiry.Stop()
 	unwatch := context.AfterFunc(ctx, func() { s.finish(EndShutdown) })
 	defer unwatch()
@@ -290,7 +290,7 @@ func (s *Session) Run(ctx context.Context) End {
 	wg.Wait()
 
 	end := s.ended()
-	s.farewell(end)
+	s.guard(func() End { s.farewell(end); return "" })
 	return end
 }
 
@@ -332,14 +332,14 @@ func (s *Session) ended() End {
 }
 
 // expire ends the session because its token has.
-func (s *Session) expire() {
+func (s *Session) expire() End {
 	if s.ended() != "" {
-		return
+		return ""
 	}
 	if err := s.Spool.Append(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED, trace.SpanContext{})); err != nil {
 		s.Logger.Error("expiry not recorded", "error", err)
 	}
-	s.finish(EndTokenExpired)
+	return EndTokenExpired
 }
 
 // canceller sends cancels to the server, one at a time.
@@ -368,15 +368,16 @@ func (s *Session) cancelServer(ctx context.Context) {
 // farewell stops the server's work, tells the client, and closes. No other
 // goroutine of the session runs any more.
 func (s *Session) farewell(end End) {
+	defer func() { _ = s.p.Client.Close() }()
+	defer func() { _ = s.p.Server.Close() }()
 	if s.names.InFlight() > 0 && end != EndBackendGone && end != EndClosed {
 		s.cancelServer(context.Background())
 	}
 	_ = s.p.Server.Close()
-	if resp := end.farewell(); resp != nil && !s.told && s.scanner.AtBoundary() {
+	if resp := end.farewell(); resp != nil && !s.told && !s.partial {
 		if b, err := resp.Encode(nil); err == nil {
 			_, _ = s.toClient.Write(b)
 			_ = s.toClient.Flush()
 		}
 	}
-	_ = s.p.Client.Close()
 }

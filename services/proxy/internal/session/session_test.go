@@ -360,6 +360,25 @@ func TestSec_T19_PreparedStatements(t *testing.T) {
 	wantLines(t, r.client.run(closeS("s6"), prep("long", "SELECT 1 -- "+strings.Repeat("x", 1<<20-100)), syn), "CloseComplete", "ErrorResponse ERROR 53000 *", "ReadyForQuery I")
 }
 
+// TestSec_T19_LongNames: of a name no more is kept than the server keeps, and one as long
+// as its message can be denied as any other.
+func TestSec_T19_LongNames(t *testing.T) {
+	database := dbname(t)
+	r := newRig(t, database, unrecorded(t, database))
+	long := strings.Repeat("n", 8<<20)
+	r.client.run(prep("first", "SELECT 1"), syn)
+	before := heap()
+	for i := range 20 {
+		wantLines(t, r.client.run(prep(fmt.Sprintf("%d %s", i, long), "SELECT 1"), syn), "ParseComplete", "ReadyForQuery I")
+	}
+	if grown := int64(heap()) - int64(before); grown > 4<<20 { //nolint:gosec // G115: sizes of a heap.
+		t.Errorf("%d bytes are held for 20 names", grown)
+	}
+	huge := strings.Repeat("n", 16<<20-40)
+	wantLines(t, r.client.run(prep(huge, "SELECT denied"), syn), "ErrorResponse ERROR 42501 *", "ReadyForQuery I")
+	wantLines(t, r.client.run(prep("p", "SELECT 1"), bind("", "p"), exec(""), syn), "ParseComplete", "BindComplete", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery I")
+}
+
 func TestLongAndInvalidText(t *testing.T) {
 	r := newRig(t, dbname(t))
 	wantLines(t, r.client.run(q("SELECT '"+strings.Repeat("x", 1<<20)+"'")), "ErrorResponse ERROR 54000 *", "ReadyForQuery I")

@@ -23,9 +23,9 @@ func declare(typ byte, n uint32, body string) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{typ}, n), body...)
 }
 
-// A declared length is held against its bounds before anything else happens,
-// for every type.
-func TestDeclaredLengths(t *testing.T) {
+// TestSec_T10_DeclaredLengths: a declared length is held against its bounds before
+// anything else happens, for every type.
+func TestSec_T10_DeclaredLengths(t *testing.T) {
 	for typ := range 256 {
 		for _, n := range []uint32{0, 1, 2, 3, 4, 5, limit, limit + 1, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
 			b := declare(byte(typ), n, "")
