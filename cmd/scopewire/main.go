@@ -24,8 +24,14 @@ var version = "dev"
 type commands struct {
 	Up    upCommand    `cmd:"" help:"Run proxy, authz and audit in one process."`
 	Demo  demoCommand  `cmd:"" help:"Run Scopewire in front of a throw-away PostgreSQL, with sample data and users."`
-	Token tokenCommand `cmd:"" help:"Print an access token: of a demo user, or of a client by client_credentials."`
+	Token tokenCommand `cmd:"" help:"Print an access token: yours, a demo user's, or a client's by client_credentials."`
 	Audit auditCommand `cmd:"" help:"Read what was recorded."`
+
+	Login  loginCommand  `cmd:"" help:"Log in at an issuer, by a browser here or on another device."`
+	Logout logoutCommand `cmd:"" help:"Withdraw the login's tokens and forget them."`
+	Whoami whoamiCommand `cmd:"" help:"Say who is logged in."`
+	Psql   psqlCommand   `cmd:"" help:"Run psql with a fresh token."`
+	Exec   execCommand   `cmd:"" help:"Run any PostgreSQL client with a fresh token."`
 
 	Explain explainCommand `cmd:"" help:"Say how a statement would be decided, and by which line of the policy."`
 

@@ -72,14 +72,14 @@ const sampleScopes = `  orders.read:
 `
 
 // policyFile is the demo's policy.
-func policyFile(issuer, scopes, rest string) string {
+func policyFile(issuer, issuers, scopes, rest string) string {
 	return fmt.Sprintf(`# What each OAuth scope allows. Saved changes are in force within a second.
 version: 1
 issuers:
   - issuer: %s
     audiences: [%s]
-scopes:
+%sscopes:
 %slogins:
   %s: {default: app}
-%s`, issuer, Audience, scopes, Database, rest)
+%s`, issuer, Audience, issuers, scopes, Database, rest)
 }

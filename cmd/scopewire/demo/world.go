@@ -58,6 +58,9 @@ type Config struct {
 	Scopes string
 	// Policy are further lines of the policy file: YAML, not indented.
 	Policy string
+	// Issuers gives further issuers of the policy file, YAML items of its list, once
+	// there are certificates; nil for none. What it starts is the caller's to end.
+	Issuers func(context.Context, *World) (string, error)
 	// Users are users of the issuer.
 	Users []User
 	// PostgresSettings are further settings of the server.
@@ -91,6 +94,7 @@ type World struct {
 	secrets map[string]secret.Bytes
 	ca      *devca.CA
 	users   []User
+	issuers string
 
 	// closers run in reverse.
 	closers []func() error
@@ -116,7 +120,7 @@ func Start(ctx context.Context, cfg Config) (*World, error) {
 	}{
 		{"certificates", w.makeCertificates},
 		{"PostgreSQL with sample data", w.startPostgres},
-		{"OAuth issuer", w.startIssuer},
+		{"OAuth issuer", w.startIssuers},
 		{"proxy, authz and audit", w.startStack},
 	}
 	if cfg.WithoutServices {
@@ -170,7 +174,9 @@ func (w *World) Certificate(name string, opts devca.Options) (devca.Files, error
 }
 
 // Policy is the text of the demo's policy file.
-func (w *World) Policy() string { return policyFile(w.Issuer.Issuer(), w.cfg.Scopes, w.cfg.Policy) }
+func (w *World) Policy() string {
+	return policyFile(w.Issuer.Issuer(), w.issuers, w.cfg.Scopes, w.cfg.Policy)
+}
 
 // Roles are the server's roles for sessions and for authz.
 func (w *World) Roles() (app, catalog string) { return appRole, catalogRole }
@@ -235,6 +241,16 @@ func (w *World) startIssuer(ctx context.Context) error {
 	}
 	w.background("OAuth issuer", w.Issuer.Run)
 	return nil
+}
+
+// startIssuers starts the demo's own issuer, and those of the caller.
+func (w *World) startIssuers(ctx context.Context) error {
+	if err := w.startIssuer(ctx); err != nil || w.cfg.Issuers == nil {
+		return err
+	}
+	var err error
+	w.issuers, err = w.cfg.Issuers(ctx, w)
+	return err
 }
 
 // background runs a part until Close.
