@@ -146,7 +146,8 @@ type LimitsConfig struct {
 	// Default 200ms.
 	Decision config.Duration `yaml:"decision,omitempty"`
 	// Fresh is the same for a decision that has to wait for a catalog that is read after
-	// the session's own DDL, or is about objects of the session's own. Default 5s.
+	// the session's own DDL, is about objects of the session's own, or about a text of
+	// more than 32 KiB. Default 5s.
 	Fresh config.Duration `yaml:"fresh,omitempty"`
 	// Staleness is how long a decision may be used after it was last known to be
 	// fresh. Default 1s; lower makes prepared statements ask authz more often,

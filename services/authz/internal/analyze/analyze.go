@@ -63,7 +63,11 @@ type Context struct {
 // the input.
 func Analyze(in Input, snap *catalog.Snapshot) access.Analysis {
 	a := analyzer{in: in, snap: snap, limits: in.Limits.withDefaults(), version: in.Context.ServerVersionNum}
-	err := a.run()
+	return a.analysis(a.run())
+}
+
+// analysis is what is said of a unit whose analysis ended in err.
+func (a *analyzer) analysis(err error) access.Analysis {
 	if err == nil {
 		return access.Analysis{Outcome: access.Judge, Reason: access.Granted, Statements: a.statements}
 	}
@@ -130,11 +134,13 @@ type analyzer struct {
 	// change is what the statement at hand does to the catalog, layered what those before it
 	// have done; lastOID counts what they have made.
 	change  changes
-	layered layered
+	layered *layer
 	lastOID catalog.OID
 	// checkNames are the names of the checks of relations, in their order, as far as the
-	// unit has made them; primary the columns of the primary keys that it has made.
+	// unit has made them, checked the relations that may have a check of a name; primary the
+	// columns of the primary keys that it has made.
 	checkNames map[catalog.OID][]string
+	checked    map[string][]catalog.OID
 	primary    map[catalog.OID][]int16
 	// indexes are those that the unit has made; maybeGone the relations that may no longer
 	// be there: what stands behind them on the path may be meant.
@@ -237,6 +243,7 @@ func (a *analyzer) run() error {
 // prepare checks the context and fills the tables.
 func (a *analyzer) prepare() error {
 	a.reference = tables()
+	a.text, a.work = string(a.in.Text), a.limits.Work
 	return a.readContext()
 }
 
@@ -252,7 +259,7 @@ func (a *analyzer) readContext() error {
 	if err != nil {
 		return err
 	}
-	a.text, a.path, a.session, a.work = string(a.in.Text), path, path, a.limits.Work
+	a.path, a.session = path, path
 	a.views, a.bodies = map[viewKey]*view{}, map[bodyKey]*body{}
 	a.expressions, a.securing = map[storedKey]*code{}, map[catalog.OID]bool{}
 	if !a.in.Parse && len(a.in.ParameterTypes) > 0 {
@@ -287,6 +294,10 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	}
 	if err == nil {
 		err = a.closedColumns()
+	}
+	if err == nil {
+		// What was charged without a word.
+		err = a.spend(0)
 	}
 	if err != nil {
 		a.failing(raw)

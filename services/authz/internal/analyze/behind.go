@@ -64,7 +64,7 @@ func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''
 // it.
 func (a *analyzer) behind(text string) (*behind, error) {
 	unreadable := deny(access.Context, "a text behind a name that cannot be read")
-	if err := a.spend(len(text)); err != nil {
+	if err := a.spend(readCost * len(text)); err != nil {
 		return nil, err
 	}
 	seen, err := precheck([]byte(text), a.limits)

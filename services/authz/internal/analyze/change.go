@@ -23,6 +23,8 @@ type changes struct {
 	known bool
 	// additions are lists that are not looked into again within the statement.
 	additions catalog.Additions
+	// gone are the relations, types and functions that it takes away.
+	gone lostObjects
 	// relations, types and functions are those made or changed, by number.
 	relations map[catalog.OID]*catalog.Relation
 	types     map[catalog.OID]*catalog.Type
@@ -33,16 +35,8 @@ type changes struct {
 }
 
 func newChanges() changes {
-	return changes{relations: map[catalog.OID]*catalog.Relation{}, types: map[catalog.OID]*catalog.Type{}, functions: map[catalog.OID]*catalog.Function{}}
-}
-
-// layered is the catalog as the statements so far have left it.
-type layered struct {
-	// base is what the unit began with, made all that was laid over it, layers in how many
-	// parts.
-	base   *catalog.Snapshot
-	made   catalog.Additions
-	layers int
+	return changes{relations: map[catalog.OID]*catalog.Relation{}, types: map[catalog.OID]*catalog.Type{}, functions: map[catalog.OID]*catalog.Function{},
+		gone: lostObjects{relations: map[catalog.OID]bool{}, types: map[catalog.OID]bool{}, functions: map[catalog.OID]bool{}}}
 }
 
 // changesNothing says that no later statement of the unit is judged otherwise after the
@@ -56,39 +50,11 @@ func (a *analyzer) newOID() catalog.OID {
 	return a.lastOID
 }
 
-// maxLayers bounds how many snapshots lie on top of each other: a look-up goes through all
-// of them. More are laid together.
-const maxLayers = 16
-
-// follow shows what a statement changed to those after it. It reports false when that
-// is not known.
-func (a *analyzer) follow() (bool, error) {
-	if !a.change.known {
-		return false, nil
-	}
-	add := a.change.collected()
-	size := sizeOf(add)
-	if size == 0 {
-		return true, nil
-	}
-	a.fleeting = a.fleeting || a.change.fleeting
-	if a.layered.base == nil {
-		a.layered.base = a.snap
-	}
-	a.layered.made = together(a.layered.made, add)
-	if a.layered.layers++; a.layered.layers > maxLayers {
-		a.layered.layers, size = 1, sizeOf(a.layered.made)
-		a.snap = catalog.Overlay(a.layered.base, a.layered.made)
-	} else {
-		a.snap = catalog.Overlay(a.snap, add)
-	}
-	return true, a.spend(size)
-}
-
 // collected is what was changed as an overlay takes it, in the order of making.
 func (c *changes) collected() catalog.Additions {
 	add := c.additions
 	add.Relations, add.Types, add.Functions = inOrder(c.relations), inOrder(c.types), inOrder(c.functions)
+	add.Dropped.Relations, add.Dropped.Types, add.Dropped.Functions = c.gone.lists()
 	return add
 }
 
@@ -101,56 +67,12 @@ func inOrder[T any](objects map[catalog.OID]*T) []T {
 	return out
 }
 
-func sizeOf(add catalog.Additions) int {
-	d := &add.Dropped
-	return len(add.Schemas) + len(add.Relations) + len(add.Types) + len(add.Functions) + len(add.Operators) + len(add.Casts) + len(add.OperatorClasses) +
-		len(add.Collations) + len(d.Schemas) + len(d.Relations) + len(d.Types) + len(d.Functions) + len(d.Operators) + len(d.Collations)
-}
-
-// together lays later additions over earlier ones.
-func together(earlier, later catalog.Additions) catalog.Additions {
-	all := catalog.Additions{TempSchema: cmp.Or(later.TempSchema, earlier.TempSchema)}
-	d := &all.Dropped
-	d.Schemas = slices.Concat(earlier.Dropped.Schemas, later.Dropped.Schemas)
-	d.Relations = slices.Concat(earlier.Dropped.Relations, later.Dropped.Relations)
-	d.Types = slices.Concat(earlier.Dropped.Types, later.Dropped.Types)
-	d.Functions = slices.Concat(earlier.Dropped.Functions, later.Dropped.Functions)
-	d.Operators = slices.Concat(earlier.Dropped.Operators, later.Dropped.Operators)
-	d.Collations = slices.Concat(earlier.Dropped.Collations, later.Dropped.Collations)
-	all.Schemas = over(earlier.Schemas, later.Schemas, d.Schemas, func(v *catalog.Schema) catalog.OID { return v.OID })
-	all.Relations = over(earlier.Relations, later.Relations, d.Relations, func(v *catalog.Relation) catalog.OID { return v.OID })
-	all.Types = over(earlier.Types, later.Types, d.Types, func(v *catalog.Type) catalog.OID { return v.OID })
-	all.Functions = over(earlier.Functions, later.Functions, d.Functions, func(v *catalog.Function) catalog.OID { return v.OID })
-	all.Operators = over(earlier.Operators, later.Operators, d.Operators, func(v *catalog.Operator) catalog.OID { return v.OID })
-	all.Casts = slices.Concat(earlier.Casts, later.Casts)
-	all.OperatorClasses = over(earlier.OperatorClasses, later.OperatorClasses, nil, func(v *catalog.OperatorClass) catalog.OID { return v.OID })
-	all.Collations = over(earlier.Collations, later.Collations, d.Collations, func(v *catalog.Collation) catalog.OID { return v.OID })
-	return all
-}
-
-func over[T any](earlier, later []T, dropped []catalog.OID, oid func(*T) catalog.OID) []T {
-	gone := map[catalog.OID]bool{}
-	for _, o := range dropped {
-		gone[o] = true
-	}
-	for i := range later {
-		gone[oid(&later[i])] = true
-	}
-	out := make([]T, 0, len(earlier)+len(later))
-	for i := range earlier {
-		if !gone[oid(&earlier[i])] {
-			out = append(out, earlier[i])
-		}
-	}
-	return append(out, later...)
-}
-
 // relation is a relation as the statement at hand has left it so far, nil if there is none.
 func (a *analyzer) relation(oid catalog.OID) *catalog.Relation {
 	if rel := a.change.relations[oid]; rel != nil {
 		return rel
 	}
-	if slices.Contains(a.change.additions.Dropped.Relations, oid) {
+	if a.change.gone.relations[oid] {
 		return nil
 	}
 	return a.snap.RelationByOID(oid)
@@ -174,8 +96,16 @@ func (a *analyzer) edited(oid catalog.OID) *catalog.Relation {
 	changed.Checks, changed.IndexExpressions = slices.Clone(rel.Checks), slices.Clone(rel.IndexExpressions)
 	changed.StatisticsExpressions, changed.ExclusionOperators = slices.Clone(rel.StatisticsExpressions), slices.Clone(rel.ExclusionOperators)
 	changed.ForeignOperatorClasses = slices.Clone(rel.ForeignOperatorClasses)
+	a.charge(objectCost + columnCost*entriesOf(rel))
 	a.change.relations[oid] = &changed
 	return &changed
+}
+
+// entriesOf counts what the lists of a relation hold.
+func entriesOf(rel *catalog.Relation) int {
+	return len(rel.Columns) + len(rel.Children) + len(rel.Parents) + len(rel.Keys) + len(rel.ForeignKeys) + len(rel.ReferencedBy) + len(rel.Triggers) +
+		len(rel.Rules) + len(rel.Policies) + len(rel.Checks) + len(rel.IndexExpressions) + len(rel.StatisticsExpressions) +
+		len(rel.ExclusionOperators) + len(rel.ForeignOperatorClasses)
 }
 
 // editedType is edited for a type.
@@ -286,13 +216,14 @@ func (a *analyzer) addType(t catalog.Type) *catalog.Type {
 
 // typeNamedIn finds a type by its name, those of the statement first.
 func (a *analyzer) typeNamedIn(schema, name string) *catalog.Type {
+	a.charge(len(a.change.types))
 	for _, t := range a.change.types {
 		if t.Schema == schema && t.Name == name {
 			return t
 		}
 	}
 	t := a.snap.TypeByName(schema, name)
-	if t != nil && (a.change.types[t.OID] != nil || slices.Contains(a.change.additions.Dropped.Types, t.OID)) {
+	if t != nil && (a.change.types[t.OID] != nil || a.change.gone.types[t.OID]) {
 		return nil
 	}
 	return t

@@ -349,13 +349,13 @@ func (a *analyzer) belonging(oid catalog.OID) []catalog.OID {
 			all = append(all, rel.OID)
 		}
 	}
-	seen := 0
-	defer func() { a.work -= seen / 16 }()
-	for rel := range a.snap.EachRelation() {
-		if seen++; (rel.IndexOf == oid || rel.OwnedBy == oid) && a.change.relations[rel.OID] == nil && a.relation(rel.OID) != nil {
+	for rel := range a.snap.EachPart(oid) {
+		a.charge(1)
+		if a.change.relations[rel.OID] == nil && a.relation(rel.OID) != nil {
 			all = append(all, rel.OID)
 		}
 	}
+	a.charge(len(a.change.relations))
 	slices.Sort(all)
 	return all
 }

@@ -33,6 +33,10 @@ func (a *analyzer) madeConstraints(d *definition, rel *catalog.Relation) {
 			keys = append(keys, k)
 		}
 	}
+	a.charge(len(keys) * len(keys))
+	if a.exhausted() {
+		return
+	}
 	for _, k := range dedupe(keys) {
 		a.madeKey(d, rel, k)
 	}
@@ -295,8 +299,11 @@ func (a *analyzer) retypeColumn(rel *catalog.Relation, at int, typ catalog.OID) 
 // be read does not: it stays, as what cannot be understood.
 func (a *analyzer) mentions(text, column string) bool {
 	found := false
+	if a.charge(readCost * len(text)); text == unwritten || a.exhausted() {
+		return false
+	}
 	tree, err := parse("SELECT ("+text+")", "SELECT ("+text+")", a.version/10000)
-	if err != nil || text == unwritten || len(tree.Stmts) != 1 {
+	if err != nil || len(tree.Stmts) != 1 {
 		return false
 	}
 	eachColumn(tree.Stmts[0].Stmt, func(name string) { found = found || name == column })
@@ -350,6 +357,8 @@ func (a *analyzer) dropCheck(rel *catalog.Relation, at int) {
 	}
 }
 
+// nameCheck notes the name of a relation's next check.
 func (a *analyzer) nameCheck(oid catalog.OID, name string) {
-	a.checkNames[oid] = append(slices.Clone(a.checkNames[oid]), name)
+	a.checkNames[oid] = append(a.checkNames[oid], name)
+	a.checked[name] = append(a.checked[name], oid)
 }

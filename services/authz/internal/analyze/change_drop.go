@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"maps"
 	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -29,8 +30,7 @@ func (a *analyzer) dropped(d *pg_query.DropStmt, subjects []subject) error {
 
 // ownOnly reports whether nothing but objects of the session's own is taken away.
 func (a *analyzer) ownOnly() bool {
-	d := &a.change.additions.Dropped
-	for _, oid := range d.Relations {
+	for oid := range a.change.gone.relations {
 		if rel := a.snap.RelationByOID(oid); rel != nil && !ownTemporary(rel.Schema) {
 			return false
 		}
@@ -40,7 +40,7 @@ func (a *analyzer) ownOnly() bool {
 			return false
 		}
 	}
-	return a.change.known && len(d.Schemas)+len(d.Functions)+len(a.change.functions) == 0
+	return a.change.known && len(a.change.additions.Dropped.Schemas)+len(a.change.gone.functions)+len(a.change.functions) == 0
 }
 
 // dropSubject takes one object away. It reports false where that is not followed.
@@ -62,7 +62,7 @@ func (a *analyzer) dropSubject(s subject, object *pg_query.Node) bool {
 			return certain
 		}
 		delete(a.change.functions, f.OID)
-		a.change.additions.Dropped.Functions = append(a.change.additions.Dropped.Functions, f.OID)
+		a.change.gone.functions[f.OID] = true
 		return true
 	case typeForm:
 		for _, schema := range s.schemas {
@@ -86,7 +86,7 @@ func (a *analyzer) dropSubject(s subject, object *pg_query.Node) bool {
 func (a *analyzer) goneFamily(rel *catalog.Relation) {
 	if rel.Kind == catalog.KindPartitionedTable {
 		for _, oid := range rel.Children {
-			if child := a.relation(oid); child != nil && !slices.Contains(a.change.additions.Dropped.Relations, oid) {
+			if child := a.relation(oid); child != nil && !a.change.gone.relations[oid] {
 				a.goneFamily(child)
 			}
 		}
@@ -128,23 +128,23 @@ func (a *analyzer) dropSchema(name string) bool {
 		a.change.additions.Dropped.Schemas = append(a.change.additions.Dropped.Schemas, schema.OID)
 		break
 	}
-	for rel := range a.snap.EachRelation() {
-		if rel.Schema == name && !slices.Contains(a.change.additions.Dropped.Relations, rel.OID) {
+	for rel := range a.snap.EachUserRelation() {
+		if a.charge(1); rel.Schema == name && !a.exhausted() && !a.change.gone.relations[rel.OID] {
 			a.goneFamily(rel)
 		}
 	}
-	for f := range a.snap.EachFunction() {
-		if f.Schema == name {
-			a.change.additions.Dropped.Functions = append(a.change.additions.Dropped.Functions, f.OID)
+	for f := range a.snap.EachUserFunction() {
+		if a.charge(1); f.Schema == name {
+			a.change.gone.functions[f.OID] = true
 		}
 	}
-	for t := range a.snap.EachType() {
-		if t.Schema == name && !slices.Contains(a.change.additions.Dropped.Types, t.OID) {
+	for t := range a.snap.EachUserType() {
+		if a.charge(1); t.Schema == name && !a.exhausted() && !a.change.gone.types[t.OID] {
 			a.goneType(t)
 		}
 	}
 	for o := range a.snap.EachOperator() {
-		if o.Schema == name {
+		if a.charge(1); o.Schema == name {
 			// What an operator belongs to is not followed.
 			return false
 		}
@@ -157,40 +157,36 @@ func (a *analyzer) dropSchema(name string) bool {
 // something may depend on it in another way.
 func (a *analyzer) cascades() (bool, error) {
 	for {
-		gone := &a.change.additions.Dropped
-		before := len(gone.Relations) + len(gone.Types) + len(gone.Functions)
-		lost := lostObjects{relations: setOf(gone.Relations), types: setOf(gone.Types), functions: setOf(gone.Functions)}
-		if err := a.spend(before); err != nil {
-			return false, err
-		}
-		for rel := range a.snap.EachRelation() {
-			if err := a.spend(1); err != nil {
+		lost := &a.change.gone
+		before := lost.size()
+		for rel := range a.snap.EachUserRelation() {
+			if err := a.spend(rowCost + entriesOf(rel)); err != nil {
 				return false, err
 			}
 			if lost.relations[rel.OID] || isSystem(rel) {
 				continue
 			}
-			if now := a.relation(rel.OID); now != nil && !a.cascadeTo(now, &lost) {
+			if now := a.relation(rel.OID); now != nil && !a.cascadeTo(now, lost) {
 				return false, nil
 			}
 		}
-		for f := range a.snap.EachFunction() {
-			if err := a.spend(1); err != nil {
+		for f := range a.snap.EachUserFunction() {
+			if err := a.spend(rowCost); err != nil {
 				return false, err
 			}
-			if f.OID < catalog.FirstNormalOID || lost.functions[f.OID] {
+			if lost.functions[f.OID] {
 				continue
 			}
 			if lost.refers(f.References) || lost.types[f.Result] || slices.ContainsFunc(f.Arguments, func(t catalog.OID) bool { return lost.types[t] }) ||
 				slices.ContainsFunc(f.AllArguments, func(t catalog.OID) bool { return lost.types[t] }) {
 				delete(a.change.functions, f.OID)
-				gone.Functions = append(gone.Functions, f.OID)
+				lost.functions[f.OID] = true
 			}
 		}
-		if !a.typesStay(&lost) {
+		if !a.typesStay(lost) {
 			return false, nil
 		}
-		if len(gone.Relations)+len(gone.Types)+len(gone.Functions) == before {
+		if lost.size() == before {
 			return true, nil
 		}
 	}
@@ -198,6 +194,13 @@ func (a *analyzer) cascades() (bool, error) {
 
 // lostObjects are those that a statement takes away, by number.
 type lostObjects struct{ relations, types, functions map[catalog.OID]bool }
+
+func (l *lostObjects) size() int { return len(l.relations) + len(l.types) + len(l.functions) }
+
+// lists are the objects of each kind, by number.
+func (l *lostObjects) lists() (relations, types, functions []catalog.OID) {
+	return slices.Sorted(maps.Keys(l.relations)), slices.Sorted(maps.Keys(l.types)), slices.Sorted(maps.Keys(l.functions))
+}
 
 func setOf(list []catalog.OID) map[catalog.OID]bool {
 	out := make(map[catalog.OID]bool, len(list))
@@ -282,14 +285,14 @@ func (a *analyzer) typesStay(lost *lostObjects) bool {
 			return false
 		}
 	}
-	for t := range a.snap.EachType() {
-		if !lost.types[t.OID] && (lost.types[t.Base] || lost.types[t.Subtype] || lost.refers(t.References) ||
+	for t := range a.snap.EachUserType() {
+		if a.charge(rowCost); !lost.types[t.OID] && (lost.types[t.Base] || lost.types[t.Subtype] || lost.refers(t.References) ||
 			slices.ContainsFunc(t.Checks, func(e catalog.Expression) bool { return lost.refers(e.References) })) {
 			return false
 		}
 	}
 	for o := range a.snap.EachOperator() {
-		if lost.types[o.Left] || lost.types[o.Right] || lost.functions[o.Function] {
+		if a.charge(1); lost.types[o.Left] || lost.types[o.Right] || lost.functions[o.Function] {
 			return false
 		}
 	}
@@ -314,7 +317,7 @@ func (a *analyzer) gone(oid catalog.OID) {
 		a.goneIndex(rel)
 	}
 	delete(a.change.relations, oid)
-	a.change.additions.Dropped.Relations = append(a.change.additions.Dropped.Relations, oid)
+	a.change.gone.relations[oid] = true
 	if t := a.snap.TypeByOID(rel.RowType); t != nil {
 		a.goneType(t)
 	}
@@ -339,8 +342,8 @@ func (a *analyzer) gone(oid catalog.OID) {
 func (a *analyzer) goneType(t *catalog.Type) {
 	delete(a.change.types, t.OID)
 	delete(a.change.types, t.Array)
-	a.change.additions.Dropped.Types = append(a.change.additions.Dropped.Types, t.OID)
+	a.change.gone.types[t.OID] = true
 	if t.Array != 0 {
-		a.change.additions.Dropped.Types = append(a.change.additions.Dropped.Types, t.Array)
+		a.change.gone.types[t.Array] = true
 	}
 }

@@ -125,7 +125,9 @@ func (a *analyzer) variadicOf(typ catalog.OID) catalog.OID {
 
 // functionOf finds a function by its name and exact arguments, or returns nil.
 func (a *analyzer) functionOf(schema, name string, arguments []catalog.OID) *catalog.Function {
-	for _, f := range a.snap.FunctionsNamed(name) {
+	named := a.snap.FunctionsNamed(name)
+	a.charge(len(named))
+	for _, f := range named {
 		if f.Schema == schema && slices.Equal(f.Arguments, arguments) {
 			return f
 		}
@@ -162,7 +164,9 @@ func (a *analyzer) routineNamed(o *pg_query.ObjectWithArgs) (*catalog.Function, 
 	}
 	for _, home := range homes {
 		var found []*catalog.Function
-		for _, f := range a.snap.FunctionsNamed(name) {
+		named := a.snap.FunctionsNamed(name)
+		a.charge(len(named))
+		for _, f := range named {
 			if f.Schema == home && (o.ArgsUnspecified || slices.Equal(f.Arguments, arguments)) {
 				found = append(found, f)
 			}

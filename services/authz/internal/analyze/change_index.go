@@ -104,7 +104,7 @@ func (a *analyzer) goneColumn(rel *catalog.Relation, column string) {
 // anyUserClass reports whether users have made a default operator class for a method.
 func (a *analyzer) anyUserClass(method string) bool {
 	for c := range a.snap.EachClass() {
-		if c.Method == method && c.Default && c.OID >= catalog.FirstNormalOID {
+		if a.charge(1); c.Method == method && c.Default && c.OID >= catalog.FirstNormalOID {
 			return true
 		}
 	}

@@ -149,13 +149,13 @@ func (a *analyzer) renameConstraint(rel *catalog.Relation, old, name string) boo
 			}
 		}
 	}
-	names := slices.Clone(a.checkNames[rel.OID])
+	names := a.checkNames[rel.OID]
 	for i := range names {
 		if names[i] == old {
 			names[i] = name
+			a.checked[name] = append(a.checked[name], rel.OID)
 		}
 	}
-	a.checkNames[rel.OID] = names
 	return rel.Kind != catalog.KindPartitionedTable || len(rel.Children) == 0
 }
 
@@ -201,9 +201,15 @@ func (a *analyzer) renameColumn(rel *catalog.Relation, old, name string) bool {
 
 // withColumn is an expression of a relation with a column under another name.
 func (a *analyzer) withColumn(text, old, name string) string {
+	if text == "" || text == unwritten {
+		return text
+	}
 	query := "SELECT (" + text + ")"
+	if a.charge(readCost * len(query)); a.exhausted() {
+		return unwritten
+	}
 	tree, err := parse(query, query, a.version/10000)
-	if err != nil || text == "" || len(tree.Stmts) != 1 {
+	if err != nil || len(tree.Stmts) != 1 {
 		return text
 	}
 	node, found := tree.Stmts[0].Stmt, false
@@ -277,11 +283,22 @@ func (a *analyzer) moveType(t *catalog.Type, schema string) {
 // them become unreadable: what was resolved to something of another name, and what the
 // old name, of a type, stands in.
 func (a *analyzer) forgetTexts(lost lostObjects, name string, all ...moved) {
-	r := retexter{a: a, all: all, stale: func(text string, refs catalog.References) bool {
-		return text != "" && text != unwritten && (lost.refers(refs) || !refs.Recorded || containsName(text, name))
+	r := retexter{a: a, all: all, name: name, stale: func(text string, refs catalog.References) staleness {
+		if text == "" || text == unwritten {
+			return upToDate
+		}
+		a.charge((len(text) + len(refs.Relations) + len(refs.Functions)) / 4)
+		switch {
+		case lost.refers(refs) || !refs.Recorded:
+			return outOfDate
+		case containsName(text, name):
+			return namesIt
+		default:
+			return upToDate
+		}
 	}}
 	var relations []catalog.OID
-	for rel := range a.snap.EachRelation() {
+	for rel := range a.snap.EachUserRelation() {
 		if !isSystem(rel) {
 			relations = append(relations, rel.OID)
 		}
@@ -292,17 +309,18 @@ func (a *analyzer) forgetTexts(lost lostObjects, name string, all ...moved) {
 		}
 	}
 	for _, oid := range relations {
-		if rel := a.relation(oid); rel != nil {
+		if rel := a.relation(oid); rel != nil && !a.exhausted() {
+			a.charge(rowCost + entriesOf(rel))
 			r.relation(rel, lost.relations[oid])
 		}
 	}
-	for f := range a.snap.EachFunction() {
-		if f.OID >= catalog.FirstNormalOID {
+	for f := range a.snap.EachUserFunction() {
+		if a.charge(rowCost); !a.exhausted() {
 			r.function(f)
 		}
 	}
-	for t := range a.snap.EachType() {
-		if t.OID >= catalog.FirstNormalOID {
+	for t := range a.snap.EachUserType() {
+		if a.charge(rowCost); !a.exhausted() {
 			r.typ(t)
 		}
 	}

@@ -45,59 +45,84 @@ func clip(s string, n int) string {
 // relationName is ChooseRelationName: the first of a name, that with 1, and so on that no
 // relation has, nor, for a constraint, one of those.
 func (a *analyzer) relationName(schema, name1, name2, label string, constraint bool) string {
-	return a.firstFree(name1, name2, label, func(name string) bool {
-		return a.relationNamedIn(schema, name) != nil || constraint && a.constraintTaken(schema, name)
-	})
+	taken := func(string) bool { return false }
+	if constraint {
+		taken = a.constraintTaken(schema)
+	}
+	return a.firstFree(name1, name2, label, func(name string) bool { return a.relationNamedIn(schema, name) != nil || taken(name) })
 }
 
 // constraintName is ChooseConstraintName of pg_constraint.c.
 func (a *analyzer) constraintName(schema, name1, name2, label string) string {
-	return a.firstFree(name1, name2, label, func(name string) bool { return a.constraintTaken(schema, name) })
+	return a.firstFree(name1, name2, label, a.constraintTaken(schema))
 }
 
 func (a *analyzer) firstFree(name1, name2, label string, taken func(string) bool) string {
 	name := objectName(name1, name2, label)
-	for n := 1; taken(name); n++ {
+	for n := 1; taken(name) && !a.exhausted(); n++ {
+		a.charge(nameCost)
 		name = objectName(name1, name2, label+strconv.Itoa(n))
 	}
 	return name
 }
 
+// nameCost is what trying a name costs.
+const nameCost = 32
+
 // relationNamedIn finds a relation by its name, those of the statement first.
 func (a *analyzer) relationNamedIn(schema, name string) *catalog.Relation {
+	a.charge(len(a.change.relations))
 	for _, rel := range a.change.relations {
 		if rel.Schema == schema && rel.Name == name {
 			return rel
 		}
 	}
 	rel := a.snap.RelationByName(schema, name)
-	if rel != nil && (a.change.relations[rel.OID] != nil || slices.Contains(a.change.additions.Dropped.Relations, rel.OID)) {
+	if rel != nil && (a.change.relations[rel.OID] != nil || a.change.gone.relations[rel.OID]) {
 		return nil
 	}
 	return rel
 }
 
-// constraintTaken reports whether a constraint of a relation of the schema has a name.
-func (a *analyzer) constraintTaken(schema, name string) bool {
-	has := func(rel *catalog.Relation) bool {
-		return rel.Schema == schema &&
-			(slices.ContainsFunc(rel.Keys, func(k catalog.Key) bool { return k.Name == name }) ||
-				slices.ContainsFunc(rel.ForeignKeys, func(k catalog.ForeignKey) bool { return k.Name == name }) ||
-				slices.Contains(a.checkNames[rel.OID], name))
+// constraintTaken tells which names constraints of a schema have, those of the statement
+// included.
+func (a *analyzer) constraintTaken(schema string) func(name string) bool {
+	made := map[string]bool{}
+	if a.exhausted() {
+		return func(string) bool { return false }
 	}
-	for _, rel := range a.change.relations {
-		if has(rel) {
-			return true
+	for oid, rel := range a.change.relations {
+		if rel.Schema != schema {
+			continue
+		}
+		a.charge(len(rel.Keys) + len(rel.ForeignKeys) + len(a.checkNames[oid]))
+		for i := range rel.Keys {
+			made[rel.Keys[i].Name] = true
+		}
+		for i := range rel.ForeignKeys {
+			made[rel.ForeignKeys[i].Name] = true
+		}
+		for _, name := range a.checkNames[oid] {
+			made[name] = true
 		}
 	}
-	seen := 0
-	defer func() { a.work -= seen / 16 }()
-	for rel := range a.snap.EachRelation() {
-		if seen++; a.change.relations[rel.OID] == nil && has(rel) {
+	return func(name string) bool {
+		if made[name] {
 			return true
 		}
+		for oid := range a.snap.EachConstrained(schema, name) {
+			if a.change.relations[oid] == nil && a.relation(oid) != nil {
+				return true
+			}
+		}
+		for _, oid := range a.checked[name] {
+			a.charge(rowCost)
+			if rel := a.relation(oid); rel != nil && rel.Schema == schema && slices.Contains(a.checkNames[oid], name) {
+				return true
+			}
+		}
+		return false
 	}
-	return false
 }
 
 // indexNameAddition is ChooseIndexNameAddition: the names of columns, joined.

@@ -122,7 +122,7 @@ func (a *analyzer) likeColumns(d *definition, rel *catalog.Relation, options uin
 
 // hasIndexes reports whether a relation has any index.
 func (a *analyzer) hasIndexes(oid catalog.OID) bool {
-	for rel := range a.snap.EachRelation() {
+	for rel := range a.snap.EachPart(oid) {
 		if rel.IndexOf == oid {
 			return true
 		}
@@ -204,7 +204,7 @@ func (a *analyzer) madeTable(d *definition, rel catalog.Relation, partition bool
 	}
 	a.madeConstraints(d, made)
 	a.change.known = a.change.known && !d.unsure
-	return a.spend(len(rel.Columns))
+	return a.spend(madeColumnCost * len(rel.Columns))
 }
 
 // hasParts reports whether a partitioned table has what its partitions get as well.

@@ -16,10 +16,26 @@ type moved struct {
 	toSchema, toName   string
 }
 
+// staleness says what a move does to a text.
+type staleness int
+
+const (
+	upToDate staleness = iota
+	// namesIt: it has a word that is the old name, which may be that of a type. The record of
+	// a text has no types.
+	namesIt
+	// outOfDate: it refers to what was moved, or may.
+	outOfDate
+)
+
 // movedText is a text with the new names of what was moved. Where none of the old ones is
 // found, what refers to it cannot be told from the text.
-func (a *analyzer) movedText(text, before, after string, all []moved) string {
+func (r *retexter) movedText(text, before, after string, how staleness) string {
+	a, all := r.a, r.all
 	query := before + text + after
+	if a.charge(readCost * len(query)); a.exhausted() {
+		return unwritten
+	}
 	tree, err := parse(query, query, a.version/10000)
 	if err != nil || len(tree.Stmts) != 1 {
 		return unwritten
@@ -29,6 +45,9 @@ func (a *analyzer) movedText(text, before, after string, all []moved) string {
 	for i := range all {
 		found = all[i].apply(node) || found
 	}
+	if !found && how == namesIt && !literalNames(node, r.name) {
+		return text
+	}
 	if !found {
 		return unwritten
 	}
@@ -37,6 +56,14 @@ func (a *analyzer) movedText(text, before, after string, all []moved) string {
 		return a.writtenStatement(h, node).Text
 	}
 	return a.writtenExpression(h, onlyExpression(tree)).Text
+}
+
+// literalNames reports whether a literal in a tree has a name in it as a word: it may name a
+// type, in one of the ways in which types are written.
+func literalNames(node *pg_query.Node, name string) bool {
+	found := false
+	eachNode(node, func(c *pg_query.A_Const) { found = found || containsName(c.GetSval().GetSval(), name) })
+	return found
 }
 
 // apply gives what was moved its new name in a tree, and reports whether it was there. A
@@ -87,27 +114,36 @@ func (m *moved) apply(node *pg_query.Node) bool {
 
 // retexter writes the texts of objects anew.
 type retexter struct {
-	a     *analyzer
-	all   []moved
-	stale func(text string, refs catalog.References) bool
+	a   *analyzer
+	all []moved
+	// name is the old name of a type, empty where there is none.
+	name  string
+	stale func(text string, refs catalog.References) staleness
 }
 
 // expression, statement and other put a text in the place of a stale one: an expression, a
 // query, or one that is not followed.
 func (r *retexter) expression(text string, refs catalog.References, of func() *string) {
-	if r.stale(text, refs) {
-		*of() = r.a.movedText(text, "SELECT (", ")", r.all)
+	if how := r.stale(text, refs); how != upToDate {
+		r.put(r.movedText(text, "SELECT (", ")", how), text, of)
 	}
 }
 
 func (r *retexter) statement(text string, refs catalog.References, of func() *string) {
-	if r.stale(text, refs) {
-		*of() = r.a.movedText(text, "", "", r.all)
+	if how := r.stale(text, refs); how != upToDate {
+		r.put(r.movedText(text, "", "", how), text, of)
+	}
+}
+
+// put changes a text, unless it stays as it is.
+func (r *retexter) put(to, from string, of func() *string) {
+	if to != from {
+		*of() = to
 	}
 }
 
 func (r *retexter) other(text string, refs catalog.References, of func() *string) {
-	if r.stale(text, refs) {
+	if r.stale(text, refs) != upToDate {
 		*of() = unwritten
 	}
 }
@@ -191,12 +227,12 @@ func (a *analyzer) keepsMeaning(e catalog.Expression, typ catalog.OID) bool {
 		return false
 	}
 	for o := range a.snap.EachOperator() {
-		if o.OID >= catalog.FirstNormalOID && a.path.includes(o.Schema) {
+		if a.charge(1); o.OID >= catalog.FirstNormalOID && a.path.includes(o.Schema) {
 			return false
 		}
 	}
-	for f := range a.snap.EachFunction() {
-		if f.OID >= catalog.FirstNormalOID && a.path.includes(f.Schema) && containsName(e.Text, f.Name) {
+	for f := range a.snap.EachUserFunction() {
+		if a.charge(rowCost); a.path.includes(f.Schema) && containsName(e.Text, f.Name) {
 			return false
 		}
 	}

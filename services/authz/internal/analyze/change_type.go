@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -155,7 +154,7 @@ func (a *analyzer) goneTypeAnd(t *catalog.Type) bool {
 	switch t.Kind {
 	case 'c':
 		delete(a.change.relations, t.Relation)
-		a.change.additions.Dropped.Relations = append(a.change.additions.Dropped.Relations, t.Relation)
+		a.change.gone.relations[t.Relation] = true
 	case 'r':
 		made := []string{t.Name}
 		if m := a.snap.TypeByOID(a.snap.MultirangeOf(t.OID)); m != nil {
@@ -165,8 +164,8 @@ func (a *analyzer) goneTypeAnd(t *catalog.Type) bool {
 		for _, name := range made {
 			for _, f := range a.snap.FunctionsNamed(name) {
 				if strings.HasPrefix(f.Symbol, "range_constructor") && f.Result == t.OID || strings.HasPrefix(f.Symbol, "multirange_constructor") &&
-					slices.Contains(a.change.additions.Dropped.Types, f.Result) {
-					a.change.additions.Dropped.Functions = append(a.change.additions.Dropped.Functions, f.OID)
+					a.change.gone.types[f.Result] {
+					a.change.gone.functions[f.OID] = true
 				}
 			}
 		}

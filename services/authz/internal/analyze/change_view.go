@@ -26,6 +26,7 @@ func (a *analyzer) madeByQuery(rel catalog.Relation, object access.Object, alias
 	}
 	made := a.addRelation(rel)
 	a.addRowType(made)
+	a.charge(madeColumnCost * len(rel.Columns))
 	a.change.known = true
 	return made
 }

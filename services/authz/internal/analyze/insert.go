@@ -154,6 +154,9 @@ func (a *analyzer) assignRows(s *scope, cols []*pg_query.Node, columns []*catalo
 // of columns that are not given, and of those given as DEFAULT.
 func (a *analyzer) inserted(it *item, override pg_query.OverridingKind, columns []*catalog.Column, defaulted map[int]bool) error {
 	rel := it.entry.relation
+	if err := a.spend(starCost*len(columns) + rowCost*len(rel.Columns)); err != nil {
+		return err
+	}
 	given := map[string]bool{}
 	it.given = given
 	for i, c := range columns {

@@ -49,7 +49,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	if a.texts >= maxTexts {
 		return nil, deny(access.OpaqueCode, "code that is nested too deeply")
 	}
-	if err := a.spend(len(text)); err != nil {
+	if err := a.spend(readCost * len(text)); err != nil {
 		return nil, err
 	}
 	if strings.Contains(text, catalog.Unreadable) {

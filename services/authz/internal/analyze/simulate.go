@@ -19,7 +19,7 @@ type transaction struct {
 	savepoints       []savepoint
 	// snap and unsettled are those that its beginning saw.
 	snap      *catalog.Snapshot
-	layered   layered
+	layered   *layer
 	unsettled string
 }
 
@@ -27,7 +27,7 @@ type savepoint struct {
 	name         string
 	now, commit  Context
 	snap         *catalog.Snapshot
-	layered      layered
+	layered      *layer
 	unsettledNow string
 }
 
@@ -59,11 +59,12 @@ func (a *analyzer) simulate(statement access.Statement) error {
 // reread forgets what is known of relations and code, which depends on the catalog and on
 // the path in force. The work done so far counts on.
 func (a *analyzer) reread() error {
-	work := a.work
 	a.resolver, a.plain = nil, nil
-	err := a.readContext()
-	a.work = work
-	return err
+	// Reading the path looks each of its names up.
+	if err := a.spend(columnCost * len(a.in.Context.SearchPath)); err != nil {
+		return err
+	}
+	return a.readContext()
 }
 
 // copyCost is what a change costs: contexts share their maps, which are copied when they
@@ -148,6 +149,7 @@ func (a *analyzer) end(kind string, commit bool) {
 // forgetNames forgets what the unit has made that a snapshot does not show.
 func (a *analyzer) forgetNames() {
 	a.checkNames, a.primary = map[catalog.OID][]string{}, map[catalog.OID][]int16{}
+	a.checked = map[string][]catalog.OID{}
 	a.indexes = map[catalog.OID]madeIndexOf{}
 }
 

@@ -122,7 +122,7 @@ func (a *analyzer) expandStar(s *scope, ref *pg_query.ColumnRef, list *targets) 
 
 // expandItem is expandNSItemAttrs: each column stands at the star.
 func (a *analyzer) expandItem(it *item, level *scope, location int32, list *targets) error {
-	if err := a.spend(len(it.columns)); err != nil {
+	if err := a.spend(starCost * len(it.columns)); err != nil {
 		return err
 	}
 	a.refer(level)

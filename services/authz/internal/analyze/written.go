@@ -99,7 +99,7 @@ func (a *analyzer) writtenExpression(h *held, node *pg_query.Node) catalog.Expre
 // writtenStatement is a bound statement as the catalog would hold it.
 func (a *analyzer) writtenStatement(h *held, node *pg_query.Node) catalog.Expression {
 	e := catalog.Expression{Text: unwritten, References: h.record()}
-	if h.writing.lost {
+	if h.writing.lost || a.exhausted() {
 		return e
 	}
 	h.writing.withoutStars(node)
@@ -108,6 +108,7 @@ func (a *analyzer) writtenStatement(h *held, node *pg_query.Node) catalog.Expres
 	if err != nil {
 		return e
 	}
+	a.charge(writeCost * len(text))
 	again, err := pg_query.Parse(text)
 	if err != nil || len(again.Stmts) != 1 || !sameTree(again.Stmts[0].Stmt, node) {
 		// The printer is not PostgreSQL's own.

@@ -27,6 +27,64 @@ func (s *Snapshot) EachCodedClass() iter.Seq[*OperatorClass] {
 		func(s *Snapshot, v *OperatorClass) bool { return s.replaced.classes[v.OID] })
 }
 
+// EachUserRelation goes through the relations that did not come with the server, those of
+// an overlay first.
+func (s *Snapshot) EachUserRelation() iter.Seq[*Relation] {
+	return eachOf(s, func(x *index) []*Relation { return x.userRelations },
+		func(s *Snapshot, v *Relation) bool { return s.replaced.relations[v.OID] })
+}
+
+// EachUserType is EachUserRelation for types.
+func (s *Snapshot) EachUserType() iter.Seq[*Type] {
+	return eachOf(s, func(x *index) []*Type { return x.userTypes },
+		func(s *Snapshot, v *Type) bool { return s.replaced.types[v.OID] })
+}
+
+// EachUserFunction is EachUserRelation for functions.
+func (s *Snapshot) EachUserFunction() iter.Seq[*Function] {
+	return eachOf(s, func(x *index) []*Function { return x.userFunctions },
+		func(s *Snapshot, v *Function) bool { return s.replaced.functions[v.OID] })
+}
+
+// EachPart goes through the indexes of a table and the sequences of its columns.
+func (s *Snapshot) EachPart(table OID) iter.Seq[*Relation] {
+	return eachOf(s, func(x *index) []*Relation { return x.parts[table] },
+		func(s *Snapshot, v *Relation) bool { return s.replaced.relations[v.OID] })
+}
+
+// EachConstrained goes through the relations of a schema that have a key or foreign key of
+// a name.
+func (s *Snapshot) EachConstrained(schema, constraint string) iter.Seq[OID] {
+	key := name{s.real(schema), constraint}
+	return eachRow(s, func(s *Snapshot) []OID { return s.index.constraints[key] },
+		func(s *Snapshot, oid OID) bool { return s.replaced.relations[oid] })
+}
+
+func eachOf[T any](s *Snapshot, list func(*index) []*T, gone func(*Snapshot, *T) bool) iter.Seq[*T] {
+	return eachRow(s, func(s *Snapshot) []*T { return list(&s.index) }, gone)
+}
+
+// eachRow goes through what the layers have of a kind, but for what those above replace.
+func eachRow[T any](s *Snapshot, list func(*Snapshot) []T, gone func(*Snapshot, T) bool) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		var layers []*Snapshot
+		for at := s; at != nil; at = at.base {
+		rows:
+			for _, row := range list(at) {
+				for _, above := range layers {
+					if gone(above, row) {
+						continue rows
+					}
+				}
+				if !yield(row) {
+					return
+				}
+			}
+			layers = append(layers, at)
+		}
+	}
+}
+
 func each[T any](s *Snapshot, list func(*Snapshot) []T, gone func(*Snapshot, *T) bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		var layers []*Snapshot

@@ -28,6 +28,15 @@ type index struct {
 	settings        map[string]*Setting
 	multiranges     map[OID]OID
 	codedClasses    []OperatorClass
+	// parts are indexes and sequences by the table that they belong to, constraints the
+	// relations that have one of a name, by the relation's schema.
+	parts       map[OID][]*Relation
+	constraints map[name][]OID
+	// userRelations, userTypes and userFunctions are those that did not come with the
+	// server.
+	userRelations []*Relation
+	userTypes     []*Type
+	userFunctions []*Function
 }
 
 // methodType is an access method's name and the type an operator class is for.
@@ -41,46 +50,54 @@ type methodType struct {
 // changed. Every look-up of a snapshot that was not indexed finds nothing,
 // which denies.
 func (s *Snapshot) Index() {
+	s.index = s.indexed()
+	s.rolesDigest = s.RolesDigest()
+}
+
+func (s *Snapshot) indexed() index {
 	x := index{
-		schemas:         make(map[string]*Schema, len(s.Schemas)),
-		relationsByName: make(map[name]*Relation, len(s.Relations)),
-		relationsByOID:  make(map[OID]*Relation, len(s.Relations)),
-		typesByName:     make(map[name]*Type, len(s.Types)),
-		typesByOID:      make(map[OID]*Type, len(s.Types)),
-		functions:       make(map[string][]*Function, len(s.Functions)),
-		functionsByOID:  make(map[OID]*Function, len(s.Functions)),
-		operators:       make(map[string][]*Operator),
-		operatorsByOID:  make(map[OID]*Operator, len(s.Operators)),
-		casts:           make(map[[2]OID]*Cast, len(s.Casts)),
-		classes:         make(map[OID]*OperatorClass, len(s.OperatorClasses)),
-		defaultClasses:  make(map[methodType]*OperatorClass),
-		collations:      make(map[name]*Collation, len(s.Collations)),
-		roles:           make(map[string]*Role, len(s.Roles)),
-		rolesByOID:      make(map[OID]*Role, len(s.Roles)),
-		extensions:      make(map[string]*Extension, len(s.Extensions)),
-		settings:        make(map[string]*Setting, len(s.Settings)),
-		multiranges:     make(map[OID]OID),
+		schemas:         sized[string, *Schema](len(s.Schemas)),
+		relationsByName: sized[name, *Relation](len(s.Relations)),
+		relationsByOID:  sized[OID, *Relation](len(s.Relations)),
+		typesByName:     sized[name, *Type](len(s.Types)),
+		typesByOID:      sized[OID, *Type](len(s.Types)),
+		functions:       sized[string, []*Function](len(s.Functions)),
+		functionsByOID:  sized[OID, *Function](len(s.Functions)),
+		operators:       sized[string, []*Operator](len(s.Operators)),
+		operatorsByOID:  sized[OID, *Operator](len(s.Operators)),
+		casts:           sized[[2]OID, *Cast](len(s.Casts)),
+		classes:         sized[OID, *OperatorClass](len(s.OperatorClasses)),
+		defaultClasses:  sized[methodType, *OperatorClass](len(s.OperatorClasses)),
+		collations:      sized[name, *Collation](len(s.Collations)),
+		roles:           sized[string, *Role](len(s.Roles)),
+		rolesByOID:      sized[OID, *Role](len(s.Roles)),
+		extensions:      sized[string, *Extension](len(s.Extensions)),
+		settings:        sized[string, *Setting](len(s.Settings)),
 	}
 	for i := range s.Schemas {
 		x.schemas[s.Schemas[i].Name] = &s.Schemas[i]
 	}
 	for i := range s.Relations {
-		r := &s.Relations[i]
-		x.relationsByName[name{r.Schema, r.Name}] = r
-		x.relationsByOID[r.OID] = r
+		x.relation(&s.Relations[i])
 	}
 	for i := range s.Types {
 		t := &s.Types[i]
 		x.typesByName[name{t.Schema, t.Name}] = t
 		x.typesByOID[t.OID] = t
 		if t.Kind == 'm' {
-			x.multiranges[t.Subtype] = t.OID
+			put(&x.multiranges, t.Subtype, t.OID)
+		}
+		if t.OID >= FirstNormalOID {
+			x.userTypes = append(x.userTypes, t)
 		}
 	}
 	for i := range s.Functions {
 		f := &s.Functions[i]
 		x.functions[f.Name] = append(x.functions[f.Name], f)
 		x.functionsByOID[f.OID] = f
+		if f.OID >= FirstNormalOID {
+			x.userFunctions = append(x.userFunctions, f)
+		}
 	}
 	for i := range s.Operators {
 		o := &s.Operators[i]
@@ -117,6 +134,46 @@ func (s *Snapshot) Index() {
 			x.userCasts = append(x.userCasts, &s.Casts[i])
 		}
 	}
-	s.index = x
-	s.rolesDigest = s.RolesDigest()
+	return x
+}
+
+// relation enters a relation.
+func (x *index) relation(r *Relation) {
+	x.relationsByName[name{r.Schema, r.Name}] = r
+	x.relationsByOID[r.OID] = r
+	if r.OID >= FirstNormalOID {
+		x.userRelations = append(x.userRelations, r)
+	}
+	for _, table := range []OID{r.IndexOf, r.OwnedBy} {
+		if table != 0 {
+			put(&x.parts, table, append(x.parts[table], r))
+		}
+	}
+	constraint := func(of string) {
+		key := name{r.Schema, of}
+		put(&x.constraints, key, append(x.constraints[key], r.OID))
+	}
+	for i := range r.Keys {
+		constraint(r.Keys[i].Name)
+	}
+	for i := range r.ForeignKeys {
+		constraint(r.ForeignKeys[i].Name)
+	}
+}
+
+// sized makes a map for so many entries; nil, which has none as well, for no entry: most
+// overlays have a few objects of one kind.
+func sized[K comparable, V any](n int) map[K]V {
+	if n == 0 {
+		return nil
+	}
+	return make(map[K]V, n)
+}
+
+// put enters something into a map that may not be there yet.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[key] = value
 }

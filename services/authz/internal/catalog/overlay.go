@@ -49,7 +49,7 @@ func Overlay(base *Snapshot, add Additions) *Snapshot {
 	if add.TempSchema != "" {
 		own.Schemas = append(own.Schemas[:len(own.Schemas):len(own.Schemas)], Schema{Name: add.TempSchema})
 	}
-	own.Index()
+	own.index = own.indexed()
 
 	s := *base
 	s.Digest = [len(s.Digest)]byte{}
@@ -108,7 +108,7 @@ func orphaned(base *Snapshot, add Additions) []Relation {
 }
 
 func hidden[T any](own []T, oid func(*T) OID, dropped []OID) map[OID]bool {
-	out := make(map[OID]bool, len(own)+len(dropped))
+	out := sized[OID, bool](len(own) + len(dropped))
 	for i := range own {
 		out[oid(&own[i])] = true
 	}

@@ -92,6 +92,19 @@ const (
 type walk struct {
 	snap *catalog.Snapshot
 	seen map[catalog.OID]way
+	// all says that every relation has been reached.
+	all bool
+}
+
+// everything reaches every relation, once for a unit of many definitions.
+func (w *walk) everything() {
+	if w.all {
+		return
+	}
+	w.all = true
+	for rel := range w.snap.EachRelation() {
+		w.seen[rel.OID] = written
+	}
 }
 
 // statement adds what a statement reaches, and reports whether all of it is known.
@@ -101,9 +114,7 @@ func (w *walk) statement(st *access.Statement) bool {
 		case access.EffectOpaque:
 			return false
 		case access.EffectDDL, access.EffectTemp:
-			for rel := range w.snap.EachRelation() {
-				w.seen[rel.OID] = written
-			}
+			w.everything()
 		default:
 			// The others name no relation.
 		}

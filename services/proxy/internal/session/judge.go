@@ -170,6 +170,10 @@ func (s *Session) hold(u *unit, d *decide.Decision) *answer {
 	return nil
 }
 
+// longText is the length in bytes from which on a text gets the longer deadline: it may
+// hold thousands of statements, as a migration file does.
+const longText = 32 << 10
+
 // decide asks the authorizer within the deadline.
 func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	ctx, span := s.Observer.Start(u.ctx, telemetry.SpanDecide)
@@ -180,6 +184,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	// What the session has of its own may contradict the catalog that authz has read: then
 	// it reads that again.
 	if c := u.view.context; fresh || c.GetAltered() || len(c.GetTemporaryRelations()) > 0 {
+		deadline = max(deadline, s.Limits.Fresh)
+	}
+	if len(u.text) > longText {
 		deadline = max(deadline, s.Limits.Fresh)
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
