@@ -151,6 +151,11 @@ func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 	if nameLength != maxIdentifierLength {
 		return nil, fmt.Errorf("max_identifier_length is %s: names would be told apart otherwise than here", nameLength)
 	}
+	// A write that took long has made pgconn read in the background, and that reader would
+	// take the first bytes of what the server says next.
+	if err := pc.SyncConn(ctx); err != nil {
+		return nil, fmt.Errorf("take the connection over: %w", err)
+	}
 	if n := pc.Frontend().ReadBufferLen(); n != 0 {
 		return nil, fmt.Errorf("%d bytes came that nothing was asked for", n)
 	}
