@@ -2,13 +2,16 @@ package proxy
 
 import (
 	"crypto/tls"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/scopewire/scopewire/internal/devca"
+	"github.com/scopewire/scopewire/internal/pgboot"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -109,5 +112,64 @@ func TestClientTLS(t *testing.T) {
 		if cfg, err := clientTLS(DatabaseConfig{Host: "db.test", TLS: bad}, system); err == nil {
 			t.Errorf("%+v is %+v", bad, cfg)
 		}
+	}
+}
+
+// TestSec_T06_OddNames: a certificate counts for the names that stand in it, letter by
+// letter, whatever their case (RFC 9525, 6.3), and for nothing that only looks like one.
+func TestSec_T06_OddNames(t *testing.T) {
+	system := sys.OS()
+	ca, err := devca.New(system.Clock, system.Rand)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, ca.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, accepted := range map[string]bool{
+		"db.test": true, "DB.test": true, "*.test": true,
+		"db.test.": false, "db.test\x00.evil.test": false, "db.test\x00": false, "\x00db.test": false, "*": false, "d*.test": false, "*b.test": false,
+		"db.*": false, ".test": false, "test": false, "db.test.evil.test": false, "evil.test/db.test": false, " db.test": false, "db.test ": false, "db\u202e.test": false,
+		"10.0.0.1": false, "": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := clientTLS(DatabaseConfig{Name: "app", Host: "db.test", TLS: ClientTLS{CAFile: file}}, system)
+			if err != nil {
+				t.Fatal(err)
+			}
+			certificate, err := ca.IssueTLS(devca.Options{Name: "db.test", DNSNames: []string{name}, Server: true})
+			if err != nil {
+				if accepted {
+					t.Fatal(err)
+				}
+				return // No authority of Go's makes such a one.
+			}
+			l, err := pgboot.Listen(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = l.Close() }()
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				far, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer func() { _ = far.Close() }()
+				conn := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+				_, _ = io.Copy(io.Discard, conn)
+			}()
+			near, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tls.Client(near, cfg).HandshakeContext(t.Context()); (err == nil) != accepted {
+				t.Errorf("%q for db.test: %v", name, err)
+			}
+			_ = near.Close()
+			<-served
+		})
 	}
 }
