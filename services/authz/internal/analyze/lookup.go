@@ -150,7 +150,8 @@ func (a *analyzer) nameLiteralFound(text string, name builtin.Name) error {
 			return unknown
 		}
 		if parts[0] != schemaCatalog && parts[0] != schemaInformation {
-			a.current.schema(parts[0])
+			object := access.Object{Kind: access.Schema, Name: parts[0]}
+			a.needs(access.Any, object)
 		}
 		return nil
 	case builtin.Role:

@@ -13,16 +13,21 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
 )
 
-// TestIntrospectionIsWhatToolsNeed judges the statements of testdata/introspection.yaml
+// TestIntrospectionIsWhatToolsNeed judges the statements of testdata/introspection*.yaml
 // by a policy of presets alone, as the whole of authz does.
 func TestIntrospectionIsWhatToolsNeed(t *testing.T) {
-	b, err := os.ReadFile("testdata/introspection.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases struct{ Allow, Deny []string }
-	if err := yaml.UnmarshalWithOptions(b, &cases, yaml.Strict()); err != nil {
-		t.Fatal(err)
+	type statements struct{ Allow, Deny []string }
+	var cases statements
+	for _, name := range []string{"introspection", "introspection_tools"} {
+		b, err := os.ReadFile("testdata/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var more statements
+		if err := yaml.UnmarshalWithOptions(b, &more, yaml.Strict()); err != nil {
+			t.Fatal(err)
+		}
+		cases.Allow, cases.Deny = append(cases.Allow, more.Allow...), append(cases.Deny, more.Deny...)
 	}
 	p, err := policy.Parse([]byte("version: 1\nissuers: [{issuer: https://idp.example, audiences: [x]}]\npresets: [session, introspection]\n"))
 	if err != nil {

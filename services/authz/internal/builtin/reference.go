@@ -44,6 +44,12 @@ never by name alone. What an extension writes in SQL is analysed like any other 
 		columns.items = append(columns.items, quoted(strings.TrimPrefix(key, "pg_catalog.")))
 	}
 	w.group(columns)
+	w.line("### Columns that are open in what is closed")
+	named := group{reason: namedReason()}
+	for _, key := range NamedColumns() {
+		named.items = append(named.items, quoted(strings.TrimPrefix(key, "pg_catalog.")))
+	}
+	w.group(named)
 	w.text("Of psql's commands, `\\dconfig`, `\\dl`, `\\drds` and the long forms of `\\des`, `\\deu`, `\\dew` and `\\dRs` read what " +
 		"is closed.")
 	w.line("## Settings")

@@ -2,6 +2,8 @@ package builtin
 
 import (
 	_ "embed"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -16,6 +18,10 @@ type relationTable struct {
 	columns map[string]bool
 	// why is the reason for the closed columns.
 	why string
+	// named are the columns of closed relations that are open all the same, written as
+	// the closed ones are; whyNamed is the reason.
+	named    map[string]bool
+	whyNamed string
 }
 
 var relations = sync.OnceValue(func() relationTable {
@@ -41,7 +47,7 @@ func (c RelationClass) String() string {
 }
 
 func loadRelations() (relationTable, error) {
-	t := relationTable{classes: map[string]RelationClass{}, reasons: map[string]string{}, columns: map[string]bool{}}
+	t := relationTable{classes: map[string]RelationClass{}, reasons: map[string]string{}, columns: map[string]bool{}, named: map[string]bool{}}
 	sections, err := parseReview(reviewRelations)
 	if err != nil {
 		return t, err
@@ -57,6 +63,8 @@ func loadRelations() (relationTable, error) {
 			switch {
 			case s.word == "columns":
 				t.columns[key], t.why = true, s.reason
+			case s.word == "named":
+				t.named[key], t.whyNamed = true, s.reason
 			case !isClass:
 				return t, unknownWord(s.word)
 			case t.reasons[key] != "":
@@ -74,20 +82,21 @@ func loadRelations() (relationTable, error) {
 func ClassOf(schema, name string) RelationClass { return relations().classes[schema+"."+name] }
 
 // ColumnClosed says that a column of a system relation stays closed to every
-// preset: a secret or a value inside of what is otherwise a definition. All columns
-// of a Closed relation are.
+// preset: a secret or a value inside of what is otherwise a definition. The columns
+// of a Closed relation are, but for those that NamedColumns lists.
 func ColumnClosed(schema, relation, column string) bool {
-	return ClassOf(schema, relation) == Closed || relations().columns[schema+"."+relation+"."+column]
+	key := schema + "." + relation + "." + column
+	return ClassOf(schema, relation) == Closed && !relations().named[key] || relations().columns[key]
 }
+
+// NamedColumns lists the columns of Closed relations that the preset for
+// introspection opens, as schema.relation.column: they name objects.
+func NamedColumns() []string { return sorted(slices.Collect(maps.Keys(relations().named))) }
 
 // ClosedColumns lists the columns that stay closed in a relation that is open to a
 // preset, as schema.relation.column.
 func ClosedColumns() []string {
-	all := make([]string, 0, len(relations().columns))
-	for key := range relations().columns {
-		all = append(all, key)
-	}
-	return sorted(all)
+	return sorted(slices.Collect(maps.Keys(relations().columns)))
 }
 
 // Relations lists the system relations of a class, as schema.name, in order.
@@ -102,3 +111,5 @@ func Relations(class RelationClass) []string {
 }
 
 func columnsReason() string { return relations().why }
+
+func namedReason() string { return relations().whyNamed }

@@ -53,6 +53,7 @@ var sharedPresets = sync.OnceValue(func() presets {
 	unlock.arguments, unlock.overload = []string{}, true
 	session := append(relationRules(builtin.Drivers), presetRule(access.Execute, unlock))
 	introspection := append(relationRules(builtin.Definitions), relationRules(builtin.Drivers)...)
+	introspection = append(introspection, namedRules()...)
 	introspection = append(introspection, presetRule(access.Execute, functionsOf(builtin.Introspection)...))
 	locks := []*rule{presetRule(access.Execute, functionsOf(builtin.Advisory)...)}
 	out := make(presets)
@@ -72,11 +73,7 @@ func presetRule(action access.Action, objects ...pattern) *rule {
 // relationRules grant reading the system relations of a class, but for the columns
 // that stay closed.
 func relationRules(class builtin.RelationClass) []*rule {
-	closed := make(map[string][]string)
-	for _, column := range builtin.ClosedColumns() {
-		i := strings.LastIndexByte(column, '.')
-		closed[column[:i]] = append(closed[column[:i]], column[i+1:])
-	}
+	closed := byRelation(builtin.ClosedColumns())
 	var rules []*rule
 	for _, relation := range builtin.Relations(class) {
 		schema, name, _ := strings.Cut(relation, ".")
@@ -85,6 +82,30 @@ func relationRules(class builtin.RelationClass) []*rule {
 		rules = append(rules, r)
 	}
 	return rules
+}
+
+// namedRules grant reading the columns that are open in what is closed otherwise.
+func namedRules() []*rule {
+	var rules []*rule
+	for relation, columns := range byRelation(builtin.NamedColumns()) {
+		schema, name, _ := strings.Cut(relation, ".")
+		r := presetRule(access.Select, catalogObject(access.Table, schema, name))
+		for _, c := range columns {
+			r.columns = append(r.columns, part{ident: c})
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// byRelation takes schema.relation.column apart.
+func byRelation(columns []string) map[string][]string {
+	out := make(map[string][]string)
+	for _, column := range columns {
+		i := strings.LastIndexByte(column, '.')
+		out[column[:i]] = append(out[column[:i]], column[i+1:])
+	}
+	return out
 }
 
 // functionsOf lists the server's own functions of a class, of every version.

@@ -138,6 +138,8 @@ func listing(k access.Kind) (access.Access, bool) {
 		name, column = "pg_class", "relname"
 	case access.Function, access.Procedure:
 		name, column = "pg_proc", "proname"
+	case access.Schema:
+		name, column = "pg_namespace", "nspname"
 	default:
 		return access.Access{}, false
 	}
