@@ -105,6 +105,10 @@ type File interface {
 	Truncate(size int64) error
 	// Stat describes the open file.
 	Stat() (fs.FileInfo, error)
+	// Allocate takes room on the disk for the first size bytes without changing the
+	// file's size, so that writing them cannot meet a full disk. It returns
+	// errors.ErrUnsupported where the system or the file system has no such thing.
+	Allocate(size int64) error
 }
 
 // WriteFileAtomic writes data to name through a temporary file in the same

@@ -377,7 +377,7 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 	log.Info("session ended", "end", string(end))
 	out := c.record.Event(auditv1.EventType_EVENT_TYPE_LOGOUT, span.SpanContext())
 	out.ReasonDetail = string(end)
-	if err := c.spool.Append(out); err != nil {
+	if err := c.spool.AppendLast(out); err != nil {
 		log.Error("logout not recorded", "error", err)
 	}
 	return string(end)

@@ -23,6 +23,9 @@ const SchemaVersion = 1
 // the event.
 type Spool interface {
 	Append(ev *auditv1.Event) error
+	// AppendLast is Append for an event that ends something: a rollback, a cancel, a
+	// session. A full spool has a reserve for those.
+	AppendLast(ev *auditv1.Event) error
 }
 
 // Session is what all events of a session share. Fields are set before the first

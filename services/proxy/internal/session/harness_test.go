@@ -25,6 +25,7 @@ import (
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
 	"github.com/scopewire/scopewire/services/proxy/internal/record"
 	"github.com/scopewire/scopewire/services/proxy/internal/session"
+	"github.com/scopewire/scopewire/services/proxy/internal/spool"
 	"github.com/scopewire/scopewire/services/proxy/internal/upstream"
 )
 
@@ -53,6 +54,9 @@ func (j *judge) Authorize(_ context.Context, req *decide.Request) (*decide.Decis
 	now := j.clock.Now()
 	d := &decide.Decision{Verdict: authzv1.Verdict_VERDICT_ALLOW, Epoch: &authzv1.Epoch{Policy: j.policy}, AsOf: now, Expires: now.Add(time.Minute),
 		Statements: []*authzv1.Statement{{Kind: kindOf(text)}}, Open: strings.Contains(text, "/* open */")}
+	if text == "ROLLBACK" || text == "ROLLBACK AND CHAIN" {
+		d.Statements[0].Effects = []*authzv1.Effect{{Kind: authzv1.EffectKind_EFFECT_KIND_ROLLBACK, Chain: text != "ROLLBACK"}}
+	}
 	switch {
 	case req.FunctionOID == deniedFunction, strings.Contains(text, "denied"), j.deny != "" && strings.Contains(text, j.deny):
 		d.Verdict, d.Reason = authzv1.Verdict_VERDICT_DENY, authzv1.Reason_REASON_NOT_GRANTED
@@ -99,6 +103,8 @@ type memory struct {
 	mu     sync.Mutex
 	events []*auditv1.Event
 	err    error
+	// reserve is set when an error leaves room for what comes last.
+	reserve bool
 }
 
 func (m *memory) Append(ev *auditv1.Event) error {
@@ -111,10 +117,27 @@ func (m *memory) Append(ev *auditv1.Event) error {
 	return nil
 }
 
+func (m *memory) AppendLast(ev *auditv1.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil && !m.reserve {
+		return m.err
+	}
+	m.events = append(m.events, ev)
+	return nil
+}
+
 func (m *memory) fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.err = err
+	m.err, m.reserve = err, false
+}
+
+// fill leaves the reserve.
+func (m *memory) fill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err, m.reserve = spool.ErrFull, true
 }
 
 func (m *memory) of(typ auditv1.EventType) []*auditv1.Event {

@@ -313,9 +313,13 @@ func (s *Session) answer(u *unit, resp *pgproto3.ErrorResponse, ref id.ID, after
 
 // intend records that a unit is about to be forwarded.
 func (s *Session) intend(u *unit, d *decide.Decision) *answer {
+	record := s.Spool.Append
+	if s.tx.current() != 0 && rollsBack(d.Statements) {
+		record = s.Spool.AppendLast
+	}
 	s.follow(d.Statements, u)
 	s.tx.apply(d.Statements)
-	if err := s.Spool.Append(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
+	if err := record(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
 		return s.unrecorded(u, err)
 	}
 	return nil

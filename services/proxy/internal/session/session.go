@@ -336,7 +336,7 @@ func (s *Session) expire() End {
 	if s.ended() != "" {
 		return ""
 	}
-	if err := s.Spool.Append(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED, trace.SpanContext{})); err != nil {
+	if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED, trace.SpanContext{})); err != nil {
 		s.Logger.Error("expiry not recorded", "error", err)
 	}
 	return EndTokenExpired
@@ -349,7 +349,7 @@ func (s *Session) canceller(ctx context.Context) End {
 		case <-ctx.Done():
 			return ""
 		case <-s.cancels:
-			if err := s.Spool.Append(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_CANCEL, trace.SpanContext{})); err != nil {
+			if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_CANCEL, trace.SpanContext{})); err != nil {
 				s.Logger.Error("cancel not recorded", "error", err)
 			}
 			s.cancelServer(ctx)

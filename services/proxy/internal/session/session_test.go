@@ -212,6 +212,23 @@ func TestFullSpoolRefuses(t *testing.T) {
 	wantLines(t, r.client.run(q("SELECT 1")), "RowDescription 1", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery I")
 }
 
+// What ends a transaction block is recorded from the spool's reserve; nothing else is.
+func TestFault_F19_TransactionsEndWithAFullSpool(t *testing.T) {
+	r := newRig(t, dbname(t))
+	wantLines(t, r.client.run(q("BEGIN")), "CommandComplete BEGIN", "ReadyForQuery T")
+	r.spool.fill()
+	for _, sql := range []string{"SELECT v FROM t", "ROLLBACK TO s", "COMMIT", "ROLLBACK AND CHAIN", "ROLLBACK; SELECT 1"} {
+		wantLines(t, r.client.run(q(sql)), "ErrorResponse ERROR 53100 *", "ReadyForQuery E")
+		wantLines(t, r.client.run(q("ROLLBACK")), "CommandComplete ROLLBACK", "ReadyForQuery I")
+		wantLines(t, r.client.run(q("ROLLBACK")), "ErrorResponse ERROR 53100 *", "ReadyForQuery I")
+		r.spool.fail(nil)
+		wantLines(t, r.client.run(q("BEGIN")), "CommandComplete BEGIN", "ReadyForQuery T")
+		r.spool.fill()
+	}
+	wantLines(t, r.client.run(prep("", "ROLLBACK"), bind("", ""), exec(""), syn),
+		"ParseComplete", "BindComplete", "CommandComplete ROLLBACK", "ReadyForQuery I")
+}
+
 // An intent is in the spool before the server has the statement.
 func TestIntentBeforeForward(t *testing.T) {
 	r := newRig(t, dbname(t))

@@ -26,6 +26,16 @@ func (t *transaction) current() uint64 {
 	return t.number
 }
 
+// rollsBack reports whether a unit does nothing but end the transaction block without
+// a trace.
+func rollsBack(statements []*authzv1.Statement) bool {
+	if len(statements) != 1 {
+		return false
+	}
+	effects := statements[0].GetEffects()
+	return len(effects) == 1 && effects[0].GetKind() == authzv1.EffectKind_EFFECT_KIND_ROLLBACK && !effects[0].GetChain()
+}
+
 // apply follows the effects of statements that are about to be forwarded.
 func (t *transaction) apply(statements []*authzv1.Statement) {
 	t.mu.Lock()

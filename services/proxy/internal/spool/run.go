@@ -40,10 +40,18 @@ func (s *Spool) Run(ctx context.Context, client auditv1.AuditIngestServiceClient
 // syncLoop puts written records on disk, as many at a time as have come
 // together.
 func (s *Spool) syncLoop(ctx context.Context) {
+	look := s.sys.Clock.NewTimer(checkInterval)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-look.C():
+			s.mu.Lock()
+			_ = s.check() // It has told the log.
+			s.mu.Unlock()
+			look.Reset(checkInterval)
+			continue
 		case <-s.dirty:
 		}
 		s.mu.Lock()
@@ -56,6 +64,8 @@ func (s *Spool) syncLoop(ctx context.Context) {
 		err := file.Sync()
 		s.mu.Lock()
 		switch {
+		case err == nil && s.file == file && s.cfg.Mode == ModeStrict && s.check() != nil:
+			// What is on disk there cannot be found again.
 		case err == nil:
 			s.advance(upTo)
 		case s.file == file:
@@ -217,6 +227,11 @@ func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
 		return r, nil
 	}
 	f, err := s.sys.FS.OpenFile(seg.path, os.O_RDONLY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		s.gone(seg, r)
+		r.data = nothing()
+		return r, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read spool segment: %w", err)
 	}
@@ -226,11 +241,32 @@ func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
 		err = nil
 	}
 	r.data = r.data[:n]
+	if int64(n) < size-r.offset {
+		s.gone(seg, r)
+		r.data = append(r.data, nothing()...)
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read spool segment: %w", err)
 	}
 	return r, nil
 }
+
+// gone makes what a segment held that is not there, or not all of it, be reported as
+// lost. It is not written again.
+func (s *Spool) gone(seg *segment, r *reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seg == s.segments[len(s.segments)-1] && seg.epoch == s.epoch {
+		if s.file != nil {
+			s.seal(errors.New("audit spool segment removed"))
+		}
+		r.lastLost = s.seq
+	}
+	s.log.Error("audit spool segment is gone: events in it are lost", "segment", seg.path, "behind", r.next, "last", r.lastLost)
+}
+
+// nothing is no record: what a reader comes to there is lost.
+func nothing() []byte { return []byte{0} }
 
 // batch takes the next records, in one batch's bounds, and returns nil at the
 // end. A damaged record ends the segment: nothing behind it can be numbered, so

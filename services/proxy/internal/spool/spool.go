@@ -13,6 +13,22 @@
 // be written or synced is sealed and never written again. When neither it nor a
 // new one takes a record, or the spool holds as much as it may, Append fails, and
 // its caller refuses the statement.
+//
+// # Room
+//
+// A segment takes its room on the disk when it begins, and a reserve beside it.
+// So a full disk shows when the next segment is to begin, not in the middle of a
+// record: Append fails, and AppendLast goes on into the reserve with what ends a
+// transaction or a session. An eighth of what the spool may hold is kept for
+// AppendLast, too. Where the file system cannot allocate, a full disk seals the
+// segment, and AppendLast fails with it.
+//
+// # Files that go away
+//
+// A segment that is removed, renamed or whose directory is replaced while it is
+// written is noticed by its inode within checkInterval, in mode `strict` before
+// the next record counts as written. It is sealed, and the next one is begun where
+// the directory is now. Records in it that were not shipped are reported as lost.
 package spool
 
 import (
@@ -22,7 +38,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -51,8 +66,14 @@ const (
 	// groupWindow is the age of the oldest record not on disk beyond which
 	// forwarding waits.
 	groupWindow = 10 * time.Millisecond
-	// segmentSize is where a segment is closed and the next one begun.
+	// segmentSize is where a segment is closed and the next one begun; a spool that
+	// may hold little has smaller ones.
 	segmentSize = 8 << 20
+	// maxReserve bounds what is kept for AppendLast, in each segment and in the
+	// whole.
+	maxReserve = 1 << 20
+	// checkInterval is how often the segment's name is held against its file.
+	checkInterval = 2 * time.Second
 	// maxRecord bounds one record: the audit service's own limit.
 	maxRecord = 1 << 20
 	// recordHeader is a length and a CRC-32C, big-endian.
@@ -75,7 +96,8 @@ type Config struct {
 	Dir string
 	// Instance names the proxy in every event.
 	Instance string
-	// MaxBytes is the most the files may hold together.
+	// MaxBytes is the most the files may hold together. The segment that is being
+	// written takes its room in advance: on the disk there can be that much more.
 	MaxBytes int64
 	// Mode says when Append returns.
 	Mode Mode
@@ -105,7 +127,9 @@ type Spool struct {
 	// audit service.
 	delivered uint64
 	closed    bool
-	buf       []byte
+	// alarmed says that the log has heard of a spool that is nearly full.
+	alarmed bool
+	buf     []byte
 	// written counts records written, synced those on disk, and syncing those that
 	// the sync under way puts there; oldest and behind are when the first record
 	// after synced and after syncing was written. cond is signalled when synced
@@ -122,8 +146,9 @@ type segment struct {
 	path  string
 	epoch [16]byte
 	first uint64
-	// size is how much of it holds whole records, as far as is known.
-	size int64
+	// size is how much of it holds whole records, as far as is known; room is how
+	// much it may hold, the reserve not counted.
+	size, room int64
 	// sealed means that nothing more will be written.
 	sealed bool
 	// shipped is how much of it the audit service has made durable, and
@@ -152,7 +177,7 @@ func Open(cfg Config, deps Deps) (*Spool, error) {
 	}
 	// Sorted by time, so that leftovers are found in the order they were written.
 	s.epoch = id.New(s.sys.Clock, s.sys.Rand)
-	if err := s.openSegment(); err != nil {
+	if err := s.begin(0); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	s.more <- struct{}{}
@@ -198,54 +223,29 @@ func parseName(name string) (epoch [16]byte, first uint64, ok bool) {
 	return epoch, binary.BigEndian.Uint64(f), true
 }
 
-// openSegment begins a new segment. Called with mu held, or before the spool is
-// shared.
-func (s *Spool) openSegment() error {
-	path := filepath.Join(s.cfg.Dir, segmentName(s.epoch, s.seq+1))
-	last := len(s.segments) - 1
-	again := last >= 0 && s.segments[last].path == path
-	if again {
-		// The last segment was sealed before it took a record. What may be in it is
-		// half of one, and the next segment has the same name.
-		if err := s.sys.FS.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("begin spool segment: %w", err)
-		}
-	}
-	f, err := s.sys.FS.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("begin spool segment: %w", err)
-	}
-	if err := s.sys.FS.SyncDir(s.cfg.Dir); err != nil {
-		return errors.Join(fmt.Errorf("begin spool segment: %w", err), f.Close(), s.sys.FS.Remove(path))
-	}
-	s.file = f
-	if again {
-		s.segments = s.segments[:last]
-	}
-	s.segments = append(s.segments, &segment{path: path, epoch: s.epoch, first: s.seq + 1})
-	return nil
-}
-
 // Append numbers the event, writes it and returns when the mode's promise holds.
 // It sets ev.Origin; the event may not be changed afterwards. After an error the
 // event is not in the spool, or must be taken as not there.
-func (s *Spool) Append(ev *auditv1.Event) error {
+func (s *Spool) Append(ev *auditv1.Event) error { return s.append(ev, false) }
+
+// AppendLast is Append for an event that ends something: a rollback, a cancel, a
+// session. It may use the reserve.
+func (s *Spool) AppendLast(ev *auditv1.Event) error { return s.append(ev, true) }
+
+func (s *Spool) append(ev *auditv1.Event, last bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
-	if err := s.write(ev); err != nil {
+	if err := s.write(ev, last); err != nil {
 		return err
 	}
 	return s.await(s.written)
 }
 
 // write puts one record into the current segment.
-func (s *Spool) write(ev *auditv1.Event) error {
-	if err := s.ready(); err != nil {
-		return err
-	}
+func (s *Spool) write(ev *auditv1.Event, last bool) error {
 	ev.Origin = &auditv1.Origin{Instance: s.cfg.Instance, SpoolEpoch: s.epoch[:], Sequence: s.seq + 1}
 	buf, err := proto.MarshalOptions{}.MarshalAppend(append(s.buf[:0], make([]byte, recordHeader)...), ev)
 	if err != nil {
@@ -256,24 +256,24 @@ func (s *Spool) write(ev *auditv1.Event) error {
 	if len(payload) > maxRecord {
 		return fmt.Errorf("audit event of %d bytes is over the limit of %d", len(payload), maxRecord)
 	}
-	if s.bytes+int64(len(buf)) > s.cfg.MaxBytes {
-		return s.full()
+	n := int64(len(buf))
+	if err := s.ready(n, last); err != nil {
+		return err
 	}
 	binary.BigEndian.PutUint32(buf, uint32(len(payload))) //nolint:gosec // G115: at most maxRecord.
 	binary.BigEndian.PutUint32(buf[4:], crc32.Checksum(payload, castagnoli))
-	n, err := s.file.Write(buf)
-	if err != nil || n != len(buf) {
+	if taken, err := s.file.Write(buf); err != nil || taken != len(buf) {
+		err = errors.Join(err, shortWrite(taken, len(buf)))
 		// What the segment holds is whole up to here, and is put on disk before the
 		// segment is given up.
 		if s.file.Sync() == nil {
 			s.advance(s.written)
 		}
-		s.seal(fmt.Errorf("write spool segment: %w", errors.Join(err, shortWrite(n, len(buf)))))
-		return fmt.Errorf("write audit spool: %w", errors.Join(err, shortWrite(n, len(buf))))
+		s.seal(fmt.Errorf("write spool segment: %w", err))
+		return fmt.Errorf("write audit spool: %w", orFull(err))
 	}
-	seg := s.segments[len(s.segments)-1]
-	seg.size += int64(n)
-	s.bytes += int64(n)
+	s.segments[len(s.segments)-1].size += n
+	s.bytes += n
 	s.seq++
 	s.written++
 	if s.written == s.synced+1 {
@@ -282,21 +282,23 @@ func (s *Spool) write(ev *auditv1.Event) error {
 	if s.written == s.syncing+1 {
 		s.behind = s.sys.Clock.Now()
 	}
+	s.alarm()
 	signal(s.dirty)
 	signal(s.more)
 	return nil
 }
 
-// full makes way for a spool that may hold little more than one segment: only a
-// segment that is closed can be deleted once it has been shipped.
-func (s *Spool) full() error {
-	if s.segments[len(s.segments)-1].size > 0 {
-		if err := s.rotate(); err != nil {
-			return errors.Join(ErrFull, err)
-		}
-		signal(s.more)
+// alarm tells the log when nine tenths of what Append may fill are taken, once until
+// it is below eight tenths again.
+func (s *Spool) alarm() {
+	limit := s.cfg.MaxBytes - s.reserve()
+	switch {
+	case !s.alarmed && s.bytes > limit/10*9:
+		s.alarmed = true
+		s.log.Warn("audit spool nearly full: statements will be refused", "bytes", s.bytes, "max_bytes", s.cfg.MaxBytes)
+	case s.alarmed && s.bytes < limit/10*8:
+		s.alarmed = false
 	}
-	return ErrFull
 }
 
 func shortWrite(n, want int) error {
@@ -304,46 +306,6 @@ func shortWrite(n, want int) error {
 		return nil
 	}
 	return fmt.Errorf("%d of %d bytes written", n, want)
-}
-
-// ready makes sure that there is a segment with room.
-func (s *Spool) ready() error {
-	if s.file != nil && s.segments[len(s.segments)-1].size < segmentSize {
-		return nil
-	}
-	return s.rotate()
-}
-
-// rotate closes the current segment, if there is one, and begins the next.
-func (s *Spool) rotate() error {
-	if s.file != nil {
-		if err := s.file.Sync(); err != nil {
-			s.seal(fmt.Errorf("sync spool segment: %w", err))
-			return fmt.Errorf("sync audit spool: %w", err)
-		}
-		s.advance(s.written)
-		s.closeFile()
-	}
-	return s.openSegment()
-}
-
-// seal gives up the current segment: what could not be written or synced is
-// never retried as if it had been.
-func (s *Spool) seal(cause error) {
-	s.log.Error("audit spool segment sealed", "error", cause)
-	s.closeFile()
-}
-
-func (s *Spool) closeFile() {
-	if s.file == nil {
-		return
-	}
-	if err := s.file.Close(); err != nil {
-		s.log.Warn("close spool segment", "error", err)
-	}
-	s.file = nil
-	s.segments[len(s.segments)-1].sealed = true
-	s.cond.Broadcast()
 }
 
 // Bytes is how much the files hold.
