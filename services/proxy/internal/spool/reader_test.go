@@ -59,3 +59,40 @@ func FuzzSegmentReader(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSegmentDamage: with numbers in the records, what is read and what is reported as
+// lost go on from each other without a gap and never back, and only whole records are
+// read.
+func FuzzSegmentDamage(f *testing.F) {
+	f.Add(append(append(framed([]byte{1}), 9, 9), framed([]byte{2}, []byte{5})...), uint64(1), uint64(0))
+	f.Add(append([]byte{0}, framed([]byte{1}, []byte{2})...), uint64(1), uint64(2))
+	f.Add(framed([]byte{7}, []byte{3}, []byte{8}), uint64(7), uint64(8))
+	f.Add(append(framed([]byte{1})[:8], framed([]byte{3})...), uint64(1), uint64(2))
+	f.Fuzz(func(t *testing.T, data []byte, first, lastLost uint64) {
+		first %= 1 << 32
+		lastLost %= 1 << 32
+		r := &reader{data: bytes.Clone(data), next: first, lastLost: lastLost,
+			sequence: func(p []byte) (uint64, bool) { return uint64(p[0]), true }}
+		next := first
+		for b := r.batch(); b != nil; b = r.batch() {
+			for _, l := range b.GetLost() {
+				if l.GetFirst() != next || l.GetLast() < next {
+					t.Fatalf("lost %v behind %d", l, next)
+				}
+				next = l.GetLast() + 1
+			}
+			if b.GetFirstSequence() != next || len(b.GetRecords()) == 0 && len(b.GetLost()) == 0 {
+				t.Fatalf("a batch of %d records and %d losses from %d, next is %d", len(b.GetRecords()), len(b.GetLost()), b.GetFirstSequence(), next)
+			}
+			for _, p := range b.GetRecords() {
+				if !bytes.Contains(data, framed(p)) {
+					t.Fatalf("%x was read from %x", p, data)
+				}
+				next++
+			}
+		}
+		if r.next != next || r.offset > int64(len(data)) {
+			t.Fatalf("it ends at %d and byte %d, the batches at %d", r.next, r.offset, next)
+		}
+	})
+}

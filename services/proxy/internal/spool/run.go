@@ -2,10 +2,8 @@ package spool
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"sync"
@@ -199,117 +197,4 @@ func (s *Spool) deliver(stream appendStream, cancel func(), batch *auditv1.Appen
 			return nil
 		}
 	}
-}
-
-// reader cuts a segment's records into batches. shipSegment alone uses it.
-type reader struct {
-	// lastLost is the number of the last record that the segment may have held
-	// beyond a damaged one; 0 when that cannot be known.
-	lastLost uint64
-	data     []byte
-	// offset and next say where in the segment data begins.
-	offset  int64
-	next    uint64
-	damaged bool
-}
-
-// openReader reads what the segment holds beyond its shipped part.
-func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
-	s.mu.Lock()
-	r := &reader{offset: seg.shipped, next: seg.first + seg.shippedRecords, damaged: seg.damaged}
-	for i, have := range s.segments[:len(s.segments)-1] {
-		if next := s.segments[i+1]; have == seg && next.epoch == seg.epoch {
-			r.lastLost = next.first - 1
-		}
-	}
-	s.mu.Unlock()
-	if size <= r.offset || r.damaged {
-		return r, nil
-	}
-	f, err := s.sys.FS.OpenFile(seg.path, os.O_RDONLY, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		s.gone(seg, r)
-		r.data = nothing()
-		return r, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read spool segment: %w", err)
-	}
-	r.data = make([]byte, size-r.offset)
-	n, err := f.ReadAt(r.data, r.offset)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	r.data = r.data[:n]
-	if int64(n) < size-r.offset {
-		s.gone(seg, r)
-		r.data = append(r.data, nothing()...)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read spool segment: %w", err)
-	}
-	return r, nil
-}
-
-// gone makes what a segment held that is not there, or not all of it, be reported as
-// lost. It is not written again.
-func (s *Spool) gone(seg *segment, r *reader) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if seg == s.segments[len(s.segments)-1] && seg.epoch == s.epoch {
-		if s.file != nil {
-			s.seal(errors.New("audit spool segment removed"))
-		}
-		r.lastLost = s.seq
-	}
-	s.log.Error("audit spool segment is gone: events in it are lost", "segment", seg.path, "behind", r.next, "last", r.lastLost)
-}
-
-// nothing is no record: what a reader comes to there is lost.
-func nothing() []byte { return []byte{0} }
-
-// batch takes the next records, in one batch's bounds, and returns nil at the
-// end. A damaged record ends the segment: nothing behind it can be numbered, so
-// all of it is reported as lost.
-func (r *reader) batch() *auditv1.AppendRequest {
-	b := &auditv1.AppendRequest{FirstSequence: r.next}
-	for total := 0; len(b.GetRecords()) < batchRecords && total < batchBytes; {
-		payload, ok := takeRecord(r.data)
-		if !ok {
-			break
-		}
-		b.Records = append(b.Records, payload)
-		n := recordHeader + len(payload)
-		r.data = r.data[n:]
-		r.offset += int64(n)
-		r.next++
-		total += n
-	}
-	if len(b.GetRecords()) > 0 {
-		return b
-	}
-	if len(r.data) == 0 || r.lastLost != 0 && r.lastLost < r.next {
-		// In the latter case what is left is half of a record that a failed write
-		// left behind: it was never acknowledged, and its number went to another.
-		return nil
-	}
-	lost := &auditv1.SequenceRange{First: r.next, Last: max(r.next, r.lastLost)}
-	r.data, r.damaged, r.next = nil, true, lost.GetLast()+1
-	return &auditv1.AppendRequest{FirstSequence: r.next, Lost: []*auditv1.SequenceRange{lost}}
-}
-
-// takeRecord returns the payload of the record at the start of data.
-func takeRecord(data []byte) ([]byte, bool) {
-	if len(data) < recordHeader {
-		return nil, false
-	}
-	n := binary.BigEndian.Uint32(data)
-	if n == 0 || n > maxRecord || int(n) > len(data)-recordHeader {
-		return nil, false
-	}
-	payload := data[recordHeader : recordHeader+int(n)]
-	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(data[4:]) {
-		return nil, false
-	}
-	return payload, true
 }

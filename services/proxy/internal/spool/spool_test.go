@@ -41,7 +41,7 @@ func wantAll(t *testing.T, in *ingest, acknowledged []string) {
 // A failed write, at any write, short or not, costs the event it was for and no
 // other: the next ones are taken, and everything that was acknowledged is
 // shipped, by this process or by one that finds the files.
-func TestWriteFaults(t *testing.T) {
+func TestFault_F20_WriteFails(t *testing.T) {
 	for _, fault := range []struct {
 		name  string
 		taken func(size int) int
@@ -94,7 +94,7 @@ func TestWriteFaults(t *testing.T) {
 
 // A sync that fails seals the segment; what waits for it fails, in strict mode
 // always, and the next segment takes over.
-func TestSyncFaults(t *testing.T) {
+func TestFault_F20_SyncFails(t *testing.T) {
 	for at := 1; at <= 3; at++ {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			fsys := &faults{FS: sys.OS().FS, onSync: func(n int) error {
