@@ -208,6 +208,10 @@ func (l *link) dial(ctx context.Context, _ string) (net.Conn, error) {
 	c := &linked{Conn: conn, link: l, closed: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.reset {
+		// It was cut while this came about.
+		return nil, errors.Join(errors.New("connection refused"), conn.Close())
+	}
 	l.conns[c] = true
 	return c, nil
 }

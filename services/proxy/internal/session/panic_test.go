@@ -79,6 +79,8 @@ func (s failingSpool) Append(ev *auditv1.Event) error {
 	return s.Spool.Append(ev)
 }
 
+func (s failingSpool) AppendLast(ev *auditv1.Event) error { return s.Append(ev) }
+
 // TestSec_T13_PanicsEndOneSession: a panic in any goroutine of a session ends that
 // session, tells its client, and leaves its neighbour alone.
 func TestSec_T13_PanicsEndOneSession(t *testing.T) {
