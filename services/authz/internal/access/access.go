@@ -101,6 +101,16 @@ type Access struct {
 	// on the object by a grant with `trusted: true`, or the code's extension be
 	// trusted.
 	Trust []Trust
+	// Bearers are the relations with columns of the type that usage is asked for: who is
+	// granted anything on one of these columns has usage of the type. They are for policy
+	// alone, and in no contract.
+	Bearers []Bearer
+}
+
+// Bearer is a relation by those of its columns that are of a type.
+type Bearer struct {
+	Relation Object
+	Columns  []string
 }
 
 // MaxThrough bounds Access.Through, which is for people to read.

@@ -66,7 +66,7 @@ func alterKinds() []alterKind {
 		{pg_query.AlterTableType_AT_ReAddComment, "", nil, internal},
 		{pg_query.AlterTableType_AT_AlterColumnType, "ALTER COLUMN TYPE", (*analyzer).alterColumnType, "as in CREATE TABLE; what USING reads and runs; as VALIDATE CONSTRAINT, of generated columns, too"},
 		{pg_query.AlterTableType_AT_AlterColumnGenericOptions, "ALTER COLUMN OPTIONS", admin, asAdmin},
-		{pg_query.AlterTableType_AT_ChangeOwner, "OWNER TO", admin, asAdmin + ": stored code runs with the owner's rights"},
+		{pg_query.AlterTableType_AT_ChangeOwner, "OWNER TO", (*analyzer).ownerTo, asAdmin + ": stored code runs with the owner's rights; nothing where the session's role is the owner and stays it"},
 		{pg_query.AlterTableType_AT_ClusterOn, "CLUSTER ON", nothing, ""},
 		{pg_query.AlterTableType_AT_DropCluster, "SET WITHOUT CLUSTER", nothing, ""},
 		{pg_query.AlterTableType_AT_SetLogged, "SET LOGGED", nothing, ""},
@@ -81,8 +81,8 @@ func alterKinds() []alterKind {
 		{pg_query.AlterTableType_AT_EnableAlwaysTrig, "ENABLE ALWAYS TRIGGER", nothing, ""},
 		{pg_query.AlterTableType_AT_EnableReplicaTrig, "ENABLE REPLICA TRIGGER", nothing, ""},
 		{pg_query.AlterTableType_AT_DisableTrig, "DISABLE TRIGGER", nothing, ""},
-		{pg_query.AlterTableType_AT_EnableTrigAll, "ENABLE TRIGGER ALL", admin, asAdmin + ": foreign keys are checked by triggers"},
-		{pg_query.AlterTableType_AT_DisableTrigAll, "DISABLE TRIGGER ALL", admin, asAdmin + ": foreign keys are checked by triggers"},
+		{pg_query.AlterTableType_AT_EnableTrigAll, "ENABLE TRIGGER ALL", (*analyzer).allTriggers, asAdmin + ": foreign keys are checked by triggers; nothing on a table that the same message has made without keys"},
+		{pg_query.AlterTableType_AT_DisableTrigAll, "DISABLE TRIGGER ALL", (*analyzer).allTriggers, asAdmin + ": as ENABLE TRIGGER ALL"},
 		{pg_query.AlterTableType_AT_EnableTrigUser, "ENABLE TRIGGER USER", nothing, ""},
 		{pg_query.AlterTableType_AT_DisableTrigUser, "DISABLE TRIGGER USER", nothing, ""},
 		{pg_query.AlterTableType_AT_EnableRule, "ENABLE RULE", nothing, ""},
@@ -140,6 +140,7 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		kind := sub.GetAlterTableCmd().GetSubtype()
 		return kind == pg_query.AlterTableType_AT_AlterColumnType || kind == pg_query.AlterTableType_AT_DropColumn
 	})
+	columns := newAltering(d, t.Cmds)
 	var altered []alteration
 	for _, sub := range t.Cmds {
 		c := sub.GetAlterTableCmd()
@@ -147,13 +148,22 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if !ok || k.judge == nil {
 			return found, deny(access.Construct, "a subcommand of ALTER TABLE")
 		}
-		if err := a.behaviour(c.Behavior); err != nil {
-			return found, err
+		if !a.makes(rel) {
+			if err := a.behaviour(c.Behavior); err != nil {
+				return found, err
+			}
+		}
+		if rel != nil {
+			if err := columns.find(rel, c); err != nil {
+				return found, err
+			}
 		}
 		made := alteration{cmd: c, first: len(d.columns), constraint: len(d.constraints)}
+		restore := columns.scopeOf(d, c)
 		if err := k.judge(a, d, c); err != nil {
 			return found, err
 		}
+		restore()
 		made.text, made.typ, made.other = d.text, d.typ, d.other
 		altered = append(altered, made)
 	}
@@ -221,7 +231,7 @@ func (a *analyzer) newDefault(d *definition, c *pg_query.AlterTableCmd) error {
 		}
 		return nil
 	})
-	return err
+	return d.unplaced(err)
 }
 
 func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) error {

@@ -318,7 +318,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	}
 	found.TextSHA256 = sha256.Sum256([]byte(own))
 	found.Normalised = recorded(raw.Stmt, own)
-	found.Accesses, found.Session = a.current.accesses(), endsAll(raw.Stmt)
+	found.Accesses, found.Session = a.accesses(), endsAll(raw.Stmt)
 	if a.in.Parse {
 		found.ParameterTypes = numbers(a.deduction().types)
 	}
@@ -381,7 +381,7 @@ func (a *analyzer) own(raw *pg_query.RawStmt) (string, bool) {
 // understood: audit shows what was tried. Its accesses stay with current as well,
 // which Requires is made of.
 func (a *analyzer) failing(raw *pg_query.RawStmt) {
-	found := access.Statement{Kind: nodeWords(raw.Stmt), TextSHA256: sha256.Sum256([]byte(a.ownText)), Accesses: a.current.accesses()}
+	found := access.Statement{Kind: nodeWords(raw.Stmt), TextSHA256: sha256.Sum256([]byte(a.ownText)), Accesses: a.accesses()}
 	found.Normalised = recorded(raw.Stmt, a.ownText)
 	a.partial = &found
 }
@@ -394,7 +394,7 @@ func (a *analyzer) touched(reads bool) []access.Access {
 		all = append(all, s.Accesses...)
 	}
 	if a.current != nil {
-		all = append(all, a.current.accesses()...)
+		all = append(all, a.accesses()...)
 	}
 	selected := map[string]bool{}
 	all = slices.DeleteFunc(all, func(touched access.Access) bool { return touched.Within })

@@ -28,7 +28,7 @@ func constraintKinds() []constraintKind {
 		if err == nil {
 			d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, text: text})
 		}
-		return err
+		return d.unplaced(err)
 	}
 	// A default sees no columns.
 	constant := func(a *analyzer, d *definition, c *pg_query.Constraint) error {
@@ -36,7 +36,7 @@ func constraintKinds() []constraintKind {
 		if err == nil {
 			d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, text: text})
 		}
-		return err
+		return d.unplaced(err)
 	}
 	const binds = "what the expression reads and runs"
 	return []constraintKind{
@@ -79,7 +79,11 @@ func (a *analyzer) identity(d *definition, c *pg_query.Constraint) error {
 func (a *analyzer) indexed(d *definition, c *pg_query.Constraint) error {
 	d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column})
 	a.tablespace(c.Indexspace)
-	return nil
+	names, ok := stringNodes(append(slices.Clone(c.Keys), c.Including...))
+	if !ok {
+		return deny(access.Construct, "the columns of a key")
+	}
+	return a.keyColumns(d, c, names)
 }
 
 // exclusion judges EXCLUDE: its expressions and its operators, which run for
@@ -94,6 +98,9 @@ func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
 			return deny(access.Construct, "an exclusion")
 		}
 		element := pair[0].GetIndexElem()
+		if err := a.hasColumn(d, element.Name, "column \"%s\" named in key does not exist", -1); err != nil {
+			return err
+		}
 		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
 			return err
 		}
@@ -179,11 +186,17 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 	}
 	if d.relation == nil && a.isNew(d.object, c.Pktable) {
 		// It points at the table itself.
+		if err := a.referring(d, c); err != nil {
+			return err
+		}
 		d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column})
 		return nil
 	}
 	rel, err := a.openRelation(c.Pktable, access.References, -1)
 	if err != nil {
+		return err
+	}
+	if err := a.referring(d, c); err != nil {
 		return err
 	}
 	d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, to: rel.OID})
@@ -212,6 +225,11 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 		a.current.column(access.References, named, rel, name)
 	}
 	return nil
+}
+
+// referring looks for the columns of a foreign key (transformColumnNameList).
+func (a *analyzer) referring(d *definition, c *pg_query.Constraint) error {
+	return a.hasColumns(d, append(slices.Clone(c.FkAttrs), c.FkDelSetCols...), "column \"%s\" referenced in foreign key constraint does not exist", -1)
 }
 
 // comparesKeys judges what compares the rows that are there with the keys they point at:

@@ -336,6 +336,9 @@ func (a *analyzer) partitionKey(d *definition, p *pg_query.PartitionSpec) error 
 			if element == nil {
 				return deny(access.Construct, "a partition key")
 			}
+			if err := a.hasColumn(d, element.Name, "column \"%s\" named in partition key does not exist", element.Location); err != nil {
+				return err
+			}
 			if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
 				return err
 			}

@@ -8,7 +8,8 @@ import (
 
 // explainStmt asks for what the statement asks for: PostgreSQL checks the same rights
 // whether or not it runs it. VERBOSE asks for select on all columns as well: a scan's
-// output lists those that the statement does not name (use_physical_tlist).
+// output lists those that the statement does not name (use_physical_tlist), and an INSERT
+// lists all of its target's.
 func explainStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	e := node.GetExplainStmt()
 	found := access.Statement{Kind: "explain"}

@@ -38,7 +38,7 @@ func (a *analyzer) functionCall(call FunctionCall) error {
 	if err := a.whole(); err != nil {
 		return err
 	}
-	found := access.Statement{Kind: "function call", Accesses: a.current.accesses()}
+	found := access.Statement{Kind: "function call", Accesses: a.accesses()}
 	if a.current.opaque {
 		found.Effects = []access.Effect{{Kind: access.EffectOpaque}}
 	}

@@ -31,6 +31,9 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 		if element == nil {
 			return deny(access.Construct, "an index")
 		}
+		if err := a.hasColumn(d, element.Name, "column \"%s\" does not exist", -1); err != nil {
+			return err
+		}
 		if err := a.keyElement(d, nil, element.Collation, element.Opclass); err != nil {
 			return err
 		}
@@ -75,6 +78,9 @@ func (a *analyzer) createStats(s *pg_query.CreateStatsStmt) error {
 		element := node.GetStatsElem()
 		if element == nil {
 			return deny(access.Construct, "statistics")
+		}
+		if err := a.hasColumn(d, element.Name, "column \"%s\" does not exist", -1); err != nil {
+			return err
 		}
 		text, err := a.indexText(d, element.Expr, true)
 		if err != nil {

@@ -13,7 +13,7 @@ func tableKinds() []kind {
 		{node: "CreateStmt", stores: true, command: "CREATE TABLE", judge: createStmt, effects: made,
 			accesses: temp + "; `ddl` on the schema of each parent; `select` on what LIKE copies; what constraints need; `usage` on user types; what expressions read and run; `admin` with a tablespace"},
 		{node: "CreateTableAsStmt", command: "CREATE TABLE AS, CREATE MATERIALIZED VIEW", judge: createTableAsStmt, effects: made,
-			accesses: temp + "; what the query needs; `usage` on user types of its columns, which a grant on a table brings for that table's"},
+			accesses: temp + "; what the query needs; `usage` on user types of its columns, which a grant on any column of the type brings"},
 		{node: "ViewStmt", stores: true, command: "CREATE VIEW", judge: viewStmt, effects: made,
 			accesses: temp + "; what the query needs; `usage` on user types of its columns, and of constants and coercions where the server checks what a definition stores (from 15.19 and its kin)"},
 		{node: "AlterTableStmt", stores: true, command: "ALTER TABLE, ALTER VIEW, ALTER INDEX, …", judge: alterTableStmt, effects: "`ddl`",

@@ -56,8 +56,14 @@ func vacuumStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 		if rel.GetVacuumRelation().GetOid() != 0 {
 			return found, deny(access.Construct, "a relation by number")
 		}
-		if _, err := a.maintained(rel.GetVacuumRelation().GetRelation()); err != nil {
+		table, err := a.maintained(rel.GetVacuumRelation().GetRelation())
+		if err != nil {
 			return found, err
+		}
+		for _, node := range rel.GetVacuumRelation().GetVaCols() {
+			if name := node.GetString_().GetSval(); columnNamed(table, name) == nil {
+				return found, noColumn(table.Name, name)
+			}
 		}
 	}
 	return found, nil

@@ -1,6 +1,10 @@
 package analyze
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -33,8 +37,9 @@ func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
 	if err := a.dropped(d, subjects); err != nil {
 		return err
 	}
-	if a.ownOnly() {
-		// What hangs on those is the session's own as well.
+	madeHere := !slices.ContainsFunc(subjects, func(s subject) bool { return !a.makes(s.relation) })
+	if a.ownOnly() || madeHere {
+		// What hangs on those is the session's own, or of this message, as well.
 		return nil
 	}
 	return a.behaviour(d.Behavior)
@@ -42,8 +47,12 @@ func (a *analyzer) dropStmt(d *pg_query.DropStmt) error {
 
 // commentStmt judges COMMENT, which only the owner may.
 func (a *analyzer) commentStmt(c *pg_query.CommentStmt) error {
-	_, err := a.changes(c.Objtype, c.Object, nil, false)
+	s, err := a.changes(c.Objtype, c.Object, nil, false)
 	a.changesNothing()
+	if names, ok := stringNodes(c.Object.GetList().GetItems()); err == nil && s.kind.kind == pg_query.ObjectType_OBJECT_COLUMN && s.relation != nil && ok &&
+		columnNamed(s.relation, last(names)) == nil && !isSystemColumn(last(names)) {
+		return noColumn(strings.Join(names[:len(names)-1], "."), last(names))
+	}
 	return err
 }
 
@@ -65,9 +74,9 @@ func (a *analyzer) renameStmt(r *pg_query.RenameStmt) error {
 		}
 		return a.moves(s, r.Newname)
 	}
-	if s.kind.kind == pg_query.ObjectType_OBJECT_COLUMN && s.relation != nil {
+	if (s.kind.kind == pg_query.ObjectType_OBJECT_COLUMN || s.kind.kind == pg_query.ObjectType_OBJECT_ATTRIBUTE) && s.relation != nil {
 		if columnNamed(s.relation, r.Subname) == nil {
-			return deny(access.UnknownObject, "a column to rename")
+			return hide(stateUndefinedColumn, fmt.Sprintf("column \"%s\" does not exist", r.Subname), 0)
 		}
 		if holdsRows(s.relation) || s.relation.Kind == catalog.KindView {
 			a.current.column(access.Select, relationObject(s.relation), s.relation, r.Subname)
@@ -130,6 +139,9 @@ func (a *analyzer) alterOwner(o *pg_query.AlterOwnerStmt) error {
 		return err
 	}
 	a.owned(o, s)
+	if s.relation != nil && a.staysOwner(s.relation.Owner, o.Newowner) {
+		return nil
+	}
 	return a.onDatabase()
 }
 

@@ -67,8 +67,9 @@ type entry struct {
 	// relation is nil for what is none.
 	relation *catalog.Relation
 	columns  map[string]bool
-	// needs counts the range table entries that need the action.
-	needs int
+	// needs counts the range table entries that need the action, targeted those of them
+	// that the statement writes.
+	needs, targeted int
 	// usedType is the type that usage is asked for, where a grant on a relation may bring
 	// that.
 	usedType *catalog.Type
@@ -157,13 +158,24 @@ func (r *recorder) tableKey(action access.Action, rel *catalog.Relation) entryKe
 	return entryKey{action: action, kind: access.Table, schema: shownSchema(rel.Schema), name: rel.Name, within: r.within || ownTemporary(rel.Schema)}
 }
 
-// showColumns notes that the names of all columns of every relation are shown.
+// showColumns notes that the names of all columns of every relation are shown, but for
+// those of tables that are updated or deleted from alone.
 func (r *recorder) showColumns() {
 	for _, e := range slices.Clone(r.entries) {
-		if e.relation != nil && !e.access.Within {
+		if e.relation != nil && e.relation.Kind != catalog.KindSequence && !e.access.Within && !r.targets(e.relation) {
 			r.whole(access.Select, e.access.Named, e.relation)
 		}
 	}
+}
+
+// targets reports whether a table is nothing but the target of UPDATE, DELETE or MERGE: its
+// scan gives the row's place, which keeps all columns from being listed (use_physical_tlist of
+// createplan.c).
+func (r *recorder) targets(rel *catalog.Relation) bool {
+	asked := func(action access.Action) *entry { return r.index[r.tableKey(action, rel)] }
+	read := asked(access.Select)
+	return (rel.Kind == catalog.KindTable || rel.Kind == catalog.KindPartitionedTable) && asked(access.Insert) == nil &&
+		(asked(access.Update) != nil || asked(access.Delete) != nil) && (read == nil || read.needs == read.targeted)
 }
 
 func (r *recorder) entry(action access.Action, named access.Object, rel *catalog.Relation) *entry {
@@ -278,6 +290,7 @@ func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trust
 			e.columns[column] = true
 		}
 		e.needs += from.needs
+		e.targeted += from.targeted
 		e.access.AllColumns = e.access.AllColumns || from.access.AllColumns
 		if within {
 			continue

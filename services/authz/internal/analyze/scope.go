@@ -153,6 +153,7 @@ func (a *analyzer) read(c *column) {
 		if !c.entry.inFrom && !c.entry.read {
 			c.entry.read = true
 			a.current.need(access.Select, c.entry.named, c.entry.relation)
+			a.current.entry(access.Select, c.entry.named, c.entry.relation).targeted++
 		}
 		a.current.column(access.Select, c.entry.named, c.entry.relation, c.source)
 	}

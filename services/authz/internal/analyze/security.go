@@ -185,7 +185,8 @@ func (a *analyzer) finishWrite(it *item, actions ...access.Action) error {
 		return a.readView(rel)
 	}
 	for _, action := range actions {
-		if action == access.Select {
+		if action == access.Select || action == access.Update && !it.merges && actions[0] == access.Insert && replaced(rel, access.Insert) {
+			// Of an INSERT that a rule has taken the place of no ON CONFLICT is left.
 			continue
 		}
 		w := viewWrite{action: action, columns: a.current.columnsOf(action, rel), given: it.given, reads: reads, read: a.readOf(rel), merges: it.merges, at: place{action, rel}}

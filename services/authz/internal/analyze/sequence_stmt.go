@@ -81,8 +81,11 @@ func (a *analyzer) ownedBy(sequence *catalog.Relation, schema string, names []*p
 		return deny(access.Construct, "OWNED BY of a temporary sequence")
 	}
 	table, err := a.altered(rv, false)
-	if err == nil && sequence != nil {
+	if err != nil {
+		return err
+	}
+	if sequence != nil {
 		sequence.OwnedBy = table.OID
 	}
-	return err
+	return ofRelation(table, names[len(names)-1].GetString_().GetSval())
 }

@@ -38,9 +38,7 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 	if err := a.rules(rel, w.action, w.at); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(rel.Rules, func(r catalog.Rule) bool {
-		return enabled(r.Enabled) && r.Instead && r.Event == ruleEvent(w.action)
-	}) {
+	if replaced(rel, w.action) {
 		// An INSTEAD rule with a condition leaves the rest to nobody: the server refuses
 		// it for a view.
 		return nil
@@ -59,6 +57,20 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 		return err
 	}
 	return a.writeBase(rel, w)
+}
+
+// replaced reports whether a rule takes the place of an action on a relation.
+func replaced(rel *catalog.Relation, action access.Action) bool {
+	return slices.ContainsFunc(rel.Rules, func(r catalog.Rule) bool {
+		return enabled(r.Enabled) && r.Instead && r.Event == ruleEvent(action)
+	})
+}
+
+// caught reports whether a rule or an INSTEAD OF trigger stands at an action on a view: it
+// then gets rows of the view's whole query.
+func caught(view *catalog.Relation, action access.Action) bool {
+	return slices.ContainsFunc(view.Rules, func(r catalog.Rule) bool { return r.Event == ruleEvent(action) }) ||
+		slices.ContainsFunc(view.Triggers, func(t catalog.Trigger) bool { return t.Type&triggerInstead != 0 && t.Type&events(action) != 0 })
 }
 
 // writeBase judges the write that a write to an automatically updatable view becomes
@@ -97,7 +109,7 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	if w.reads {
 		inner.current.absorbRead(bound.accesses, base)
 	}
-	if w.merges || base.Kind == catalog.KindView && len(base.Rules)+len(base.Triggers) > 0 {
+	if w.merges || base.Kind == catalog.KindView && caught(base, w.action) {
 		inner.current.mergeBut(bound.accesses, func(e *entry) bool {
 			return readsOf(e, base) && e.needs == 1
 		})

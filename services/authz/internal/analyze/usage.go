@@ -41,6 +41,48 @@ func (a *analyzer) dependsOn(oid catalog.OID) {
 // expressions depend on (CheckUsageOnTypesInExpr of dependency.c, since August 2026).
 func checksStoredTypes(version int) bool { return catalog.HasRelease(version, catalog.August2026) }
 
+// accesses are what the current statement touches. Usage of a type comes with the
+// relations that have columns of it.
+func (a *analyzer) accesses() []access.Access {
+	asked := map[catalog.OID]*entry{}
+	for _, e := range a.current.entries {
+		if t := e.usedType; t != nil && len(e.access.Trust) == 0 && !a.current.implied(e) {
+			e.access.Bearers = nil
+			asked[t.OID] = e
+			if t.Array != 0 {
+				asked[t.Array] = e
+			}
+		}
+	}
+	if len(asked) == 0 {
+		return a.current.accesses()
+	}
+	seen := 0
+	for rel := range a.snap.EachRelation() {
+		if seen += len(rel.Columns); !holdsRows(rel) && rel.Kind != catalog.KindView || ownTemporary(rel.Schema) {
+			continue
+		}
+		for i := range rel.Columns {
+			if e := asked[rel.Columns[i].Type]; e != nil {
+				e.bornBy(rel, rel.Columns[i].Name)
+			}
+		}
+	}
+	a.work -= seen / 16
+	return a.current.accesses()
+}
+
+// bornBy notes that a column of a relation is of the type that is asked for.
+func (e *entry) bornBy(rel *catalog.Relation, column string) {
+	object := relationObject(rel)
+	all := e.access.Bearers
+	if n := len(all); n > 0 && sameObject(all[n-1].Relation, object) {
+		all[n-1].Columns = append(all[n-1].Columns, column)
+		return
+	}
+	e.access.Bearers = append(all, access.Bearer{Relation: object, Columns: []string{column}})
+}
+
 // usage notes that usage on a type is needed.
 func (r *recorder) usage(t *catalog.Type) {
 	object := access.Object{Kind: access.Type, Schema: t.Schema, Name: t.Name}

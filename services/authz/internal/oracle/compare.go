@@ -103,19 +103,24 @@ func (d *Database) Compare(ctx context.Context, r *Role, rules Rules, u Unit) (c
 			return c, false, nil
 		}
 	}
+	if c.Class == Agree || c.Class == Undecided {
+		if err := d.decide(ctx, &c); err != nil {
+			return c, false, err
+		}
+	}
 	switch c.Class {
 	case Leak:
 		err = d.excuse(ctx, &c)
 	case Unbound:
 		err = d.trustBody(ctx, &c)
-	case Agree, Undecided:
-		err = d.decide(ctx, &c)
 	case Overdenied:
 		err = d.explain(ctx, &c, rules)
 	case WrongError:
 		if name := rules.findError(c.Verdict, c.Server, c.Unit.SQL); name != "" {
 			c.Class, c.Rule = Explained, name
+			return c, false, nil
 		}
+		err = d.owned(ctx, &c)
 	}
 	return c, false, err
 }

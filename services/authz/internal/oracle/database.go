@@ -205,7 +205,7 @@ func (d *Database) columnTypes(role string, rel *catalog.Relation, columns []str
 func (d *Database) typesOf(role, schema string) []string {
 	var all []string
 	for i := range d.Snapshot.Relations {
-		if rel := &d.Snapshot.Relations[i]; rel.Schema == schema {
+		if rel := &d.Snapshot.Relations[i]; rel.Schema == schema && rel.Kind != catalog.KindComposite && rel.Kind != catalog.KindSequence {
 			all = append(all, d.columnTypes(role, rel, nil)...)
 		}
 	}

@@ -16,8 +16,9 @@
 //     back; judge.go asks analysis and policy.
 //  5. compare.go names the difference. Allowing what the role is refused, or what
 //     does not exist, is a failure, always. Denying what the role may do is a failure unless a
-//     rule of testdata/explained.yaml says why; where a
-//     text tells little, the server has to show it as well (proofs.go). Whatever else a difference is put down to is
+//     rule of testdata/explained.yaml says why; where
+//     the denial itself tells little, the server has to show it as well (proofs.go): by what the
+//     statement leaves behind (left.go), by what the server tells the role (told.go). Whatever else a difference is put down to is
 //     proved by the server: prove.go takes what is said to stand behind a refusal out of
 //     the way and asks again; trees.go reads the server's own query and plan trees, for
 //     what the planner drops; reached.go counts calls, for code that no row led to.

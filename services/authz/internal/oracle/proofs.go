@@ -2,12 +2,9 @@ package oracle
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
@@ -20,151 +17,138 @@ type Proof string
 // The proofs.
 const (
 	// Stored: what the login makes by the statement depends on what is denied, or on what
-	// leads to it (pg_depend).
+	// leads to it (pg_depend), or the queries of a body that is a string ask for it.
 	Stored Proof = "stored"
-	// Named: the text holds the name of what is denied, or of what leads to it. Bodies that
-	// are strings leave no more behind.
-	Named Proof = "named"
 	// RowType: the query, or what the statement makes, has a value of the relation's row
 	// type that no row of it is.
 	RowType Proof = "row type"
-	// Exists: the server says that it skips what is there already.
-	Exists Proof = "exists"
-	// WithRows: without its WITH NO DATA the role is refused the statement.
+	// Skipped: the server tells the role that it skips what is there already, or is not
+	// there.
+	Skipped Proof = "skipped"
+	// Warned: the server warns the role that it does nothing of what was asked.
+	Warned Proof = "warned"
+	// WithRows: without its WITH NO DATA the role is refused the statement; where that
+	// fails for everybody, as Stored.
 	WithRows Proof = "with rows"
+	// WithoutExplain: without its EXPLAIN the role is refused the statement.
+	WithoutExplain Proof = "without explain"
+	// Printed: what EXPLAIN prints holds the name of a column that is denied, or tells how many
+	// columns there are.
+	Printed Proof = "printed"
 	// Uncalled: the function that is denied is not called when the login runs the statement.
 	Uncalled Proof = "uncalled"
+	// Path: what the login does by the statement sets a search_path that holds the schema.
+	Path Proof = "path"
+	// Dropped: what is in the denied schema is less when the login has run the statement.
+	Dropped Proof = "dropped"
+	// DefaultRights: the login changes default privileges by the statement (pg_default_acl).
+	DefaultRights Proof = "default rights"
+	// Temporary: the login makes something temporary by the statement that is no relation.
+	Temporary Proof = "temporary"
+	// SetOff: a rule that the login makes by the statement is refused when it is set off.
+	SetOff Proof = "set off"
 )
 
-func (p Proof) known() bool {
-	return slices.Contains([]Proof{"", Stored, Named, RowType, Exists, WithRows, Uncalled}, p)
+// proof has the server show something of a denial. missing is nil where analysis itself
+// denies.
+type proof func(ctx context.Context, c Comparison, missing *access.Access) (bool, error)
+
+func (d *Database) proofs() map[Proof]proof {
+	return map[Proof]proof{Stored: d.keeps, RowType: d.hasRowType, Skipped: d.skips, Warned: d.warns, WithRows: d.withRows, WithoutExplain: d.withoutExplain,
+		Printed: d.prints, Uncalled: d.calledNot, Path: d.setsPath, Dropped: d.drops, DefaultRights: d.changesDefaults, Temporary: d.makesTemporary, SetOff: d.refusesLater}
 }
 
+func (p Proof) known() bool { return p == "" || (&Database{}).proofs()[p] != nil }
+
 // proves reports whether the server shows what a rule asks for.
-func (d *Database) proves(ctx context.Context, c Comparison, proof Proof, missing *access.Access) (bool, error) {
-	switch {
-	case proof == "":
+func (d *Database) proves(ctx context.Context, c Comparison, p Proof, missing *access.Access) (bool, error) {
+	if p == "" {
 		return true, nil
-	case proof == Exists:
-		return d.skips(ctx, c)
-	case proof == WithRows:
-		u := c.Unit
-		u.SQL = noData.ReplaceAllString(strings.Join(Tokens(u.SQL), " "), "")
-		answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, u)
+	}
+	return d.proofs()[p](ctx, c, missing)
+}
+
+// withRows proves WithRows.
+func (d *Database) withRows(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	u := c.Unit
+	u.SQL = noData.ReplaceAllString(strings.Join(Tokens(u.SQL), " "), "")
+	answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, u)
+	if err != nil || lost || answer.Ran() || answer.Refused() {
 		return err == nil && !lost && answer.Refused(), err
-	case missing == nil:
-		return false, nil
-	case proof == Stored:
-		return d.stores(ctx, c, d.reachable(missing)...)
-	case proof == Named:
-		return slices.ContainsFunc(append([]access.Object{missing.Resolved}, missing.Through...), func(o access.Object) bool {
-			return strings.Contains(strings.ToLower(c.Unit.SQL), strings.ToLower(o.Name))
-		}), nil
-	case proof == RowType:
-		return d.hasRowType(ctx, c, missing)
-	case proof == Uncalled:
-		f := d.function(missing.Resolved)
-		if f == nil {
-			return false, nil
-		}
-		idle, _, err := d.uncalled(ctx, c, []*catalog.Function{f})
-		return idle, err
-	default:
+	}
+	return d.keeps(ctx, c, missing)
+}
+
+// withoutExplain proves WithoutExplain.
+func (d *Database) withoutExplain(ctx context.Context, c Comparison, _ *access.Access) (bool, error) {
+	u := c.Unit
+	tokens := strings.Join(Tokens(u.SQL), " ")
+	at := explaining.FindStringIndex(tokens)
+	if at == nil {
 		return false, nil
 	}
+	u.SQL = tokens[at[1]:]
+	answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, u)
+	return err == nil && !lost && answer.Refused(), err
+}
+
+// explaining matches what stands before a statement that is explained.
+var explaining = regexp.MustCompile(`(?is)^\W*explain\s*(\([^)]*\)|analy[sz]e\b|verbose\b|\s)*`)
+
+// prints proves Printed.
+func (d *Database) prints(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	if missing == nil || missing.Resolved.Kind != access.Table {
+		return false, nil
+	}
+	rel := d.Snapshot.RelationByName(missing.Resolved.Schema, missing.Resolved.Name)
+	if rel == nil {
+		return false, nil
+	}
+	lines, err := d.printed(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	var words []string
+	for _, line := range lines {
+		words = append(words, Tokens(line)...)
+	}
+	if slices.ContainsFunc(rel.Columns, func(column catalog.Column) bool {
+		return !grantsColumn(c.Role.Grants, missing.Action, rel, column.Name) && (slices.Contains(words, column.Name) || slices.Contains(words, quote(column.Name)))
+	}) {
+		return true, nil
+	}
+	if !slices.ContainsFunc(c.Verdict.Accesses, func(a access.Access) bool {
+		return a.Action == access.Insert && a.Resolved.Schema == rel.Schema && a.Resolved.Name == rel.Name
+	}) {
+		return false, nil
+	}
+	// An INSERT lists what goes into every column: one more is to be seen.
+	more, err := d.printed(ctx, c, "ALTER TABLE "+quote(rel.Schema)+"."+quote(rel.Name)+" ADD COLUMN oracle_added text")
+	return err == nil && len(more) > 0 && !slices.Equal(lines, more), err
+}
+
+// printed are the values that a statement gives the login, after further statements.
+func (d *Database) printed(ctx context.Context, c Comparison, before ...string) (lines []string, err error) {
+	_, _, err = d.login.rolledBackAfter(ctx, c.Role.Path, Unit{SQL: "SELECT 1"}, before, func() error {
+		var err error
+		lines, err = d.login.output(ctx, c.Unit)
+		return err
+	})
+	return lines, err
+}
+
+// calledNot proves Uncalled.
+func (d *Database) calledNot(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	if missing == nil {
+		return false, nil
+	}
+	f := d.function(missing.Resolved)
+	if f == nil {
+		return false, nil
+	}
+	idle, _, err := d.uncalled(ctx, c, []*catalog.Function{f})
+	return idle, err
 }
 
 // noData matches the end of what makes a table without its rows.
 var noData = regexp.MustCompile(`(?is)\bwith\s+no\s+data\W*$`)
-
-// address is an object as pg_depend has it.
-type address struct {
-	class string
-	oid   catalog.OID
-}
-
-// reachable are the addresses of what an access is about and of what leads to it.
-func (d *Database) reachable(missing *access.Access) []address {
-	var all []address
-	for _, o := range append([]access.Object{missing.Resolved}, missing.Through...) {
-		if f := d.function(o); f != nil {
-			all = append(all, address{"pg_proc", f.OID})
-		}
-		if rel := d.Snapshot.RelationByName(o.Schema, o.Name); rel != nil && (o.Kind == access.Table || o.Kind == access.Sequence) {
-			all = append(append(all, address{"pg_class", rel.OID}), d.typeAddresses(rel.RowType)...)
-		}
-		if t := d.Snapshot.TypeByName(o.Schema, o.Name); t != nil && o.Kind == access.Type {
-			all = append(all, d.typeAddresses(t.OID)...)
-		}
-	}
-	return all
-}
-
-// typeAddresses are a type and the array of it.
-func (d *Database) typeAddresses(oid catalog.OID) []address {
-	t := d.Snapshot.TypeByOID(oid)
-	if t == nil {
-		return nil
-	}
-	return []address{{"pg_type", oid}, {"pg_type", t.Array}}
-}
-
-// stores reports whether the login makes something by a statement that depends on one
-// of the objects, or on an operator of one of the functions.
-func (d *Database) stores(ctx context.Context, c Comparison, of ...address) (bool, error) {
-	if len(of) == 0 {
-		return false, nil
-	}
-	var values []string
-	for _, a := range of {
-		values = append(values, fmt.Sprintf("('pg_catalog.%s'::regclass::oid, %d::oid)", a.class, a.oid))
-	}
-	list := strings.Join(values, ", ")
-	found := false
-	// What a message makes, it may drop again.
-	u := c.Unit
-	tokens := Tokens(u.SQL)
-	if end := slices.Index(tokens, ";"); end > 0 {
-		u.SQL = strings.Join(tokens[:end], " ")
-	}
-	_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, u, nil, func() error {
-		row, err := d.login.row(ctx, `SELECT count(*) FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_operator o
- ON d.refclassid = 'pg_catalog.pg_operator'::regclass AND o.oid = d.refobjid
- WHERE d.xmin = pg_catalog.pg_current_xact_id()::xid AND ((d.refclassid, d.refobjid) IN (`+list+`) OR ('pg_catalog.pg_proc'::regclass::oid, o.oprcode::oid) IN (`+list+`))`)
-		found = err == nil && row[0] != "0"
-		return err
-	})
-	return found, err
-}
-
-// hasRowType reports whether a statement has something of the row type of the relation
-// that a denial is about.
-func (d *Database) hasRowType(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
-	rel := d.Snapshot.RelationByName(missing.Resolved.Schema, missing.Resolved.Name)
-	if rel == nil || missing.Resolved.Kind != access.Table {
-		return false, nil
-	}
-	types := d.typeAddresses(rel.RowType)
-	stored, err := d.stores(ctx, c, types...)
-	if err != nil || stored {
-		return stored, err
-	}
-	all, err := d.print(ctx, c.Role.Path, c.Unit)
-	return err == nil && slices.ContainsFunc(types, func(a address) bool { return a.oid != 0 && all.written.types[a.oid] }), err
-}
-
-// skips reports whether the server says of a statement of the login's that it skips what
-// is there already (ERRCODE_DUPLICATE_TABLE and its kin, as a notice).
-func (d *Database) skips(ctx context.Context, c Comparison) (bool, error) {
-	asking, err := newSession(d.dsn, "", "")
-	if err != nil {
-		return false, err
-	}
-	defer asking.close()
-	skipped := false
-	asking.config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		skipped = skipped || slices.Contains([]string{"42P06", "42P07", "42710"}, n.Code) && strings.HasSuffix(n.Message, "skipping")
-	}
-	answer, lost, err := asking.rolledBack(ctx, c.Role.Path, c.Unit)
-	return err == nil && !lost && answer.Ran() && skipped, err
-}

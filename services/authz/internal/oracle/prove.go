@@ -37,6 +37,21 @@ func (d *Database) decide(ctx context.Context, c *Comparison) error {
 	if c.Server.Ran() || c.Server.Refused() || c.Class == Agree && !c.Verdict.Allow {
 		return nil
 	}
+	for range sequenceTries {
+		if c.Server.State != "23505" || c.Role.session == nil {
+			break
+		}
+		// A sequence has given out what is there already; next time it may not.
+		answer, lost, err := c.Role.session.rolledBack(ctx, c.Role.Path, c.Unit)
+		if err != nil || lost {
+			return err
+		}
+		c.Server = answer
+	}
+	if class := classify(c.Server, c.Verdict); c.Server.Ran() || class.Failing() {
+		c.Class = class
+		return nil
+	}
 	asLogin, lost, err := d.login.rolledBack(ctx, c.Role.Path, c.Unit)
 	switch everybody := asLogin.State == c.Server.State && asLogin.Message == c.Server.Message; {
 	case err != nil || lost:
@@ -48,6 +63,9 @@ func (d *Database) decide(ctx context.Context, c *Comparison) error {
 	}
 	return nil
 }
+
+// sequenceTries is how often a statement is run again whose key was there already.
+const sequenceTries = 16
 
 // byOwners reports whether a refusal is not the role's: it goes when the owners of views
 // and of functions that run with their owners' rights may do everything.
@@ -83,24 +101,56 @@ var mustOwn = regexp.MustCompile(`^must be owner of ([a-z ]+) (\S.*)$`)
 // statement is judged to define in: it goes when the role owns that, and has no right on
 // it but those granted.
 func (d *Database) byDefinition(ctx context.Context, c Comparison) (bool, error) {
+	answer, owning, err := d.asOwner(ctx, c, defined(c.Verdict.Accesses))
+	switch {
+	case err != nil || !owning:
+		return false, err
+	case answer.Refused():
+		// What it runs may be trusted, and refused something.
+		c.Server = answer
+		return d.byTrust(ctx, c)
+	default:
+		return true, nil
+	}
+}
+
+// owned looks closer at an error that Scopewire gives in the server's name where the server
+// says first that the role is no owner: what it says to one decides.
+func (d *Database) owned(ctx context.Context, c *Comparison) error {
 	var schemas []string
-	for _, a := range c.Verdict.Accesses {
-		if a.Action == access.DDL && a.Resolved.Kind == access.Schema {
-			schemas = append(schemas, a.Resolved.Name)
+	for _, g := range c.Role.Grants {
+		if g.Action == access.DDL && g.Kind == access.Schema {
+			schemas = append(schemas, g.Name)
 		}
 	}
-	answer, before := c.Server, []string(nil)
+	answer, owning, err := d.asOwner(ctx, *c, schemas)
+	if err == nil && owning && classifyError(answer, *c.Verdict.Error) == Agree {
+		c.Class = ByDefinition
+	}
+	return err
+}
+
+// defined are the schemas that some accesses define in.
+func defined(accesses []access.Access) []string {
+	var all []string
+	for _, a := range accesses {
+		if a.Action == access.DDL && a.Resolved.Kind == access.Schema {
+			all = append(all, a.Resolved.Name)
+		}
+	}
+	return all
+}
+
+// asOwner is the server's answer when the role owns what the server says it must own, as
+// far as that lies in some schemas; owning is false where it says nothing like that, or
+// goes on saying it.
+func (d *Database) asOwner(ctx context.Context, c Comparison, schemas []string) (answer Answer, owning bool, err error) {
+	answer = c.Server
+	var before []string
 	for {
 		must := mustOwn.FindStringSubmatch(answer.Message)
-		switch {
-		case must == nil && len(before) == 0:
-			return false, nil
-		case must == nil && answer.Refused():
-			// What it runs may be trusted, and refused something.
-			c.Server = answer
-			return d.byTrust(ctx, c)
-		case must == nil:
-			return true, nil
+		if must == nil {
+			return answer, len(before) > 0, nil
 		}
 		given := d.ownership(must[2], schemas)
 		if definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " ")) {
@@ -109,12 +159,11 @@ func (d *Database) byDefinition(ctx context.Context, c Comparison) (bool, error)
 			given = slices.DeleteFunc(given, func(sql string) bool { return strings.HasPrefix(sql, "REVOKE ALL ON ROUTINE ") })
 		}
 		if len(given) == 0 || slices.Contains(before, given[0]) || beyondGrants.MatchString(c.Unit.SQL) {
-			return false, nil
+			return answer, false, nil
 		}
 		before = append(before, given...)
-		var err error
 		if answer, err = d.answer(ctx, c, before...); err != nil {
-			return false, err
+			return answer, false, err
 		}
 	}
 }

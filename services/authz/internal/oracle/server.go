@@ -276,6 +276,30 @@ func (s *session) show(ctx context.Context, setting string) (string, error) {
 	return values[0], nil
 }
 
+// output are the values of the rows that a unit returns, one after the other.
+func (s *session) output(ctx context.Context, u Unit) ([]string, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	var results []*pgconn.Result
+	var err error
+	if u.Parse {
+		one := s.conn.ExecParams(ctx, u.SQL, u.arguments(), nil, nil, nil).Read()
+		results, err = []*pgconn.Result{one}, one.Err
+	} else {
+		results, err = s.conn.Exec(ctx, u.SQL).ReadAll()
+	}
+	var all []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			for _, v := range row {
+				all = append(all, string(v))
+			}
+		}
+	}
+	return all, err
+}
+
 // row are the values of the one row that a query returns.
 func (s *session) row(ctx context.Context, sql string) ([]string, error) {
 	rows, err := s.rows(ctx, sql)

@@ -241,14 +241,19 @@ func (d *Database) asks(f footprint, grants []Grant, a *access.Access) bool {
 	}
 	for number := range columns {
 		at := slices.IndexFunc(rel.Columns, func(c catalog.Column) bool { return c.Number == number })
-		if at < 0 || !slices.ContainsFunc(grants, func(g Grant) bool {
-			return g.Action == a.Action && g.Kind == access.Table && g.Schema == rel.Schema && (g.Name == rel.Name || g.Name == every) &&
-				(len(g.Columns) == 0 || slices.Contains(g.Columns, rel.Columns[at].Name))
-		}) {
+		if at < 0 || !grantsColumn(grants, a.Action, rel, rel.Columns[at].Name) {
 			return true
 		}
 	}
 	return false
+}
+
+// grantsColumn reports whether grants give an action on a column.
+func grantsColumn(grants []Grant, action access.Action, rel *catalog.Relation, column string) bool {
+	return slices.ContainsFunc(grants, func(g Grant) bool {
+		return g.Action == action && g.Kind == access.Table && g.Schema == rel.Schema && (g.Name == rel.Name || g.Name == every) &&
+			(len(g.Columns) == 0 || slices.Contains(g.Columns, column))
+	})
 }
 
 // function is the function that an object is; nil for another object.

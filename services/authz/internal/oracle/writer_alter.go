@@ -59,6 +59,9 @@ func (w *Writer) computed(family string, view []source) string {
 func (w *Writer) subcommand(view []source) string {
 	c := *one(w, view[0].columns)
 	column := w.ident(c.Name)
+	if w.chance(3) {
+		column = "nosuch"
+	}
 	switch w.random.IntN(8) {
 	case 0:
 		return "ADD COLUMN z " + w.pick(w.definedType()+w.pick("", " DEFAULT NULL", " NOT NULL", " UNIQUE"), "int DEFAULT "+w.userOr("int", nil), "text DEFAULT "+w.userOr("text", nil),
@@ -114,6 +117,9 @@ func (w *Writer) rowQuery(view []source) string {
 // addTo makes what depends on a table, or takes it away.
 func (w *Writer) addTo(name string, view []source) string {
 	column := w.ident(one(w, view[0].columns).Name)
+	if w.chance(3) {
+		column = "nosuch"
+	}
 	schema := w.pick("public", "app")
 	switch w.random.IntN(6) {
 	case 0:

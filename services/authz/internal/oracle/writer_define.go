@@ -23,7 +23,12 @@ func (w *Writer) definition(name string) string {
 		return w.codeDefinition(schema, name)
 	}
 	query := w.query([]Column{{Name: "id", Family: "int"}, {Name: "x", Family: "text"}}, nil)
-	switch w.random.IntN(13) {
+	switch w.random.IntN(15) {
+	case 12:
+		return "CREATE TABLE " + schema + ".fresh (r " + w.pick("bigint", "int") + " REFERENCES " + name + w.pick("", " (id)") + w.pick("", " ON DELETE CASCADE", " NOT NULL", " INITIALLY DEFERRED") + ")"
+	case 13:
+		return "CREATE TABLE " + schema + ".fresh (id int, r " + w.pick("bigint", "int") + ", FOREIGN KEY (" + w.pick("r", "id", "r", "nosuch") + ") REFERENCES " + name + w.pick("", " (id)", " (id) ON UPDATE CASCADE") + ")" +
+			w.pick("", "", "; ALTER TABLE "+schema+".fresh ADD FOREIGN KEY (id) REFERENCES "+name)
 	case 0, 1:
 		return "CREATE " + temp + "TABLE " + target + " (" + w.definedColumns(name) + ")"
 	case 2:

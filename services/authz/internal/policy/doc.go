@@ -21,7 +21,8 @@
 //  2. A grant of the action on the object, without columns, covers it.
 //  3. Grants with columns add their columns together; they cover an access to
 //     columns that are all among them, and an access that needs any column.
-//  4. Usage of a schema is covered when anything in it is granted.
+//  4. Usage of a schema is covered when anything in it is granted, usage of a type when
+//     anything is granted on a column of that type.
 //  5. What a view, a rule or a security definer reaches with its owner's rights
 //     (Access.Within) needs no grant; a deny still matches it.
 //  6. Nothing else is covered.

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,8 @@ type decisions struct {
 		// an extension as extension/code.
 		Within bool     `yaml:"within"`
 		Trust  []string `yaml:"trust"`
+		// Bearers are the columns of a type, by relation.
+		Bearers map[string][]string `yaml:"bearers"`
 		// Or are the actions that suffice as well.
 		Or []access.Action `yaml:"or"`
 		// Who asks beside its scopes, and what is known of the request.
@@ -90,6 +94,9 @@ func TestDecisions(t *testing.T) {
 		for _, c := range d.Cases {
 			t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml")+"/"+c.Name, func(t *testing.T) {
 				a := access.Access{Action: access.Action(c.Action), Resolved: object(t, c.Object), Within: c.Within, Or: c.Or}
+				for _, relation := range slices.Sorted(maps.Keys(c.Bearers)) {
+					a.Bearers = append(a.Bearers, access.Bearer{Relation: object(t, relation), Columns: c.Bearers[relation]})
+				}
 				for _, s := range c.Trust {
 					extension, code, ok := strings.Cut(s, "/")
 					if !ok {

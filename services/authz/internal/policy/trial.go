@@ -234,7 +234,7 @@ func (c *cover) search() bool {
 			return true
 		}
 	}
-	return c.byUsage()
+	return c.byUsage() || c.byBearer()
 }
 
 // cover is a search for the grants that cover an access.
