@@ -33,7 +33,7 @@ const (
 	// WithoutExplain: without its EXPLAIN the role is refused the statement.
 	WithoutExplain Proof = "without explain"
 	// Printed: what EXPLAIN prints holds the name of a column that is denied, or tells how many
-	// columns there are.
+	// columns there are; or a scan of the relation would where the plan is another one.
 	Printed Proof = "printed"
 	// Uncalled: the function that is denied is not called when the login runs the statement.
 	Uncalled Proof = "uncalled"
@@ -116,6 +116,9 @@ func (d *Database) prints(ctx context.Context, c Comparison, missing *access.Acc
 		return !grantsColumn(c.Role.Grants, missing.Action, rel, column.Name) && (slices.Contains(words, column.Name) || slices.Contains(words, quote(column.Name)))
 	}) {
 		return true, nil
+	}
+	if all, err := d.print(ctx, c.Role.Path, c.Unit); err != nil || all.written.relations[rel.OID][access.Select] != nil {
+		return err == nil, err
 	}
 	if !slices.ContainsFunc(c.Verdict.Accesses, func(a access.Access) bool {
 		return a.Action == access.Insert && a.Resolved.Schema == rel.Schema && a.Resolved.Name == rel.Name

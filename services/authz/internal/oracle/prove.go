@@ -124,7 +124,7 @@ func (d *Database) owned(ctx context.Context, c *Comparison) error {
 		}
 	}
 	answer, owning, err := d.asOwner(ctx, *c, schemas)
-	if err == nil && owning && classifyError(answer, *c.Verdict.Error) == Agree {
+	if err == nil && owning && !classifyError(answer, *c.Verdict.Error).Failing() {
 		c.Class = ByDefinition
 	}
 	return err
