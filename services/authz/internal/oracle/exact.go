@@ -81,7 +81,7 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 			missing.Through = append(missing.Through, a.Through...)
 		}
 	}
-	c.Verdict = Verdict{Reason: denial.Reason, Detail: denial.Detail, Denials: []Denial{denial}}
+	c.Verdict = Verdict{Reason: denial.Reason, Detail: denial.Detail, Denials: []Denial{denial}, Accesses: c.Verdict.Accesses}
 	return c, true, d.explain(ctx, &c, rules)
 }
 

@@ -36,6 +36,14 @@ const (
 	aclDelete
 )
 
+// systemColumn is the name of a number below zero, "" of others (sysattr.h).
+func systemColumn(number int16) string {
+	if names := []string{"ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"}; number < 0 && int(-number) <= len(names) {
+		return names[-number-1]
+	}
+	return ""
+}
+
 // columnBias is what a set of columns adds to each number, so that system columns have a
 // place in it (FirstLowInvalidHeapAttributeNumber of sysattr.h).
 const columnBias = 7
@@ -240,8 +248,11 @@ func (d *Database) asks(f footprint, grants []Grant, a *access.Access) bool {
 		return some
 	}
 	for number := range columns {
-		at := slices.IndexFunc(rel.Columns, func(c catalog.Column) bool { return c.Number == number })
-		if at < 0 || !grantsColumn(grants, a.Action, rel, rel.Columns[at].Name) {
+		name := systemColumn(number)
+		if at := slices.IndexFunc(rel.Columns, func(c catalog.Column) bool { return c.Number == number }); at >= 0 {
+			name = rel.Columns[at].Name
+		}
+		if name == "" || !grantsColumn(grants, a.Action, rel, name) {
 			return true
 		}
 	}
