@@ -53,7 +53,8 @@ func TestSuite(t *testing.T) {
 		if !*whole && script != "test_setup" && !slices.Contains(strings.Split(*only, ","), script) {
 			continue
 		}
-		out := both(t, s, sides, script)
+		out, took := both(t, s, sides, script)
+		t.Logf("%s: %v without Scopewire, %v through it", script, took[0].Round(10*time.Millisecond), took[1].Round(10*time.Millisecond))
 		all, err := hunks(t.Context(), t.TempDir(), out[0], out[1])
 		if err != nil {
 			t.Fatal(err)
@@ -89,13 +90,15 @@ func TestSuite(t *testing.T) {
 }
 
 // both runs a script on both sides at a time: they have nothing in common.
-func both(t *testing.T, s suite, sides []side, script string) (out [2][]byte) {
+func both(t *testing.T, s suite, sides []side, script string) (out [2][]byte, took [2]time.Duration) {
 	t.Helper()
 	var wait sync.WaitGroup
 	for i, d := range sides {
 		wait.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
+			start := time.Now()
+			defer func() { took[i] = time.Since(start) }()
 			var err error
 			if out[i], err = d.run(ctx, s, script); err != nil {
 				t.Errorf("%s: %s: %v", d.name, script, err)
@@ -103,7 +106,7 @@ func both(t *testing.T, s suite, sides []side, script string) (out [2][]byte) {
 		})
 	}
 	wait.Wait()
-	return out
+	return out, took
 }
 
 // leave writes what both sides gave to a folder, with what the audit log says of each

@@ -1,7 +1,9 @@
 package analyze
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -10,16 +12,21 @@ import (
 )
 
 // schemaElements judges the elements of CREATE SCHEMA, each a statement of its own that
-// runs with the new schema in front of the path (CreateSchemaCommand of schemacmds.c), in
-// the order of transformCreateSchemaStmtElements.
-func (a *analyzer) schemaElements(name string, elements []*pg_query.Node) error {
+// its owner runs with the new schema in front of the path (CreateSchemaCommand of
+// schemacmds.c), in the order of transformCreateSchemaStmtElements.
+func (a *analyzer) schemaElements(name, owner string, elements []*pg_query.Node) error {
 	sorted, err := schemaOrder(name, elements)
 	if err != nil {
 		return err
 	}
-	path := a.in.Context.SearchPath
+	path, role := a.in.Context.SearchPath, a.in.Context.Role
+	inside := quotedName(name)
+	if rest := strings.TrimLeft(path, " \t\n\r\f\v"); rest != "" {
+		inside += ", " + rest
+	}
 	// What the schema itself is comes before them.
-	if err := a.stepInto(quotedName(name) + ", " + path); err != nil {
+	a.in.Context.Role = owner
+	if err := a.stepInto(inside); err != nil {
 		return err
 	}
 	for _, node := range sorted {
@@ -30,6 +37,7 @@ func (a *analyzer) schemaElements(name string, elements []*pg_query.Node) error 
 			return err
 		}
 	}
+	a.in.Context.Role = role
 	return a.stepInto(path)
 }
 
@@ -54,8 +62,11 @@ func (a *analyzer) stepInto(path string) error {
 func schemaOrder(name string, elements []*pg_query.Node) ([]*pg_query.Node, error) {
 	var groups [6][]*pg_query.Node
 	home := func(rv *pg_query.RangeVar) error {
-		if rv == nil || rv.Schemaname != "" && rv.Schemaname != name {
-			return deny(access.Construct, "an element of another schema")
+		if rv == nil {
+			return deny(access.Construct, "an element without a name")
+		}
+		if rv.Schemaname != "" && rv.Schemaname != name {
+			return hide(stateSchemaDefinition, fmt.Sprintf("CREATE specifies a schema (%s) different from the one being created (%s)", rv.Schemaname, name), 0)
 		}
 		rv.Schemaname = name
 		return nil

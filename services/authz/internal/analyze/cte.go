@@ -1,9 +1,12 @@
 package analyze
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/resolve"
 )
 
@@ -66,7 +69,11 @@ func (a *analyzer) bindCTE(c *cte) error {
 	// A recursive name is bound where its WITH stands, whoever named it first.
 	namespace, lateral := c.scope.namespace, c.scope.lateral
 	c.scope.namespace, c.scope.lateral = nil, false
-	_, columns, err := a.subquery(c.scope, c.node.Ctequery, c)
+	var columns []output
+	err := a.addedColumns(c)
+	if err == nil {
+		_, columns, err = a.subquery(c.scope, c.node.Ctequery, c)
+	}
 	c.scope.namespace, c.scope.lateral = namespace, lateral
 	if err != nil {
 		return err
@@ -79,32 +86,17 @@ func (a *analyzer) bindCTE(c *cte) error {
 	return a.searchAndCycle(c)
 }
 
-// searchAndCycle binds SEARCH and CYCLE (analyzeCTE): they compare columns of the query,
-// by their types' own order, and add columns of their own.
-func (a *analyzer) searchAndCycle(c *cte) error {
-	own := &targets{columns: c.columns}
-	search, cycle := c.node.SearchClause, c.node.CycleClause
-	for _, list := range [][]*pg_query.Node{search.GetSearchColList(), cycle.GetCycleColList()} {
-		names, ok := stringNodes(list)
-		if !ok {
-			return deny(access.Construct, "a list of columns")
-		}
-		if err := a.spend(len(names) * len(own.columns)); err != nil {
-			return err
-		}
-		for _, name := range names {
-			if own.find(name) < 0 {
-				return deny(access.Construct, "a column of SEARCH or CYCLE that the query does not have")
-			}
-		}
-	}
-	if search != nil {
+// addedColumns binds the columns of SEARCH and CYCLE, which the query can refer to already
+// (analyzeCTE). Marks are told apart by the operator that negates their type's equality.
+func (a *analyzer) addedColumns(c *cte) error {
+	if search := c.node.SearchClause; search != nil {
 		typ := typeRecords
 		if search.SearchBreadthFirst {
 			typ = resolve.Record
 		}
-		c.columns = append(c.columns, output{name: search.SearchSeqColumn, typ: typ, location: -1})
+		c.added = append(c.added, output{name: search.SearchSeqColumn, typ: typ, location: -1})
 	}
+	cycle := c.node.CycleClause
 	if cycle == nil {
 		return nil
 	}
@@ -116,12 +108,59 @@ func (a *analyzer) searchAndCycle(c *cte) error {
 	if err != nil {
 		return err
 	}
-	mark := typed(typ, -1)
-	if _, err := a.operate([]string{"="}, &mark, mark, -1); err != nil {
+	if err := a.unlike(typ); err != nil {
 		return err
 	}
-	c.columns = append(c.columns, output{name: cycle.CycleMarkColumn, typ: typ, location: -1},
+	c.added = append(c.added, output{name: cycle.CycleMarkColumn, typ: typ, location: -1},
 		output{name: cycle.CyclePathColumn, typ: typeRecords, location: -1})
+	return nil
+}
+
+// unlike asks for what tells unequal values of a type from others, by the negator of its
+// equality.
+func (a *analyzer) unlike(oid catalog.OID) error {
+	if err := a.spend(len(a.snap.OperatorClasses)); err != nil {
+		return err
+	}
+	found, ok := a.names().Sort(oid)
+	if !ok {
+		return hide(stateUndefinedFunction, "could not identify an equality operator for type "+a.names().Name(oid), 0)
+	}
+	equal := a.snap.OperatorByOID(found.Equal)
+	if equal == nil {
+		return deny(access.OpaqueCode, "the equality of type "+a.names().Name(oid))
+	}
+	other := a.snap.OperatorByOID(equal.Negator)
+	if other == nil {
+		return hide(stateUndefinedFunction, "could not identify an inequality operator for type "+a.names().Name(oid), 0)
+	}
+	mark := typed(oid, -1)
+	return a.runOperator(other, resolve.Bool, []value{mark, mark})
+}
+
+// searchAndCycle judges what SEARCH and CYCLE compare, columns of the query, by their
+// types' own order.
+func (a *analyzer) searchAndCycle(c *cte) error {
+	own := &targets{columns: c.columns}
+	search, cycle := c.node.SearchClause, c.node.CycleClause
+	for _, list := range []struct {
+		nodes    []*pg_query.Node
+		what     string
+		location int32
+	}{{search.GetSearchColList(), "search", search.GetLocation()}, {cycle.GetCycleColList(), "cycle", cycle.GetLocation()}} {
+		names, ok := stringNodes(list.nodes)
+		if !ok {
+			return deny(access.Construct, "a list of columns")
+		}
+		if err := a.spend(len(names) * len(own.columns)); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if own.find(name) < 0 {
+				return hideColumn(stateSyntax, list.what+" column \""+name+"\" not in WITH query column list", errorPosition(a.text, list.location))
+			}
+		}
+	}
 	return nil
 }
 
@@ -147,9 +186,24 @@ func (a *analyzer) nameCTE(c *cte, columns []output) error {
 	return nil
 }
 
-// cteColumns are the columns a reference to a CTE yields. A query may name itself
-// once its non-recursive part is known.
-func (a *analyzer) cteColumns(c *cte) ([]output, error) {
+// cteItem is what a reference to a CTE brings into view. A query may name itself once its
+// non-recursive part is known.
+func (a *analyzer) cteItem(s *scope, c *cte, rv *pg_query.RangeVar) (*item, error) {
+	columns, err := a.cteColumns(c, rv)
+	if err != nil {
+		return nil, err
+	}
+	it, err := a.computedItem(&rangeEntry{name: rv.Relname, cte: c}, slices.Concat(columns, c.added), rv.Alias)
+	if err == nil && s != c.scope {
+		for i := range c.added {
+			it.columns[len(columns)+i].unexpanded = true
+		}
+	}
+	return it, err
+}
+
+// cteColumns are the columns of a CTE's query.
+func (a *analyzer) cteColumns(c *cte, rv *pg_query.RangeVar) ([]output, error) {
 	if !c.bound && !c.busy {
 		if err := a.bindCTE(c); err != nil {
 			return nil, err
@@ -159,7 +213,7 @@ func (a *analyzer) cteColumns(c *cte) ([]output, error) {
 		return nil, deny(access.Construct, "a recursion that PostgreSQL does not know")
 	}
 	if c.silent {
-		return nil, deny(access.Construct, "a WITH query without RETURNING")
+		return nil, hide(stateUnsupported, "WITH query \""+c.name+"\" does not have a RETURNING clause", errorPosition(a.text, rv.Location))
 	}
 	return c.columns, nil
 }

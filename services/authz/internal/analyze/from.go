@@ -68,11 +68,7 @@ func (a *analyzer) rangeVar(s *scope, rv *pg_query.RangeVar) (*item, error) {
 			return nil, err
 		}
 		if with != nil {
-			columns, err := a.cteColumns(with)
-			if err != nil {
-				return nil, err
-			}
-			return a.computedItem(&rangeEntry{name: rv.Relname, cte: with}, columns, rv.Alias)
+			return a.cteItem(s, with, rv)
 		}
 	}
 	rel, err := a.openRelation(rv, access.Select, rv.Location)

@@ -42,7 +42,7 @@ func TestNamesOfTheProtocol(t *testing.T) {
 		{"a statement", "EXECUTE x", map[access.Name]Named{s: statement("SELECT note FROM orders")}, access.Judge, nil, []string{"public.orders"}},
 		{"its comments", "EXECUTE x", map[access.Name]Named{s: statement("/* a */ SELECT note -- b\n FROM orders;")}, access.Judge, nil, []string{"public.orders"}},
 		{"its parameters", "EXECUTE x(1)", map[access.Name]Named{s: statement("SELECT note FROM orders WHERE id = $1", 23)}, access.Judge, nil, []string{"public.orders"}},
-		{"too many of them", "EXECUTE x(1, 2)", map[access.Name]Named{s: statement("SELECT note FROM orders WHERE id = $1", 23)}, access.Denied, nil, nil},
+		{"too many of them", "EXECUTE x(1, 2)", map[access.Name]Named{s: statement("SELECT note FROM orders WHERE id = $1", 23)}, access.Hidden, nil, nil},
 		{"a cursor of the name is no statement", "EXECUTE x", map[access.Name]Named{c: portal("SELECT note FROM orders"), s: {}}, access.Hidden, nil, nil},
 		{"what is no query", "EXECUTE x", map[access.Name]Named{s: statement("DROP TABLE orders")}, access.Denied, nil, nil},
 		{"two statements", "EXECUTE x", map[access.Name]Named{s: statement("SET search_path TO 'app'; SELECT 1")}, access.Denied, nil, nil},

@@ -150,9 +150,13 @@ func (a *analyzer) createSchema(c *pg_query.CreateSchemaStmt) error {
 	if c.Authrole != nil {
 		a.ask(access.Admin, a.database())
 	}
+	owner := a.in.Context.Role
+	if c.Authrole != nil {
+		owner = a.roleOf(c.Authrole)
+	}
 	name := c.Schemaname
 	if name == "" {
-		if name = c.Authrole.GetRolename(); name == "" {
+		if name = owner; name == "" {
 			return deny(access.Construct, "a schema without a name")
 		}
 	}
@@ -163,9 +167,8 @@ func (a *analyzer) createSchema(c *pg_query.CreateSchemaStmt) error {
 	if err := a.ddlIn(name); err != nil || len(c.SchemaElts) == 0 {
 		return err
 	}
-	if c.Authrole != nil {
-		// They are made by that role.
+	if owner == "" {
 		return deny(access.Construct, "CREATE SCHEMA AUTHORIZATION with elements")
 	}
-	return a.schemaElements(name, c.SchemaElts)
+	return a.schemaElements(name, owner, c.SchemaElts)
 }

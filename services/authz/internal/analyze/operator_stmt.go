@@ -36,14 +36,15 @@ func (a *analyzer) createOperator(list []*pg_query.Node) error {
 			related.negator = option.Arg
 		case "hashes", "merges":
 		default:
-			err = deny(access.Construct, "a definition")
+			err = a.ignored()
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if right == 0 || function == nil {
-		return deny(access.Construct, "an operator without a function or an argument")
+		// The server refuses it, whatever else it names.
+		return nil
 	}
 	types := []catalog.OID{left, right}
 	if left == 0 {

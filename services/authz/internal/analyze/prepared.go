@@ -80,7 +80,9 @@ func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) ([]output, error) 
 		return nil, err
 	}
 	if len(e.Params) != len(types) {
-		return nil, deny(access.Construct, "another number of parameters of EXECUTE")
+		v := hideColumn(stateSyntax, fmt.Sprintf("wrong number of parameters for prepared statement \"%s\"", e.Name), 0)
+		v.err.Detail = fmt.Sprintf("Expected %d parameters but got %d.", len(types), len(e.Params))
+		return nil, v
 	}
 	for i, node := range e.Params {
 		v, err := a.bind(&scope{parent: s}, node)
@@ -88,7 +90,11 @@ func (a *analyzer) execute(s *scope, e *pg_query.ExecuteStmt) ([]output, error) 
 			return nil, err
 		}
 		// EvaluateParams coerces by assignment.
-		if _, err := a.coerce(v, types[i], resolve.Assignment, nil); err != nil {
+		_, err = a.coerce(v, types[i], resolve.Assignment, func(*resolve.Error) error {
+			return hideColumn(stateDatatypeMismatch, fmt.Sprintf("parameter $%d of type %s cannot be coerced to the expected type %s",
+				i+1, a.names().Name(v.typ), a.names().Name(types[i])), errorPosition(a.text, v.location)).hint(hintRewrite)
+		})
+		if err != nil {
 			return nil, err
 		}
 	}

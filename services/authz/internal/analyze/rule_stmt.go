@@ -26,10 +26,10 @@ func (a *analyzer) createRule(r *pg_query.RuleStmt) error {
 
 // ruleActions judges the condition and the actions of a rule.
 func (a *analyzer) ruleActions(r *pg_query.RuleStmt, rel *catalog.Relation) error {
-	s := a.oldAndNew(rel)
-	if err := a.optional(s, r.WhereClause); err != nil {
+	if err := a.optional(a.ruleRows(r.Event, rel), r.WhereClause); err != nil {
 		return err
 	}
+	s := a.oldAndNew(rel)
 	for _, node := range r.Actions {
 		if n := node.GetNotifyStmt(); n != nil {
 			if err := a.notify(n); err != nil {
@@ -45,6 +45,22 @@ func (a *analyzer) ruleActions(r *pg_query.RuleStmt, rel *catalog.Relation) erro
 		}
 	}
 	return nil
+}
+
+// ruleRows is the level of a rule's condition: the rows that its event has, whose columns
+// need no qualifier (transformRuleStmt).
+func (a *analyzer) ruleRows(event pg_query.CmdType, rel *catalog.Relation) *scope {
+	s := a.oldAndNew(rel)
+	switch event {
+	case pg_query.CmdType_CMD_INSERT:
+		s.namespace = s.namespace[1:]
+	case pg_query.CmdType_CMD_DELETE:
+		s.namespace = s.namespace[:1]
+	}
+	for _, it := range s.namespace {
+		it.columnsVisible = true
+	}
+	return s
 }
 
 // createPolicy judges CREATE POLICY. One that is not restrictive makes rows readable.

@@ -101,6 +101,8 @@ type column struct {
 	fields []output
 	// only is the value that it has in every row, empty where that is not known.
 	only string
+	// unexpanded is p_dontexpand: a star does not stand for it.
+	unexpanded bool
 }
 
 // output is a column that a query, a function or a set operation yields.
@@ -123,6 +125,9 @@ type cte struct {
 	columns []output
 	// bound says that the query has been bound; busy that it is being bound.
 	bound, busy bool
+	// added are the columns of SEARCH and CYCLE, which a star inside the WITH does not stand
+	// for (addRangeTableEntryForCTE).
+	added []output
 	// scope is where the WITH clause stands.
 	scope *scope
 	// silent says that it returns nothing.

@@ -128,6 +128,9 @@ func (a *analyzer) expandItem(it *item, level *scope, location int32, list *targ
 	a.refer(level)
 	for i := range it.columns {
 		c := &it.columns[i]
+		if c.unexpanded {
+			continue
+		}
 		a.read(c)
 		if err := a.holds(c.typ); err != nil {
 			return err

@@ -21,6 +21,7 @@ const (
 	stateUndefinedObject   = "42704"
 	stateDatatypeMismatch  = "42804"
 	stateCannotCoerce      = "42846"
+	stateDuplicateObject   = "42710"
 	stateWrongObjectType   = "42809"
 	stateUnsupported       = "0A000"
 	stateTooManyColumns    = "54011"
@@ -28,6 +29,7 @@ const (
 	stateTooComplex        = "54001"
 	stateProgramLimit      = "54000"
 	stateUndefinedSchema   = "3F000"
+	stateSchemaDefinition  = "42P15"
 	stateInvalidColumn     = "42P10"
 	stateCannotConnect     = "57P03"
 )

@@ -30,10 +30,19 @@ func (r *Resolver) Name(oid catalog.OID) string {
 	}
 	name := r.quoteIdentifier(t.Name)
 	if !r.typeVisible(t) {
-		name = r.quoteIdentifier(t.Schema) + "." + name
+		schema := t.Schema
+		if ownTemporary(schema) {
+			// get_namespace_name_or_temp: no other temporary schema is in a snapshot.
+			schema = "pg_temp"
+		}
+		name = r.quoteIdentifier(schema) + "." + name
 	}
 	return name + suffix
 }
+
+// ownTemporary reports whether a schema is the session's own for temporary objects, which
+// the path calls pg_temp.
+func ownTemporary(schema string) bool { return strings.HasPrefix(schema, "pg_temp_") }
 
 // keywordType is the name of a type that the grammar has a production for
 // (format_type_extended).
@@ -84,7 +93,7 @@ func (r *Resolver) keywordType(oid catalog.OID) string {
 // typeVisible is TypeIsVisible: the type is the first of its name in the path.
 func (r *Resolver) typeVisible(t *catalog.Type) bool {
 	for _, schema := range r.path {
-		if schema == t.Schema {
+		if schema == t.Schema || schema == "pg_temp" && ownTemporary(t.Schema) {
 			return true
 		}
 		if r.snap.TypeByName(schema, t.Name) != nil {

@@ -172,6 +172,14 @@ const (
 	maxAnswers = probe.AnswerLimit + 4<<10
 )
 
+// interpret turns compilation off for what is asked in the same transaction, and says
+// what it was; compile turns it on again. The question is long and its answer short:
+// where the planner's estimate passes jit_above_cost, compiling takes half a minute.
+const (
+	interpret = `SELECT j.was FROM (SELECT pg_catalog.current_setting('jit') AS was OFFSET 0) AS j WHERE pg_catalog.set_config('jit', 'off', true) IS NOT NULL`
+	compile   = `SELECT pg_catalog.set_config('jit', 'on', true)`
+)
+
 var errOversize = errors.New("the answer is too long")
 
 // probe asks the session's backend what authz wants to know, for the unit that waits for
@@ -199,6 +207,10 @@ func (s *Session) probe(u *unit, wanted []*authzv1.Probe) *answer {
 	}
 	s.around.own.snapshot = s.around.own.snapshot || !idle
 	catalog := s.catalogEpoch()
+	compiles := &question{piped: s.piped}
+	if err := s.ask(compiles, interpret); err != nil {
+		return &answer{err: err}
+	}
 	asked := make([]*question, len(wanted))
 	for i, p := range wanted {
 		text, ok := probeQuery(p)
@@ -216,6 +228,15 @@ func (s *Session) probe(u *unit, wanted []*authzv1.Probe) *answer {
 		return &answer{err: err}
 	case skipping:
 		return &answer{dropped: true}
+	}
+	if rows, err := compiles.result(); !idle && err == nil && len(rows) == 1 && rows[0] == "on" {
+		// What is local holds to the transaction's end.
+		if err := s.ask(&question{piped: s.piped}, compile); err != nil {
+			return &answer{err: err}
+		}
+		if skipping, err := s.asked(); err != nil || skipping {
+			return &answer{err: err, dropped: skipping}
+		}
 	}
 	answers := s.kept(wanted)
 	size := 0

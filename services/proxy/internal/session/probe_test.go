@@ -254,3 +254,44 @@ func TestProbeOfTheSession(t *testing.T) {
 		t.Errorf("%v", req.Answers)
 	}
 }
+
+// TestProbesLeaveCompilation: questions are asked without JIT, and the client's setting is
+// what it was, at each moment of its transaction and behind it.
+func TestProbesLeaveCompilation(t *testing.T) {
+	r, _, _ := newAsker(t, map[string][]*authzv1.Probe{"SELECT 1": {relation("public", "none")}})
+	c := r.client
+	for _, tt := range []struct {
+		want   string
+		script []string
+	}{
+		{"on", []string{"SELECT 1"}},
+		{"on", []string{"BEGIN", "CREATE TABLE made1 (id int)", "SELECT 1"}},
+		{"on", []string{"COMMIT"}},
+		{"off", []string{"BEGIN", "SET LOCAL jit = off", "CREATE TABLE made2 (id int)", "SELECT 1"}},
+		{"on", []string{"COMMIT"}},
+		{"off", []string{"SET jit = off", "BEGIN", "SET jit = on", "CREATE TABLE made3 (id int)", "SELECT 1", "ROLLBACK"}},
+		{"on", []string{"BEGIN", "SET jit = on", "CREATE TABLE made4 (id int)", "SELECT 1"}},
+		{"on", []string{"SAVEPOINT s", "CREATE TABLE made5 (id int)", "SELECT 1", "ROLLBACK TO s", "COMMIT"}},
+	} {
+		for _, text := range tt.script {
+			if got := c.run(q(text)); strings.Contains(strings.Join(got, " "), "ErrorResponse") {
+				t.Errorf("%s: %v", text, got)
+			}
+		}
+		wantLines(t, c.run(q("SHOW jit")), "RowDescription 1", "DataRow "+tt.want, "CommandComplete SHOW", "ReadyForQuery "+string(status(tt.script)))
+	}
+}
+
+// status is the transaction's state behind a script.
+func status(script []string) byte {
+	state := byte('I')
+	for _, text := range script {
+		switch text {
+		case "BEGIN", "SAVEPOINT s":
+			state = 'T'
+		case "COMMIT", "ROLLBACK":
+			state = 'I'
+		}
+	}
+	return state
+}
