@@ -35,13 +35,12 @@ func (h hunk) String() string {
 	return b.String()
 }
 
-// reference matches what differs in every denial.
-var reference = regexp.MustCompile(`(Reference: )[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+// reference matches what differs in every denial, and leads to its reason.
+var reference = regexp.MustCompile(`Reference: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
 // hunks compares two outputs with diff, as pg_regress does (pg_regress.c:
 // results_differ).
 func hunks(ctx context.Context, dir string, direct, proxied []byte) ([]hunk, error) {
-	proxied = reference.ReplaceAll(proxied, []byte("${1}UUID"))
 	if bytes.Equal(direct, proxied) {
 		return nil, nil
 	}
@@ -75,9 +74,14 @@ func hunks(ctx context.Context, dir string, direct, proxied []byte) ([]hunk, err
 
 // explanation is why a script's output cannot be the same in some places.
 type explanation struct {
-	// Direct and Proxied match the lines of a hunk, all of them together.
+	// Rule names one of the rules for all scripts, which says all but how often.
+	Rule string `yaml:"rule"`
+	// Direct and Proxied match the lines of a hunk, all of them together. Reason stands for
+	// Proxied where all that Scopewire gives there are denials, and matches why: Direct may
+	// then be left out, and is anything.
 	Direct  string `yaml:"direct"`
 	Proxied string `yaml:"proxied"`
+	Reason  string `yaml:"reason"`
 	// Times is how many hunks they match, each time that the script is run.
 	Times int `yaml:"times"`
 	// Why names the decision of the design.
@@ -86,9 +90,34 @@ type explanation struct {
 	direct, proxied *regexp.Regexp
 }
 
+// compile prepares the patterns.
+func (e *explanation) compile() (err error) {
+	direct, proxied := e.Direct, `(?s:`+e.Proxied+`)`
+	if e.Reason != "" {
+		if e.Proxied != "" {
+			return errors.New("both what is given and a reason of denials")
+		}
+		proxied = `(ERROR:  permission denied by the access token's scopes\nDETAIL:  Reference: (` + e.Reason + `)(\n|\z))+`
+		if direct == "" {
+			direct = ".*"
+		}
+	}
+	if e.direct, err = regexp.Compile(`\A(?s:` + direct + `)\z`); err != nil {
+		return err
+	}
+	e.proxied, err = regexp.Compile(`\A(?:` + proxied + `)\z`)
+	return err
+}
+
 // explains reports whether a hunk is one of those.
 func (e *explanation) explains(h hunk) bool {
 	return e.direct.MatchString(strings.Join(h.direct, "\n")) && e.proxied.MatchString(strings.Join(h.proxied, "\n"))
+}
+
+// explanations is the file of them: rules by name, and what is known of each script.
+type explanations struct {
+	Rules   map[string]*explanation   `yaml:"rules"`
+	Scripts map[string][]*explanation `yaml:"scripts"`
 }
 
 // loadExplanations reads the explanations of each script.
@@ -97,26 +126,42 @@ func loadExplanations(file string) (map[string][]*explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string][]*explanation)
+	var all explanations
 	decoder := yaml.NewDecoder(bytes.NewReader(b))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&all); err != nil {
 		return nil, err
 	}
-	for script, list := range all {
-		for _, e := range list {
-			if e.Why == "" || e.Times < 1 {
-				return nil, fmt.Errorf("%s: an explanation without a reason or a number: %q, %q", script, e.Direct, e.Proxied)
+	used := map[string]bool{}
+	for script, list := range all.Scripts {
+		for i, e := range list {
+			if e.Times < 1 {
+				return nil, fmt.Errorf("%s: an explanation without a number: %q, %q", script, e.Direct, e.Proxied)
 			}
-			if e.direct, err = regexp.Compile(`\A(?s:` + e.Direct + `)\z`); err != nil {
-				return nil, fmt.Errorf("%s: %w", script, err)
+			if e.Rule != "" {
+				rule := all.Rules[e.Rule]
+				if rule == nil || *e != (explanation{Rule: e.Rule, Times: e.Times}) {
+					return nil, fmt.Errorf("%s: rule %q is not there, or more is said than how often", script, e.Rule)
+				}
+				used[e.Rule] = true
+				whole := *rule
+				whole.Rule, whole.Times = e.Rule, e.Times
+				e, list[i] = &whole, &whole
 			}
-			if e.proxied, err = regexp.Compile(`\A(?s:` + e.Proxied + `)\z`); err != nil {
+			if e.Why == "" {
+				return nil, fmt.Errorf("%s: an explanation without a reason: %q, %q", script, e.Direct, e.Proxied)
+			}
+			if err := e.compile(); err != nil {
 				return nil, fmt.Errorf("%s: %w", script, err)
 			}
 		}
 	}
-	return all, nil
+	for name := range all.Rules {
+		if !used[name] {
+			return nil, fmt.Errorf("rule %q explains nothing", name)
+		}
+	}
+	return all.Scripts, nil
 }
 
 // unexplained returns the hunks that nothing explains, and the explanations that do not
@@ -137,7 +182,7 @@ func unexplained(all []hunk, list []*explanation) (rest []hunk, off []string) {
 	}
 	for i, e := range list {
 		if times[i] != e.Times {
-			off = append(off, fmt.Sprintf("%q, %q: found %d times", e.Direct, e.Proxied, times[i]))
+			off = append(off, fmt.Sprintf("%q: %q, %q: found %d times, not %d", e.Rule, e.Direct, e.Proxied+e.Reason, times[i], e.Times))
 		}
 	}
 	return rest, off

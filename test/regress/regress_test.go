@@ -37,7 +37,7 @@ func TestSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reasons, err := loadExplanations("testdata/explained.yaml")
+	explanations, err := loadExplanations("testdata/explained.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +55,12 @@ func TestSuite(t *testing.T) {
 		}
 		out, took := both(t, s, sides, script)
 		t.Logf("%s: %v without Scopewire, %v through it", script, took[0].Round(10*time.Millisecond), took[1].Round(10*time.Millisecond))
+		out[1] = reasons(t, through, out[1])
 		all, err := hunks(t.Context(), t.TempDir(), out[0], out[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest, off := unexplained(all, reasons[script])
+		rest, off := unexplained(all, explanations[script])
 		for i, h := range rest {
 			if i < *show {
 				t.Errorf("%s differs: %s", script, h)
@@ -78,12 +79,12 @@ func TestSuite(t *testing.T) {
 			same = append(same, script)
 		}
 		if *keep != "" && len(all) > 0 {
-			leave(t, through, script, out)
+			leave(t, script, out)
 		}
 	}
 	t.Logf("%d scripts are the same: %s", len(same), strings.Join(same, " "))
-	t.Logf("%d differ where it is explained: %s", len(explained), strings.Join(explained, " "))
-	t.Logf("%d differ elsewhere: %s", len(failed), strings.Join(failed, " "))
+	t.Logf("%d scripts differ where it is explained: %s", len(explained), strings.Join(explained, " "))
+	t.Logf("%d scripts differ elsewhere: %s", len(failed), strings.Join(failed, " "))
 	if len(same) == 0 {
 		t.Error("no script is the same")
 	}
@@ -109,20 +110,25 @@ func both(t *testing.T, s suite, sides []side, script string) (out [2][]byte, to
 	return out, took
 }
 
-// leave writes what both sides gave to a folder, with what the audit log says of each
-// denial.
-func leave(t *testing.T, w *demo.World, script string, out [2][]byte) {
+// reasons puts what the audit log says of each denial in its reference's place.
+func reasons(t *testing.T, w *demo.World, out []byte) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	out[1] = reference.ReplaceAllFunc(out[1], func(found []byte) []byte {
+	return reference.ReplaceAllFunc(out, func(found []byte) []byte {
 		ev, err := w.Event(ctx, string(bytes.TrimPrefix(found, []byte("Reference: "))))
 		if err != nil {
 			t.Error(err)
 			return found
 		}
-		return []byte("Reference: " + ev.GetEvent().GetReason().String() + ": " + ev.GetEvent().GetReasonDetail())
+		reason := strings.ToLower(strings.TrimPrefix(ev.GetEvent().GetReason().String(), "REASON_"))
+		return []byte("Reference: " + reason + ": " + ev.GetEvent().GetReasonDetail())
 	})
+}
+
+// leave writes what both sides gave to a folder.
+func leave(t *testing.T, script string, out [2][]byte) {
+	t.Helper()
 	for i, name := range []string{"direct", "proxied"} {
 		if err := os.WriteFile(filepath.Join(*keep, script+"."+name), out[i], 0o600); err != nil {
 			t.Error(err)

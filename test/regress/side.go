@@ -146,6 +146,10 @@ func everything(ctx context.Context, dsn string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// What a language brings is a setting once the language is loaded.
+	if _, err := conn.Exec(ctx, "LOAD 'plpgsql'"); err != nil {
+		return "", err
+	}
 	settings, err := objects(`SELECT 'setting:' || name FROM pg_settings
 		WHERE name NOT IN ('backslash_quote', 'client_encoding', 'standard_conforming_strings') ORDER BY 1`)
 	if err != nil {
@@ -153,7 +157,7 @@ func everything(ctx context.Context, dsn string) (string, error) {
 	}
 	return strings.Join([]string{`  everything:
     - actions: [select, insert, update, delete, truncate, references, trigger, maintain]
-      objects: ["*.*"]
+      objects: ["*.*", "pg_temp.*"]
       trusted: true
     - actions: [execute]
       objects: ["function:*.*", "procedure:*.*"]

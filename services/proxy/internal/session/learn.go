@@ -56,15 +56,22 @@ func (q *question) result() ([]string, error) {
 	return q.rows, q.err
 }
 
-// leftovers lists what code can leave in the session: what its temporary schema holds,
-// with OIDs, prepared statements and cursors, each with a letter before it and the names
-// with the digest of their text; and x when the transaction has written anything. Names are
-// qualified, because the path may be anything.
-const leftovers = `SELECT 't' OPERATOR(pg_catalog.||) c.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
+// leftovers lists what code can leave in the session: what its temporary schema holds, by
+// its OID and that of the relation it is part of, or its own; prepared statements and
+// cursors, each with a letter before it and the names with the digest of their text; and x
+// when the transaction has written anything. Names are qualified, because the path may be
+// anything.
+const leftovers = `SELECT 't' OPERATOR(pg_catalog.||) c.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) COALESCE(
+	(SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid OPERATOR(pg_catalog.=) c.oid),
+	(SELECT pg_catalog.min(d.refobjid::pg_catalog.int8)::pg_catalog.oid FROM pg_catalog.pg_depend AS d WHERE c.relkind OPERATOR(pg_catalog.=) 'S' AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+		AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.refclassid OPERATOR(pg_catalog.=) d.classid AND d.refobjsubid OPERATOR(pg_catalog.<>) 0),
+	c.oid)::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
-UNION ALL SELECT 't' OPERATOR(pg_catalog.||) t.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
+UNION ALL SELECT 't' OPERATOR(pg_catalog.||) t.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) COALESCE(CASE WHEN t.typrelid OPERATOR(pg_catalog.<>) 0 THEN t.typrelid END,
+	(SELECT e.typrelid FROM pg_catalog.pg_type AS e WHERE e.typarray OPERATOR(pg_catalog.=) t.oid AND e.typrelid OPERATOR(pg_catalog.<>) 0),
+	t.oid)::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
 WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
-UNION ALL SELECT 't' OPERATOR(pg_catalog.||) f.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) f.proname::pg_catalog.text FROM pg_catalog.pg_proc AS f
+UNION ALL SELECT 't' OPERATOR(pg_catalog.||) f.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) f.oid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) f.proname::pg_catalog.text FROM pg_catalog.pg_proc AS f
 WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
 UNION ALL SELECT 'x' WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL
 UNION ALL SELECT 'S' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(s.statement, 'UTF8')), 'hex') OPERATOR(pg_catalog.||) s.name

@@ -54,17 +54,18 @@ func planned(kind string) bool {
 func (s *Session) takeLeftovers(rows []string, idle bool) error {
 	w := &s.around
 	var temporary []string
-	objects, written := map[string]string{}, false
+	objects, written := map[string]temporaryObject{}, false
 	there := map[sqlName]source{}
 	for _, row := range rows {
 		const digits = 2 * sha256.Size
 		switch {
 		case row != "" && row[0] == 't':
-			oid, name, ok := strings.Cut(row[1:], " ")
+			oid, rest, _ := strings.Cut(row[1:], " ")
+			of, name, ok := strings.Cut(rest, " ")
 			if !ok {
 				return errors.New("no name")
 			}
-			temporary, objects[oid] = append(temporary, name), name
+			temporary, objects[oid] = append(temporary, name), temporaryObject{name: name, of: of}
 		case row == "x":
 			written = true
 		case len(row) > digits && (row[0] == byte(stmt.Statements) || row[0] == byte(stmt.Portals)):

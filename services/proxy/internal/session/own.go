@@ -28,9 +28,12 @@ type own struct {
 	// objects are the names of what is temporary by its OID; foreign those of it that
 	// code has made. The code ran with the login's rights, and what it put there is
 	// its own: PostgreSQL gives it to the owner of a security definer.
-	objects, foreign map[string]string
+	objects, foreign map[string]temporaryObject
 	// made and ran: since the last list a statement has made something, and code ran.
 	made, ran bool
+	// relations are the temporary relations that statements have made by their names since
+	// then.
+	relations map[string]bool
 	// stale: the answers may not be true any more. inside: they were given in a
 	// transaction of the client's, and hold no longer than that.
 	stale, inside bool
@@ -46,6 +49,10 @@ type own struct {
 	// plans is what the server's cached plans are younger than.
 	plans basis
 }
+
+// temporaryObject is a temporary relation, type or function, and the OID of the relation
+// that it is part of: an index, a column's sequence, a row type. Others are of their own.
+type temporaryObject struct{ name, of string }
 
 // follow notes what a statement that is about to be forwarded, inside a pipeline or
 // not, does to the transaction.
@@ -64,6 +71,12 @@ func (o *own) follow(st *authzv1.Statement, piped bool) {
 			authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
 		case authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_TEMP:
 			o.ended, o.snapshot, o.made = false, true, true
+			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_TEMP && e.GetName() != "" {
+				if o.relations == nil {
+					o.relations = map[string]bool{}
+				}
+				o.relations[e.GetName()] = true
+			}
 		default:
 			o.ended, o.ran = false, true
 		}
@@ -99,17 +112,20 @@ func takesSnapshot(kind string) bool {
 }
 
 // listed takes what is temporary now. What is new is the code's if it ran just now, and
-// also if no statement has made anything: deferred triggers run later.
-func (o *own) listed(objects map[string]string) {
-	foreign := map[string]string{}
-	for oid, name := range objects {
+// also if no statement has made anything: deferred triggers run later. What a statement
+// made by its name is the session's own all the same, with all that is part of it: code in
+// that statement cannot have made it, or the statement would have failed (heap_create
+// finds the name taken; IF NOT EXISTS is looked at before code runs).
+func (o *own) listed(objects map[string]temporaryObject) {
+	foreign := map[string]temporaryObject{}
+	for oid, object := range objects {
 		_, was := o.objects[oid]
 		_, before := o.foreign[oid]
-		if before || !was && (o.ran || o.code && !o.made) {
-			foreign[oid] = name
+		if before || !was && (o.ran || o.code && !o.made) && !o.relations[objects[object.of].name] {
+			foreign[oid] = object
 		}
 	}
-	o.objects, o.foreign, o.made, o.ran = objects, foreign, false, false
+	o.objects, o.foreign, o.made, o.ran, o.relations = objects, foreign, false, false, nil
 }
 
 // touchesForeign reports whether statements touch temporary objects that code has made,
@@ -120,8 +136,8 @@ func (o *own) touchesForeign(statements []*authzv1.Statement) bool {
 	}
 	for _, st := range statements {
 		for _, a := range st.GetAccesses() {
-			for _, name := range o.foreign {
-				if a.GetResolved().GetName() == name && a.GetResolved().GetSchema() == "pg_temp" {
+			for _, object := range o.foreign {
+				if a.GetResolved().GetName() == object.name && a.GetResolved().GetSchema() == "pg_temp" {
 					return true
 				}
 			}
