@@ -227,6 +227,9 @@ func (a *analyzer) run() error {
 	if a.in.Parse && len(tree.Stmts) > 1 {
 		return fail(access.Syntax, stateSyntax, "cannot insert multiple commands into a prepared statement", 0)
 	}
+	if err := a.newerSyntax(tree.Stmts); err != nil {
+		return err
+	}
 	a.alone, a.grammar = len(tree.Stmts) == 1, tree.Version
 	if a.unknown = a.unknownNames(tree.Stmts); len(a.unknown) > 0 {
 		return deny(access.Context, "what names of the protocol stand for has to be asked")

@@ -56,6 +56,9 @@ func (a *analyzer) bindNode(s *scope, node *pg_query.Node) (value, error) {
 	case *pg_query.Node_TypeCast:
 		return a.typeCast(s, n.TypeCast)
 	case *pg_query.Node_FuncCall:
+		if a.version < systemUserSince && n.FuncCall.Funcformat == pg_query.CoercionForm_COERCE_SQL_SYNTAX && funcName(n.FuncCall) == systemUser {
+			return a.columnRef(s, &pg_query.ColumnRef{Fields: []*pg_query.Node{stringOf(systemUser)}, Location: n.FuncCall.Location})
+		}
 		return a.call(s, n.FuncCall)
 	case *pg_query.Node_SubLink:
 		return a.subLink(s, n.SubLink)

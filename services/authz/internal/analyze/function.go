@@ -71,9 +71,9 @@ func (a *analyzer) functionName(asked *resolve.Call, names []string) error {
 		switch asked.Name {
 		case "json_object":
 			asked.Schema = ""
-		case "system_user":
-			// A column, where the word is no keyword.
-			return newerSyntax("SYSTEM_USER")
+		case systemUser:
+			// In FROM it is a table there.
+			return newerForm("SYSTEM_USER")
 		}
 	default:
 		return deny(access.Construct, "a function's name")

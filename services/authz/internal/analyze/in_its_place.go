@@ -52,6 +52,7 @@ func (a *analyzer) inItsPlace(op *catalog.Operator) error {
 // memoizes asks for the equalities of types by which the planner may remember what it has
 // found for a value: of the operands of a join's condition, whatever its operator, and of
 // what LATERAL looks at (check_memoizable of initsplan.c, paraminfo_get_equal_hashops of joinpath.c).
+// It finds values by their hashes alone.
 func (a *analyzer) memoizes() error {
 	if a.current.items < 2 {
 		return nil
@@ -67,6 +68,12 @@ func (a *analyzer) memoizes() error {
 			continue
 		}
 		done[oid] = true
+		if oid < catalog.FirstNormalOID && !a.ordersByUsers(oid) {
+			continue
+		}
+		if found, _ := a.names().Sort(oid); !found.Hashable {
+			continue
+		}
 		if err := a.groups(oid); err != nil {
 			return err
 		}

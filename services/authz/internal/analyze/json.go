@@ -100,7 +100,8 @@ func (a *analyzer) olderCall(s *scope, name string, args []*pg_query.Node, locat
 	return a.call(s, &pg_query.FuncCall{Funcname: []*pg_query.Node{stringOf(name)}, Args: args, Location: location})
 }
 
-func newerSyntax(words string) error {
+// newerForm denies what newerSyntax has not found to be an error.
+func newerForm(words string) error {
 	return deny(access.Construct, words+" is newer than the server")
 }
 
@@ -157,7 +158,7 @@ func (a *analyzer) jsonFunction(s *scope, f *pg_query.JsonFuncExpr) (value, erro
 	}
 	if a.version < 170000 {
 		if len(f.Passing) > 0 || f.Output != nil || f.OnEmpty != nil || f.OnError != nil {
-			return value{}, newerSyntax(name)
+			return value{}, newerForm(name)
 		}
 		return a.olderCall(s, name, []*pg_query.Node{f.ContextItem.GetRawExpr(), f.Pathspec}, f.Location)
 	}
@@ -219,7 +220,7 @@ func (a *analyzer) jsonObject(s *scope, c *pg_query.JsonObjectConstructor) (valu
 		if len(c.Exprs) == 0 && c.Output == nil {
 			return a.olderCall(s, "json_object", nil, c.Location)
 		}
-		return value{}, newerSyntax("JSON_OBJECT")
+		return value{}, newerForm("JSON_OBJECT")
 	}
 	for _, node := range c.Exprs {
 		if err := a.jsonKeyValue(s, node.GetJsonKeyValue()); err != nil {
@@ -254,7 +255,7 @@ func (a *analyzer) jsonArray(s *scope, c *pg_query.JsonArrayConstructor) (value,
 			args = append(args, node.GetJsonValueExpr().GetRawExpr())
 		}
 		if c.Output != nil {
-			return value{}, newerSyntax("JSON_ARRAY")
+			return value{}, newerForm("JSON_ARRAY")
 		}
 		return a.olderCall(s, "json_array", args, c.Location)
 	}
@@ -272,7 +273,7 @@ func (a *analyzer) jsonArray(s *scope, c *pg_query.JsonArrayConstructor) (value,
 // jsonArrayQuery binds JSON_ARRAY of a query's only column.
 func (a *analyzer) jsonArrayQuery(s *scope, c *pg_query.JsonArrayQueryConstructor) (value, error) {
 	if a.version < 160000 {
-		return value{}, newerSyntax("JSON_ARRAY of a query")
+		return value{}, newerForm("JSON_ARRAY of a query")
 	}
 	columns, err := a.sublinkQuery(s, &pg_query.SubLink{Subselect: c.Query})
 	if err != nil {
@@ -286,7 +287,7 @@ func (a *analyzer) jsonArrayQuery(s *scope, c *pg_query.JsonArrayQueryConstructo
 
 func (a *analyzer) jsonObjectAgg(s *scope, g *pg_query.JsonObjectAgg) (value, error) {
 	if a.version < 160000 {
-		return value{}, newerSyntax("JSON_OBJECTAGG")
+		return value{}, newerForm("JSON_OBJECTAGG")
 	}
 	if err := a.jsonKeyValue(s, g.Arg); err != nil {
 		return value{}, err
@@ -298,7 +299,7 @@ func (a *analyzer) jsonArrayAgg(s *scope, g *pg_query.JsonArrayAgg) (value, erro
 	if a.version < 160000 {
 		c := g.Constructor
 		if c.GetOutput() != nil {
-			return value{}, newerSyntax("JSON_ARRAYAGG")
+			return value{}, newerForm("JSON_ARRAYAGG")
 		}
 		return a.call(s, &pg_query.FuncCall{Funcname: []*pg_query.Node{stringOf("json_arrayagg")}, Args: []*pg_query.Node{g.Arg.GetRawExpr()},
 			AggOrder: c.GetAggOrder(), AggFilter: c.GetAggFilter(), Over: c.GetOver(), Location: c.GetLocation()})
@@ -329,7 +330,7 @@ func (a *analyzer) jsonAggregate(s *scope, c *pg_query.JsonAggConstructor) (valu
 // isJSON binds IS JSON (transformJsonIsPredicate).
 func (a *analyzer) isJSON(s *scope, p *pg_query.JsonIsPredicate) (value, error) {
 	if a.version < 160000 {
-		return value{}, newerSyntax("IS JSON")
+		return value{}, newerForm("IS JSON")
 	}
 	v, err := a.bind(s, p.Expr)
 	if err != nil {

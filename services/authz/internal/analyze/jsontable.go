@@ -12,7 +12,7 @@ import (
 // or without LATERAL.
 func (a *analyzer) jsonTable(s *scope, t *pg_query.JsonTable) (*item, error) {
 	if a.version < 170000 {
-		return nil, newerSyntax("JSON_TABLE")
+		return nil, newerForm("JSON_TABLE")
 	}
 	outer := s.lateral
 	s.lateral = true

@@ -13,6 +13,11 @@ import (
 // jsonfuncs.c, ri_HashCompareOp of ri_triggers.c): since November 2026.
 func asksForCasts(version int) bool { return catalog.HasRelease(version, catalog.November2026) }
 
+// seesConflicts reports whether an INSERT into a view that updates on conflict holds the
+// row that is there against the view's condition ("conflicting row is not visible through
+// view"). 15.20 does and 17.10 does not: it is taken to have come in August 2026.
+func seesConflicts(version int) bool { return catalog.HasRelease(version, catalog.August2026) }
+
 // castsByItself judges a cast function that a value of a type is handed to without the
 // text saying so. Where the server asks for the right to it, so does this; where it does
 // not, the code is the type's.

@@ -192,6 +192,7 @@ func (a *analyzer) finishWrite(it *item, actions ...access.Action) error {
 		w := viewWrite{action: action, columns: a.current.columnsOf(action, rel), given: it.given, reads: reads, read: a.readOf(rel), merges: it.merges, at: place{action, rel}}
 		if action == access.Update {
 			w.given = it.set
+			w.unseen = slices.Contains(actions, access.Insert) && !it.merges && !seesConflicts(a.version)
 		}
 		if err := a.writeView(rel, w); err != nil {
 			return err

@@ -25,6 +25,9 @@ type viewWrite struct {
 	read  columnSet
 	// merges says that the statement is a MERGE.
 	merges bool
+	// unseen says that it is the update of an ON CONFLICT, in a server that updates rows
+	// which the view does not show.
+	unseen bool
 	// cascaded says that a view above checks what is written by the conditions of all
 	// views under it.
 	cascaded bool
@@ -93,7 +96,7 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	inner.current = &recorder{within: inner.reader != "", stored: true}
 	named := relationObject(base)
 	inner.current.need(w.action, named, base)
-	next := viewWrite{action: w.action, columns: map[string]bool{}, given: map[string]bool{}, reads: w.reads, merges: w.merges, at: w.at,
+	next := viewWrite{action: w.action, columns: map[string]bool{}, given: map[string]bool{}, reads: w.reads, merges: w.merges, unseen: w.unseen, at: w.at,
 		cascaded: w.cascaded || rel.CheckOption == checkCascaded}
 	if inner.reader == "" {
 		next.at = place{w.action, base}

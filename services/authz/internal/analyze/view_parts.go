@@ -63,7 +63,7 @@ func (a *analyzer) partsOf(view *catalog.Relation) (*viewParts, error) {
 // new ones where it is checked; of the columns those are computed that the statement reads.
 func (p *viewParts) used(view *catalog.Relation, w viewWrite) []*recorder {
 	var all []*recorder
-	if w.action != access.Insert || w.cascaded || view.CheckOption != 0 {
+	if w.action != access.Insert && !w.unseen || w.cascaded || view.CheckOption != 0 {
 		all = append(all, p.quals)
 	}
 	for i, c := range view.Columns {

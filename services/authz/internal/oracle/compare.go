@@ -71,6 +71,11 @@ func (c Comparison) String() string {
 		ours = fmt.Sprintf("error %s: %s (%d)", c.Verdict.Error.SQLState, c.Verdict.Error.Message, c.Verdict.Error.Position)
 	case !c.Verdict.Allow:
 		ours = fmt.Sprintf("deny %s: %s", c.Verdict.Reason, c.Verdict.Detail)
+		for _, denial := range c.Verdict.Denials {
+			if denial.Detail == c.Verdict.Detail && denial.Access != nil && len(denial.Access.Through) > 0 {
+				ours += fmt.Sprintf(" through %v", denial.Access.Through)
+			}
+		}
 	}
 	theirs := "runs"
 	if !c.Server.Ran() {

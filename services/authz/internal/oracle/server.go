@@ -48,8 +48,9 @@ func (a Answer) Ran() bool { return a.State == "" }
 func (a Answer) Unbound() bool {
 	switch a.State {
 	case "42P01", "42703", "42704", "3F000", "42P02":
-		// An error that comes out of a running function is about a name in its body.
-		return a.Where == "" && !noIndex.MatchString(a.Message) && !byNumber.MatchString(a.Message)
+		// An error that comes out of a running function is about a name in its body, or in
+		// its arguments.
+		return a.Where == "" && !noEncoding.MatchString(a.Message) && !noIndex.MatchString(a.Message) && !byNumber.MatchString(a.Message)
 	case "42883":
 		// An operator is missing for its operands' types, not by its name.
 		return a.Where == "" && missingFunction.MatchString(a.Message) && !byNumber.MatchString(a.Message)
@@ -59,6 +60,10 @@ func (a Answer) Unbound() bool {
 
 // byNumber is a message about what no text has named (pg_proc_aclmask of aclchk.c).
 var byNumber = regexp.MustCompile(`^\w+ with OID \d+ does not exist$`)
+
+// noEncoding is a message about an argument of to_ascii, which nobody is granted
+// (to_ascii_encname of ascii.c).
+var noEncoding = regexp.MustCompile(` is not a valid encoding name$`)
 
 // noIndex is a message about what a table or domain lacks, under the SQLSTATE of a missing
 // name (cluster of cluster.c, transformFkeyGetPrimaryKey of tablecmds.c, get_relation_constraint_oid

@@ -244,8 +244,14 @@ func (d *Database) asks(f footprint, grants []Grant, a *access.Access) bool {
 		return false
 	}
 	columns, some := f.relations[rel.OID][a.Action]
-	if !some || len(columns) == 0 {
-		return some
+	if !some {
+		return false
+	}
+	if len(columns) == 0 {
+		// Any column will do (ExecCheckOneRelPerms).
+		return !slices.ContainsFunc(grants, func(g Grant) bool {
+			return g.Action == a.Action && g.Kind == access.Table && g.Schema == rel.Schema && (g.Name == rel.Name || g.Name == every)
+		})
 	}
 	for number := range columns {
 		name := systemColumn(number)
