@@ -91,3 +91,22 @@ var extensionFields = []field{
 	{"Schema", "n.nspname"},
 	{"Version", "x.extversion"},
 }
+
+// globals are the objects of no schema: languages, foreign-data wrappers, foreign servers
+// and publications. The letters are those of catalog.GlobalKind.
+func globals() string {
+	all := ""
+	for i, k := range []struct{ letter, table, name, wrapper, trusted, inline string }{
+		{"'l'", "pg_language", "o.lanname", "0", "o.lanpltrusted", oid("o.laninline")},
+		{"'w'", "pg_foreign_data_wrapper", "o.fdwname", "0", "false", "0"},
+		{"'s'", "pg_foreign_server", "o.srvname", oid("o.srvfdw"), "false", "0"},
+		{"'p'", "pg_publication", "o.pubname", "0", "false", "0"},
+	} {
+		if i > 0 {
+			all += "\n\t\tUNION ALL "
+		}
+		all += "SELECT " + object([]field{{"Kind", char(k.letter)}, {"OID", oid("o.oid")}, {"Name", k.name}, {"Wrapper", k.wrapper},
+			{"Trusted", k.trusted}, {"Inline", k.inline}}) + " AS global FROM pg_catalog." + k.table + " AS o WHERE " + described(k.table, "o.oid")
+	}
+	return "(SELECT pg_catalog.json_agg(u.global) FROM (" + all + ") AS u)"
+}

@@ -73,6 +73,8 @@ var written = []struct{ table, class, column string }{
 	{"pg_extension", "pg_extension", "oid"},
 	{"pg_foreign_server", "pg_foreign_server", "oid"},
 	{"pg_language", "pg_language", "oid"},
+	{"pg_foreign_data_wrapper", "pg_foreign_data_wrapper", "oid"},
+	{"pg_publication", "pg_publication", "oid"},
 	{"pg_ts_config", "pg_ts_config", "oid"},
 	{"pg_ts_dict", "pg_ts_dict", "oid"},
 	{"pg_event_trigger", "pg_event_trigger", "oid"},
@@ -232,10 +234,13 @@ func sessionFields() []field {
 		{"OperatorClasses", rows(classFields, "o.oid", classFrom, normal("o.oid")+" AND "+among("o.oid", "SELECT k.oid FROM classes AS k"))},
 		{"Collations", rows(collationFields, "k.oid", collationFrom, described("pg_collation", "k.oid"))},
 		{"Extensions", `(SELECT pg_catalog.json_agg(` + object(extensionFields) + ` ORDER BY x.oid)` + extensionFrom + ` WHERE ` + described("pg_extension", "x.oid") + `)`},
+		{"Globals", globals()},
 		{"Dropped", object([]field{
 			{"Schemas", dropped("pg_namespace")}, {"Relations", dropped("pg_class")}, {"Types", dropped("pg_type")}, {"Functions", dropped("pg_proc")},
 			{"Operators", dropped("pg_operator")}, {"Casts", dropped("pg_cast")}, {"OperatorClasses", dropped("pg_opclass")},
 			{"Collations", dropped("pg_collation")}, {"Extensions", dropped("pg_extension")},
+			{"Languages", dropped("pg_language")}, {"Wrappers", dropped("pg_foreign_data_wrapper")}, {"Servers", dropped("pg_foreign_server")},
+			{"Publications", dropped("pg_publication")},
 		})},
 	}
 }

@@ -32,6 +32,9 @@ func (a *analyzer) createTransform(t *pg_query.CreateTransformStmt) error {
 	if _, err := a.columnType(t.TypeName); err != nil {
 		return err
 	}
+	if _, err := a.global(catalog.KindLanguage, t.Lang); err != nil {
+		return err
+	}
 	for _, f := range []*pg_query.ObjectWithArgs{t.Fromsql, t.Tosql} {
 		if f == nil {
 			continue

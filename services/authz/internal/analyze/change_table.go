@@ -301,6 +301,9 @@ func (a *analyzer) addSequence(schema, name string) *catalog.Relation {
 // createForeignTable judges CREATE FOREIGN TABLE.
 func (a *analyzer) createForeignTable(c *pg_query.CreateForeignTableStmt) error {
 	a.ask(access.Admin, a.database())
-	_, err := a.createTable(c.BaseStmt, catalog.KindForeignTable, c.Servername)
+	if _, err := a.createTable(c.BaseStmt, catalog.KindForeignTable, c.Servername); err != nil {
+		return err
+	}
+	_, err := a.global(catalog.KindServer, c.Servername)
 	return err
 }

@@ -21,10 +21,17 @@ func (a *analyzer) doStmt(d *pg_query.DoStmt) error {
 			return deny(access.Construct, "an option of DO")
 		}
 	}
-	if !trustedLanguage(language) {
-		a.ask(access.Admin, a.database())
+	found, err := a.language(language)
+	if err != nil {
+		return err
 	}
-	handler := access.Object{Kind: access.Function, Schema: schemaCatalog, Name: language + "_inline_handler", Arguments: []string{"internal"}}
-	addTrust(a.ask(access.Execute, handler), access.Trust{Code: "DO in " + language})
+	if found.Inline == 0 {
+		return hide(stateUnsupported, "language \""+language+"\" does not support inline code execution", 0)
+	}
+	handler := a.snap.FunctionByOID(found.Inline)
+	if handler == nil {
+		return deny(access.OpaqueCode, "the handler of a language")
+	}
+	addTrust(a.ask(access.Execute, a.functionObject(handler)), access.Trust{Code: "DO in " + language})
 	return nil
 }

@@ -120,7 +120,22 @@ func fixture(t testing.TB) *builder {
 
 	b.types()
 	b.code()
+	b.globals()
 	return b
+}
+
+// globals are objects of no schema.
+func (b *builder) globals() {
+	b.snap.Functions = append(b.snap.Functions,
+		catalog.Function{OID: 18004, Schema: "pg_catalog", Name: "plpython3u_inline_handler", Kind: 'f', Arguments: []catalog.OID{2281}, Result: 2278, Language: "c", Extension: "plpython3u"})
+	b.snap.Globals = append(b.snap.Globals,
+		catalog.Global{Kind: catalog.KindLanguage, OID: 18200, Name: "plpython3u", Inline: 18004},
+		catalog.Global{Kind: catalog.KindLanguage, OID: 18201, Name: "plperl", Trusted: true},
+		catalog.Global{Kind: catalog.KindWrapper, OID: 18202, Name: "f"},
+		catalog.Global{Kind: catalog.KindServer, OID: 18203, Name: "s", Wrapper: 18202},
+		catalog.Global{Kind: catalog.KindPublication, OID: 18204, Name: "p"})
+	b.snap.Extensions = append(b.snap.Extensions, catalog.Extension{OID: 18205, Name: "hstore", Schema: "public", Version: "1.8"})
+	b.snap.EventTriggers = append(b.snap.EventTriggers, catalog.EventTrigger{OID: 18206, Name: "e", Event: "ddl_command_end", Function: 18003, Enabled: 'D'})
 }
 
 // The input and output functions of kinds of types (pg_proc.dat).

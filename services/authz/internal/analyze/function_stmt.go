@@ -40,6 +40,14 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	if err != nil {
 		return err
 	}
+	trusted := false
+	if clauses.language != "" {
+		language, err := a.language(clauses.language)
+		if err != nil {
+			return err
+		}
+		trusted = language.Trusted
+	}
 	sig, err := a.signature(f, clauses.language)
 	if err != nil {
 		return err
@@ -47,7 +55,8 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	code := "function " + object.Schema + "." + object.Name
 	switch {
 	case clauses.language == "" && f.SqlBody != nil, clauses.language == "sql" && !clauses.foreign:
-	case trustedLanguage(clauses.language) && !clauses.foreign:
+	case trusted && !clauses.foreign:
+		// Code that can do no more than SQL can. Any other is an administrator's.
 		a.trusted(object.Schema, code+" in "+clauses.language)
 		a.madeFunction(f, object, sig, clauses, catalog.Expression{})
 		return nil
@@ -101,16 +110,6 @@ func (a *analyzer) createFunction(f *pg_query.CreateFunctionStmt) error {
 	}
 	a.madeFunction(f, object, sig, clauses, body)
 	return nil
-}
-
-// trustedLanguage lists the languages that PostgreSQL itself calls trusted, whose code
-// can do no more than SQL can. Any other is an administrator's.
-func trustedLanguage(language string) bool {
-	switch language {
-	case "plpgsql", "plperl", "pltcl":
-		return true
-	}
-	return false
 }
 
 // parameterList is the input parameters of a function that is being made.

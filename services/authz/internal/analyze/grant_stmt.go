@@ -56,8 +56,9 @@ func (a *analyzer) grantsOn(typ pg_query.ObjectType, node *pg_query.Node) error 
 			return deny(access.UnknownObject, "a schema")
 		}
 		return nil
-	case pg_query.ObjectType_OBJECT_DATABASE, pg_query.ObjectType_OBJECT_FDW, pg_query.ObjectType_OBJECT_FOREIGN_SERVER,
-		pg_query.ObjectType_OBJECT_LANGUAGE, pg_query.ObjectType_OBJECT_LARGEOBJECT, pg_query.ObjectType_OBJECT_TABLESPACE,
+	case pg_query.ObjectType_OBJECT_FDW, pg_query.ObjectType_OBJECT_FOREIGN_SERVER, pg_query.ObjectType_OBJECT_LANGUAGE:
+		return a.bindsGlobal(a.objects[typ], node, false)
+	case pg_query.ObjectType_OBJECT_DATABASE, pg_query.ObjectType_OBJECT_LARGEOBJECT, pg_query.ObjectType_OBJECT_TABLESPACE,
 		pg_query.ObjectType_OBJECT_PARAMETER_ACL:
 		return nil
 	default:

@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // adminJudge makes a judgement of a statement of administration.
@@ -29,13 +30,6 @@ func adminKinds() []kind {
 		{"AlterTableSpaceOptionsStmt", "ALTER TABLESPACE", "alter tablespace"},
 		{"AlterTableMoveAllStmt", "ALTER TABLE ALL IN TABLESPACE", "alter table all"},
 		{"CreateExtensionStmt", "CREATE EXTENSION", "create extension"},
-		{"AlterExtensionStmt", "ALTER EXTENSION UPDATE", "alter extension"},
-		{"CreateForeignServerStmt", "CREATE SERVER", "create server"},
-		{"AlterForeignServerStmt", "ALTER SERVER", "alter server"},
-		{"CreateUserMappingStmt", "CREATE USER MAPPING", "create user mapping"},
-		{"AlterUserMappingStmt", "ALTER USER MAPPING", "alter user mapping"},
-		{"DropUserMappingStmt", "DROP USER MAPPING", "drop user mapping"},
-		{"AlterEventTrigStmt", "ALTER EVENT TRIGGER", "alter event trigger"},
 		{"CreateSubscriptionStmt", "CREATE SUBSCRIPTION", "create subscription"},
 		{"AlterSubscriptionStmt", "ALTER SUBSCRIPTION", "alter subscription"},
 		{"DropSubscriptionStmt", "DROP SUBSCRIPTION", "drop subscription"},
@@ -45,7 +39,7 @@ func adminKinds() []kind {
 		all = append(all, kind{node: k.node, command: k.command, judge: adminJudge(k.word, (*analyzer).onDatabase),
 			accesses: "`admin` on the database", effects: "`ddl`"})
 	}
-	return append(all, otherAdminKinds()...)
+	return append(append(all, globalKinds()...), otherAdminKinds()...)
 }
 
 // otherAdminKinds need admin on what they name, or something besides.
@@ -58,6 +52,9 @@ func otherAdminKinds() []kind {
 			judge: changing("import foreign schema", access.EffectDDL, (*pg_query.Node).GetImportForeignSchemaStmt,
 				func(a *analyzer, i *pg_query.ImportForeignSchemaStmt) error {
 					a.ask(access.Admin, a.database())
+					if _, err := a.global(catalog.KindServer, i.ServerName); err != nil {
+						return err
+					}
 					return a.ddlIn(i.LocalSchema)
 				})},
 		{node: "LoadStmt", command: "LOAD", effects: "`opaque`", accesses: "`admin` on the database",

@@ -4,6 +4,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
+	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
 // boundKinds need admin on the session's database, and something of what they name.
@@ -22,14 +23,23 @@ func boundKinds() []kind {
 		{node: "AlterExtensionContentsStmt", command: "ALTER EXTENSION ADD, DROP", effects: effect, accesses: admin + "; `ddl` on the object's schema",
 			judge: changing("alter extension contents", access.EffectDDL, (*pg_query.Node).GetAlterExtensionContentsStmt,
 				func(a *analyzer, e *pg_query.AlterExtensionContentsStmt) error {
-					return a.ofAdmin(e.Objtype, e.Object, nil)
+					if err := a.ofAdmin(e.Objtype, e.Object, nil); err != nil || a.snap.ExtensionByName(e.Extname) != nil {
+						return err
+					}
+					return missingGlobal("extension", e.Extname)
 				})},
 		{node: "CreateFdwStmt", command: "CREATE FOREIGN DATA WRAPPER", effects: effect, accesses: execute,
 			judge: changing("create foreign data wrapper", access.EffectDDL, (*pg_query.Node).GetCreateFdwStmt,
 				func(a *analyzer, f *pg_query.CreateFdwStmt) error { return a.wrapperFunctions(f.FuncOptions) })},
 		{node: "AlterFdwStmt", command: "ALTER FOREIGN DATA WRAPPER", effects: effect, accesses: execute,
 			judge: changing("alter foreign data wrapper", access.EffectDDL, (*pg_query.Node).GetAlterFdwStmt,
-				func(a *analyzer, f *pg_query.AlterFdwStmt) error { return a.wrapperFunctions(f.FuncOptions) })},
+				func(a *analyzer, f *pg_query.AlterFdwStmt) error {
+					a.ask(access.Admin, a.database())
+					if _, err := a.global(catalog.KindWrapper, f.Fdwname); err != nil {
+						return err
+					}
+					return a.wrapperFunctions(f.FuncOptions)
+				})},
 		{node: "CreateAmStmt", command: "CREATE ACCESS METHOD", effects: effect, accesses: execute,
 			judge: changing("create access method", access.EffectDDL, (*pg_query.Node).GetCreateAmStmt, (*analyzer).createAccessMethod)},
 		{node: "CreateEventTrigStmt", command: "CREATE EVENT TRIGGER", effects: effect, accesses: execute,

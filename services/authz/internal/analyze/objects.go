@@ -77,6 +77,9 @@ func (a *analyzer) changes(typ pg_query.ObjectType, object *pg_query.Node, rv *p
 		if err = a.onDatabase(); typ == pg_query.ObjectType_OBJECT_DATABASE && object != nil {
 			a.ask(access.Admin, access.Object{Kind: access.Database, Name: object.GetString_().GetSval()})
 		}
+		if err == nil {
+			err = a.bindsGlobal(k, object, missingOK)
+		}
 	default:
 		err = deny(access.Construct, "an object of its type")
 	}

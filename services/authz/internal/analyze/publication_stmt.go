@@ -23,6 +23,9 @@ func (a *analyzer) createPublication(p *pg_query.CreatePublicationStmt) error {
 // nobody anything.
 func (a *analyzer) alterPublication(p *pg_query.AlterPublicationStmt) error {
 	a.ask(access.Admin, a.database())
+	if _, err := a.global(catalog.KindPublication, p.Pubname); err != nil {
+		return err
+	}
 	if p.Action == pg_query.AlterPublicationAction_AP_DropObjects {
 		return nil
 	}

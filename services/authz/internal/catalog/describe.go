@@ -142,6 +142,14 @@ func (a *Additions) checkOperators() error {
 			return fmt.Errorf("extension %q came with the server", v.Name)
 		}
 	}
+	for _, v := range a.Globals {
+		if err := checkName(v.Name); err != nil {
+			return err
+		}
+		if v.OID < FirstNormalOID || !strings.ContainsRune("lwsp", rune(v.Kind)) {
+			return fmt.Errorf("%q of kind %d came with the server", v.Name, v.Kind)
+		}
+	}
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // digestLabel begins what is hashed, so that a digest of another encoding
 // cannot be the same by accident.
-const digestLabel = "scopewire catalog snapshot 5\n"
+const digestLabel = "scopewire catalog snapshot 6\n"
 
 // Sums are the digests of one object: Identity is of every field without the tag
 // `digest:"-"`, Content of all.
@@ -81,6 +81,7 @@ func (s *Snapshot) digestWith(lists digestLists) [sha256.Size]byte {
 		Roles:           sorted(s.Roles, func(v Role) OID { return v.OID }),
 		Extensions:      sorted(s.Extensions, func(v Extension) OID { return v.OID }),
 		EventTriggers:   sorted(s.EventTriggers, func(v EventTrigger) OID { return v.OID }),
+		Globals:         sorted(s.Globals, func(v Global) uint64 { return uint64(v.Kind)<<32 | uint64(v.OID) }),
 		Settings:        sorted(s.Settings, func(v Setting) string { return v.Name }),
 	}
 	e := encoder{hash: sha256.New(), identity: true}

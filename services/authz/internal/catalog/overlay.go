@@ -17,6 +17,7 @@ type Additions struct {
 	OperatorClasses []OperatorClass
 	Collations      []Collation
 	Extensions      []Extension
+	Globals         []Global
 	// Dropped are the OIDs of objects that are no longer there for the session.
 	Dropped Dropped
 }
@@ -24,11 +25,13 @@ type Additions struct {
 // Dropped lists objects by kind: OIDs are unique within a kind only.
 type Dropped struct {
 	Schemas, Relations, Types, Functions, Operators, Casts, OperatorClasses, Collations, Extensions []OID
+	Languages, Wrappers, Servers, Publications                                                      []OID
 }
 
 // replaced are objects of the base that an overlay hides or has itself.
 type replaced struct {
 	schemas, relations, types, functions, operators, casts, classes, collations, extensions map[OID]bool
+	globals                                                                                 map[globalKey]bool
 }
 
 // Overlay returns a snapshot that shows the additions on top of base: every
@@ -45,7 +48,7 @@ type replaced struct {
 // additions' slices belong to the result from then on.
 func Overlay(base *Snapshot, add Additions) *Snapshot {
 	own := Snapshot{Schemas: add.Schemas, Relations: append(add.Relations, orphaned(base, add)...), Types: add.Types, Functions: add.Functions,
-		Operators: add.Operators, Casts: add.Casts, OperatorClasses: add.OperatorClasses, Collations: add.Collations, Extensions: add.Extensions}
+		Operators: add.Operators, Casts: add.Casts, OperatorClasses: add.OperatorClasses, Collations: add.Collations, Extensions: add.Extensions, Globals: add.Globals}
 	if add.TempSchema != "" {
 		own.Schemas = append(own.Schemas[:len(own.Schemas):len(own.Schemas)], Schema{Name: add.TempSchema})
 	}
@@ -70,6 +73,7 @@ func Overlay(base *Snapshot, add Additions) *Snapshot {
 		classes:    hidden(add.OperatorClasses, func(v *OperatorClass) OID { return v.OID }, add.Dropped.OperatorClasses),
 		collations: hidden(add.Collations, func(v *Collation) OID { return v.OID }, add.Dropped.Collations),
 		extensions: hidden(add.Extensions, func(v *Extension) OID { return v.OID }, add.Dropped.Extensions),
+		globals:    hiddenGlobals(add),
 	}
 	return &s
 }

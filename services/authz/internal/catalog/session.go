@@ -90,7 +90,8 @@ func DescribeSession(document []byte) (*Session, error) {
 // check refuses drops of what cannot be dropped. The schema public can, and comes with the
 // server.
 func (d *Dropped) check() error {
-	for _, list := range [][]OID{d.Relations, d.Types, d.Functions, d.Operators, d.Casts, d.OperatorClasses, d.Collations, d.Extensions} {
+	for _, list := range [][]OID{d.Relations, d.Types, d.Functions, d.Operators, d.Casts, d.OperatorClasses, d.Collations, d.Extensions,
+		d.Languages, d.Wrappers, d.Servers, d.Publications} {
 		for _, oid := range list {
 			if oid < FirstUnpinnedOID {
 				return fmt.Errorf("object %d cannot be dropped", oid)

@@ -50,7 +50,9 @@ type Snapshot struct {
 	Extensions      []Extension
 	// EventTriggers run code at statements that change the catalog.
 	EventTriggers []EventTrigger
-	Settings      []Setting
+	// Globals are the languages, foreign-data wrappers, foreign servers and publications.
+	Globals  []Global
+	Settings []Setting
 	// TextSearch identifies the names of text search configurations and dictionaries,
 	// which constants in expressions show.
 	TextSearch [sha256.Size]byte

@@ -46,7 +46,7 @@ func take(into, from *catalog.Snapshot, which lists) {
 		{listOperators, func() { into.Operators = from.Operators }}, {listCasts, func() { into.Casts = from.Casts }},
 		{listOperatorClasses, func() { into.OperatorClasses = from.OperatorClasses }},
 		{listCollations, func() { into.Collations = from.Collations }}, {listExtensions, func() { into.Extensions = from.Extensions }},
-		{listEventTriggers, func() { into.EventTriggers = from.EventTriggers }},
+		{listEventTriggers, func() { into.EventTriggers = from.EventTriggers }}, {listGlobals, func() { into.Globals = from.Globals }},
 		{listTextSearch, func() { into.TextSearch = from.TextSearch }}, {listSettings, func() { into.Settings = from.Settings }},
 	} {
 		if which&l.list != 0 {

@@ -146,6 +146,13 @@ SELECT e.oid, e.evtname::pg_catalog.text, e.evtevent::pg_catalog.text, e.evtfoid
 	COALESCE(e.evttags, '{}')
 FROM pg_catalog.pg_event_trigger AS e ORDER BY e.evtname COLLATE pg_catalog."C"`
 
+const queryGlobals = `
+SELECT 'l', l.oid, l.lanname::pg_catalog.text, 0::pg_catalog.oid, l.lanpltrusted, l.laninline FROM pg_catalog.pg_language AS l
+UNION ALL SELECT 'w', w.oid, w.fdwname::pg_catalog.text, 0, false, 0 FROM pg_catalog.pg_foreign_data_wrapper AS w
+UNION ALL SELECT 's', s.oid, s.srvname::pg_catalog.text, s.srvfdw, false, 0 FROM pg_catalog.pg_foreign_server AS s
+UNION ALL SELECT 'p', p.oid, p.pubname::pg_catalog.text, 0, false, 0 FROM pg_catalog.pg_publication AS p
+ORDER BY 1, 2`
+
 const queryExtensions = `
 SELECT x.oid, x.extname::pg_catalog.text, n.nspname::pg_catalog.text, x.extversion
 FROM pg_catalog.pg_extension AS x JOIN pg_catalog.pg_namespace AS n ON n.oid = x.extnamespace ORDER BY x.oid`

@@ -123,6 +123,7 @@ func (r *reader) readLists(ctx context.Context, which lists) error {
 		{listOperators, step{"operators", r.operators}}, {listCasts, step{"casts", r.casts}},
 		{listOperatorClasses, step{"operator classes", r.operatorClasses}}, {listCollations, step{"collations", r.collations}},
 		{listExtensions, step{"extensions", r.extensions}}, {listEventTriggers, step{"event triggers", r.eventTriggers}},
+		{listGlobals, step{"languages, servers and publications", r.globals}},
 		{listTextSearch, step{"text search", r.textSearch}}, {listSettings, step{"settings", r.settings}},
 	} {
 		if which&l.list != 0 {

@@ -179,6 +179,16 @@ func (r *reader) eventTriggers(ctx context.Context) error {
 	})
 }
 
+func (r *reader) globals(ctx context.Context) error {
+	var v catalog.Global
+	var kind string
+	return r.each(ctx, queryGlobals, []any{&kind, &v.OID, &v.Name, &v.Wrapper, &v.Trusted, &v.Inline}, func() error {
+		v.Kind = catalog.GlobalKind(char(kind))
+		r.s.Globals = append(r.s.Globals, v)
+		return nil
+	})
+}
+
 func (r *reader) settings(ctx context.Context) error {
 	var v catalog.Setting
 	return r.each(ctx, querySettings, []any{&v.Name, &v.Context}, func() error {

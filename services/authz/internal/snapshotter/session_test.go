@@ -121,6 +121,18 @@ func agree(t *testing.T, base, over, want *catalog.Snapshot, after string) {
 		found := over.ExtensionByName(v.Name)
 		return v.OID, found, found
 	})
+	agreeOn(t, "global "+after, base.Globals, want.Globals, func(v *catalog.Global) (catalog.OID, *catalog.Global, *catalog.Global) {
+		named := over.Global(v.Kind, v.Name)
+		if named != nil && named.OID != v.OID {
+			named = nil
+		}
+		for g := range over.EachGlobal() {
+			if g.Kind == v.Kind && g.OID == v.OID {
+				return v.OID, g, named
+			}
+		}
+		return v.OID, nil, named
+	})
 	for _, name := range append(base.Schemas, want.Schemas...) {
 		if over.SchemaExists(name.Name) != want.SchemaExists(name.Name) {
 			t.Errorf("%s: schema %s", after, name.Name)

@@ -35,6 +35,7 @@ const (
 	listCollations
 	listExtensions
 	listEventTriggers
+	listGlobals
 	listTextSearch
 	listSettings
 
@@ -76,13 +77,15 @@ func sources() []source {
 		{table: "pg_inherits", owner: "inhrelid", parts: []part{{pgClass, "inhrelid"}, {pgClass, "inhparent"}}},
 		{table: "pg_partitioned_table", parts: of("partrelid")},
 		{table: "pg_foreign_table", parts: of("ftrelid")},
-		{table: "pg_foreign_server", parts: []part{{"pg_foreign_server", "oid"}}},
+		{table: "pg_foreign_server", lists: listGlobals, parts: []part{{"pg_foreign_server", "oid"}}},
+		{table: "pg_foreign_data_wrapper", lists: listGlobals},
+		{table: "pg_publication", lists: listGlobals},
 		{table: pgType, where: "typnamespace NOT IN (SELECT oid FROM hidden_schemas)", parts: []part{{pgType, "oid"}}},
 		{table: "pg_enum", parts: []part{{pgType, "enumtypid"}}},
 		{table: "pg_range", parts: []part{{pgType, "rngtypid"}, {pgType, "rngmultitypid"}}},
 		{table: pgProc, parts: []part{{pgProc, "oid"}}},
 		{table: "pg_aggregate", parts: []part{{pgProc, "aggfnoid"}}},
-		{table: "pg_language", parts: []part{{"pg_language", "oid"}}},
+		{table: "pg_language", lists: listGlobals, parts: []part{{"pg_language", "oid"}}},
 		{table: pgOperator, lists: listOperators},
 		{table: "pg_opclass", lists: listOperatorClasses},
 		{table: "pg_opfamily", lists: listOperatorClasses},

@@ -145,6 +145,11 @@ func byName(s *catalog.Snapshot) {
 	s.Operators = pinned(s.Operators, func(v catalog.Operator) catalog.OID { return v.OID })
 	s.Casts = pinned(s.Casts, func(v catalog.Cast) catalog.OID { return v.OID })
 	s.OperatorClasses = pinned(s.OperatorClasses, func(v catalog.OperatorClass) catalog.OID { return v.OID })
+	for i := range s.Globals {
+		if s.Globals[i].OID >= firstUnpinned {
+			s.Globals[i].OID, s.Globals[i].Inline = 0, 0
+		}
+	}
 	s.Extensions, s.Schemas = nil, pinned(s.Schemas, func(v catalog.Schema) catalog.OID { return v.OID })
 }
 
@@ -173,7 +178,7 @@ func TestEmpty(t *testing.T) {
 		}
 		if s.RelationByName("pg_catalog", "pg_class") == nil || s.RelationByName("information_schema", "tables") == nil || length < 6 ||
 			s.TypeByName("pg_catalog", "int4").Input == 0 || s.DefaultClass("btree", 23) == nil || s.ExtensionByName("plpgsql") == nil ||
-			s.SettingByName("work_mem") == nil || s.RoleByName("pg_monitor") == nil || s.CollationByName("pg_catalog", "C") == nil || !s.SchemaExists("public") {
+			s.SettingByName("work_mem") == nil || s.RoleByName("pg_monitor") == nil || s.CollationByName("pg_catalog", "C") == nil || s.Global(catalog.KindLanguage, "plpgsql") == nil || !s.SchemaExists("public") {
 			t.Errorf("%d is incomplete: %d relations, %d functions length", major, len(s.Relations), length)
 		}
 		// A caller may change its copy.

@@ -49,6 +49,7 @@ CREATE POLICY p ON t AS RESTRICTIVE FOR UPDATE TO NAME_b, NAME_a USING (plus(id)
 CREATE POLICY q ON t USING (true);
 CREATE FOREIGN DATA WRAPPER fields;
 CREATE SERVER "Far away" FOREIGN DATA WRAPPER fields;
+CREATE PUBLICATION told;
 CREATE FOREIGN TABLE far (id int) SERVER "Far away";
 CREATE VIEW v WITH (security_barrier = on) AS SELECT t.*, plus(t.id) AS more FROM t JOIN public.t AS o USING (id) WHERE ROW(1, '')::pair <<< ROW(2, '')::pair;
 CREATE VIEW checked WITH (check_option = local) AS SELECT id FROM t;
