@@ -183,7 +183,7 @@ func (e *Explainer) unit(q Question, who verify.Principal) (rpc.Unit, policy.Req
 	if login == "" {
 		// Names of logins are the proxy's; without its configuration a role of the same
 		// name is a fair guess.
-		login, _ = e.policy.Login(e.snap.Database, "", who.Scopes)
+		login, _ = e.policy.Login(e.snap.Database, "", who.Scopes, who.Claims)
 		if role := q.Roles[login]; role != "" {
 			login = role
 		}

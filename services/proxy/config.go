@@ -89,6 +89,11 @@ type DatabaseConfig struct {
 	Port uint16 `yaml:"port,omitempty"`
 	// TLS is how the server is reached.
 	TLS ClientTLS `yaml:"tls,omitempty"`
+	// ApplicationName is what the server is told as the application's name: client (the
+	// default: what the client says, and SETs later) or principal: the token's subject.
+	// A client can still SET another then, unless policy denies it: deny `set` on
+	// `setting:application_name`.
+	ApplicationName string `yaml:"application_name,omitempty"`
 	// Logins are the credentials that sessions can run under. At least one; which
 	// one a principal gets is authz's to say.
 	Logins []LoginConfig `yaml:"logins"`
@@ -120,7 +125,8 @@ type LoginConfig struct {
 	Name string `yaml:"name"`
 	// User is the role at the server. Default: name.
 	User string `yaml:"user,omitempty"`
-	// Password is where its password is. Only SCRAM-SHA-256 is spoken.
+	// Password is where its password is; it is read again for each session. Only
+	// SCRAM-SHA-256 is spoken.
 	Password config.Source `yaml:"password"`
 }
 
@@ -188,6 +194,9 @@ const (
 	tlsModeVerifyFull     = "verify-full"
 	tlsModeDisable        = "disable"
 	bindingRequire        = "require"
+	applicationClient     = "client"
+	applicationPrincipal  = "principal"
+	applicationName       = "application_name"
 	bindingPrefer         = "prefer"
 	watchPerStaleness     = 4
 	backendConnectTimeout = 5 * time.Second
@@ -297,6 +306,11 @@ func (d *DatabaseConfig) validate(p *config.Problems, path string) {
 	}
 	if (d.TLS.CertFile == "") != (d.TLS.KeyFile == "") {
 		p.Addf(path+".tls", "cert_file and key_file belong together")
+	}
+	switch d.ApplicationName {
+	case "", applicationClient, applicationPrincipal:
+	default:
+		p.Addf(path+".application_name", "is client or principal, not %q", d.ApplicationName)
 	}
 	if len(d.Logins) == 0 {
 		p.Addf(path+".logins", "at least one is needed")

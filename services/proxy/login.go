@@ -183,6 +183,10 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 		return nil, nil, &refusal{response: resp, outcome: "login_refused", err: err,
 			event: c.refusedEvent(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_CLAIMS, resp.Code, "startup parameter "+p.name)}
 	}
+	if c.namesPrincipal(c.client.Database) {
+		// The client's own is in the audit log.
+		delete(params, applicationName)
+	}
 	who, ref := c.authenticate(ctx, params)
 	if ref != nil {
 		return nil, nil, ref
@@ -193,8 +197,8 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 	if c.counted = c.perPrincipal.take(c.principal); !c.counted {
 		return nil, nil, c.tooMany()
 	}
-	target, ok := c.targets[c.client.Database][who.GetLogin()]
-	if !ok {
+	login := c.credential(c.client.Database, who.GetLogin())
+	if login == nil {
 		err := fmt.Errorf("authz chose login %q of database %q, which this proxy does not have", who.GetLogin(), c.client.Database)
 		return nil, nil, c.unavailable(err, authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_LOGIN)
 	}
@@ -204,9 +208,13 @@ func (c *connection) open(ctx context.Context) (*upstream.Conn, *authzv1.Authent
 	for name, value := range who.GetSessionSettings() {
 		params[name] = value
 	}
+	identify(params, who.GetPrincipal())
+	if c.namesPrincipal(c.client.Database) {
+		params[applicationName] = params[settingPrincipal]
+	}
 	ctx, cancel := context.WithTimeout(ctx, backendConnectTimeout)
 	defer cancel()
-	server, err := upstream.Connect(ctx, c.system.Net, target, params)
+	server, err := upstream.Connect(ctx, c.system.Net, login.target(), params)
 	if err != nil {
 		if r := c.settingFailed(err); r != nil {
 			return nil, nil, r

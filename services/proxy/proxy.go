@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +22,6 @@ import (
 	"github.com/scopewire/scopewire/services/proxy/internal/session"
 	"github.com/scopewire/scopewire/services/proxy/internal/spool"
 	"github.com/scopewire/scopewire/services/proxy/internal/startup"
-	"github.com/scopewire/scopewire/services/proxy/internal/upstream"
 )
 
 // AuditSendLimit is the send limit that the connection to the audit service needs,
@@ -49,7 +47,7 @@ type Proxy struct {
 	metrics *metrics
 
 	listeners []listener
-	targets   map[string]map[string]upstream.Target
+	databases map[string]*database
 	limits    session.Limits
 	login     time.Duration
 	sessions  int64
@@ -69,6 +67,27 @@ type Proxy struct {
 	perPrincipal *quota
 }
 
+// database is a database behind the proxy, with its logins by their names.
+type database struct {
+	cfg    DatabaseConfig
+	logins map[string]*credential
+}
+
+// credential is a login of a database; nil when there is none of that name.
+func (p *Proxy) credential(databaseName, login string) *credential {
+	d, ok := p.databases[databaseName]
+	if !ok {
+		return nil
+	}
+	return d.logins[login]
+}
+
+// namesPrincipal reports whether the server is told the principal as the application.
+func (p *Proxy) namesPrincipal(databaseName string) bool {
+	d, ok := p.databases[databaseName]
+	return ok && d.cfg.ApplicationName == applicationPrincipal
+}
+
 type listener struct {
 	cfg   ListenerConfig
 	start startup.Config
@@ -82,7 +101,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p := &Proxy{
 		cfg: cfg, system: deps.System, log: log,
 		authz: authzv1.NewAuthorizationServiceClient(deps.Authz), audit: auditv1.NewAuditIngestServiceClient(deps.Audit),
-		targets: make(map[string]map[string]upstream.Target),
+		databases: make(map[string]*database),
 		limits: session.Limits{
 			Statement: or(cfg.Limits.StatementBytes, maxStatementBytes), Prepared: or(cfg.Limits.Prepared, defaultPrepared),
 			PreparedText: or(cfg.Limits.PreparedBytes, defaultPreparedBytes), Decision: cfg.Limits.Decision.Or(defaultDecision),
@@ -130,31 +149,16 @@ func (p *Proxy) prepare() error {
 		p.listeners = append(p.listeners, listener{cfg: l, start: start})
 	}
 	for _, d := range p.cfg.Databases {
-		tlsConfig, err := clientTLS(d, p.system)
-		if err != nil {
-			return err
+		served := &database{cfg: d, logins: make(map[string]*credential)}
+		for _, l := range d.Logins {
+			var err error
+			if served.logins[l.Name], err = newCredential(d, l, p.system, p.log); err != nil {
+				return err
+			}
 		}
-		logins, err := p.logins(d, tlsConfig)
-		if err != nil {
-			return err
-		}
-		p.targets[d.Name] = logins
+		p.databases[d.Name] = served
 	}
 	return nil
-}
-
-func (p *Proxy) logins(d DatabaseConfig, tlsConfig *tls.Config) (map[string]upstream.Target, error) {
-	logins := make(map[string]upstream.Target, len(d.Logins))
-	for _, l := range d.Logins {
-		password, err := l.Password.Read(p.system.FS)
-		if err != nil {
-			return nil, fmt.Errorf("login %s of database %s: %w", l.Name, d.Name, err)
-		}
-		logins[l.Name] = upstream.Target{Host: d.Host, Port: or(d.Port, defaultPort), Database: d.Name,
-			User: or(l.User, l.Name), Password: password, TLS: tlsConfig,
-			WithoutBinding: d.TLS.ChannelBinding == bindingPrefer, Login: l.Name}
-	}
-	return logins, nil
 }
 
 // Listen opens the sockets, so that the caller knows the addresses before Run.

@@ -3,7 +3,7 @@ package demo
 import "fmt"
 
 type configValues struct {
-	Dir, Listen, Host, Port, Limits, Issuer string
+	Dir, Listen, Host, Port, Limits, Issuer, Database, Logins string
 }
 
 // configFile is the demo's configuration: a complete one, with TLS everywhere it
@@ -25,11 +25,11 @@ proxy:
       host: %[3]s
       port: %[4]s
       tls: {ca_file: %[1]s/ca.crt}
-      logins:
+%[10]s      logins:
         - name: app
           user: %[6]s
           password: {file: %[1]s/app.password}
-  spool: {dir: %[1]s/spool}
+%[11]s  spool: {dir: %[1]s/spool}
   limits: %[8]s
 authz:
   policy: {file: %[1]s/policy.yaml}
@@ -45,5 +45,5 @@ authz:
         tls: {ca_file: %[1]s/ca.crt}
 audit:
   store: {directory: %[1]s/audit}
-`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer)
+`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer, v.Database, v.Logins)
 }

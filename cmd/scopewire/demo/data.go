@@ -72,7 +72,11 @@ const sampleScopes = `  orders.read:
 `
 
 // policyFile is the demo's policy.
-func policyFile(issuer, issuers, scopes, rest string) string {
+func policyFile(issuer, issuers string, cfg Config) string {
+	logins := cfg.PolicyLogins
+	if logins == "" {
+		logins = "{default: app}"
+	}
 	return fmt.Sprintf(`# What each OAuth scope allows. Saved changes are in force within a second.
 version: 1
 issuers:
@@ -80,6 +84,6 @@ issuers:
     audiences: [%s]
 %sscopes:
 %slogins:
-  %s: {default: app}
-%s`, issuer, Audience, issuers, scopes, Database, rest)
+  %s: %s
+%s`, issuer, Audience, issuers, cfg.Scopes, Database, logins, cfg.Policy)
 }

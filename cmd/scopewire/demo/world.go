@@ -67,6 +67,10 @@ type Config struct {
 	PostgresSettings map[string]string
 	// WithoutServices leaves proxy, authz and audit to the caller.
 	WithoutServices bool
+	// Database are further lines of the proxy's database, indented by six, Logins further
+	// items of its logins, indented by eight; PolicyLogins replaces the policy's logins of
+	// the database, a YAML mapping in braces.
+	Database, Logins, PolicyLogins string
 	// Limits are further lines of the proxy's configuration, under its key
 	// limits: YAML in braces.
 	Limits string
@@ -175,7 +179,7 @@ func (w *World) Certificate(name string, opts devca.Options) (devca.Files, error
 
 // Policy is the text of the demo's policy file.
 func (w *World) Policy() string {
-	return policyFile(w.Issuer.Issuer(), w.issuers, w.cfg.Scopes, w.cfg.Policy)
+	return policyFile(w.Issuer.Issuer(), w.issuers, w.cfg)
 }
 
 // Roles are the server's roles for sessions and for authz.
@@ -329,27 +333,9 @@ func (w *World) writeConfig(ctx context.Context) error {
 	if err := sys.WriteFileAtomic(w.cfg.System.FS, w.PolicyFile(), []byte(policy), 0o644); err != nil {
 		return err
 	}
-	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits, Issuer: w.Issuer.Issuer()})
+	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits,
+		Issuer: w.Issuer.Issuer(), Database: w.cfg.Database, Logins: w.cfg.Logins})
 	return sys.WriteFileAtomic(w.cfg.System.FS, w.ConfigFile(), []byte(text), 0o644)
-}
-
-// freePort is the wanted port if it is free, else any free one.
-func freePort(ctx context.Context, want int) (int, error) {
-	if want != 0 {
-		var lc net.ListenConfig
-		if l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(want))); err == nil {
-			return want, l.Close()
-		}
-	}
-	l, err := pgboot.Listen(ctx)
-	if err != nil {
-		return 0, err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err = errors.Join(err, l.Close()); err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
 }
 
 // Token mints an access token of a user with all its scopes.

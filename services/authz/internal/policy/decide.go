@@ -117,6 +117,9 @@ func (t *trial) judgeAll(statements []access.Statement) Decision {
 				return deny(v.reason(), displayAccess(*a)+t.because(v))
 			}
 		}
+		if a, barred := t.deniedSetting(&statements[i]); barred {
+			return deny(access.ExplicitDeny, displayAccess(a)+t.because(denied))
+		}
 	}
 	return Decision{Allow: true, Reason: access.Granted, Detail: names(t.rules)}
 }

@@ -296,25 +296,53 @@ logins:
     default: app_reader
     by_scope:
       app.write: app_writer
+  tenants:
+    by_claim: {claim: tenant, logins: {acme: acme_app, umbrella: umbrella_app, also: acme_app}}
+    by_scope: {app.write: app_writer}
+  both:
+    default: app_reader
+    by_claim: {claim: tenant, logins: {acme: acme_app}}
 `)
 	tests := []struct {
 		database, user string
 		scopes         []string
+		tenant         any
 		login          string
 		ok             bool
 	}{
-		{"app", "app_reader", nil, "app_reader", true},
-		{"app", "alice", nil, "app_reader", true},
-		{"app", "", nil, "app_reader", true},
-		{"app", "app_writer", nil, "app_reader", true},
-		{"app", "app_writer", []string{"app.read"}, "app_reader", true},
-		{"app", "app_writer", []string{"app.read", "app.write"}, "app_writer", true},
-		{"app", "alice", []string{"app.write"}, "app_reader", true},
-		{"other", "app_reader", []string{"app.write"}, "", false},
-		{"", "app_reader", nil, "", false},
+		{"app", "app_reader", nil, nil, "app_reader", true},
+		{"app", "alice", nil, nil, "app_reader", true},
+		{"app", "", nil, nil, "app_reader", true},
+		{"app", "app_writer", nil, nil, "app_reader", true},
+		{"app", "app_writer", []string{"app.read"}, nil, "app_reader", true},
+		{"app", "app_writer", []string{"app.read", "app.write"}, nil, "app_writer", true},
+		{"app", "alice", []string{"app.write"}, nil, "app_reader", true},
+		{"other", "app_reader", []string{"app.write"}, nil, "", false},
+		{"", "app_reader", nil, nil, "", false},
+		{"tenants", "x", nil, "acme", "acme_app", true},
+		{"tenants", "umbrella_app", nil, "acme", "acme_app", true},
+		{"tenants", "app_writer", []string{"app.write"}, "acme", "app_writer", true},
+		{"tenants", "x", nil, "nobody", "", false},
+		{"tenants", "x", nil, "", "", false},
+		{"tenants", "x", nil, nil, "", false},
+		{"tenants", "x", nil, true, "", false},
+		{"tenants", "x", nil, map[string]any{"acme": "acme"}, "", false},
+		{"tenants", "x", nil, []any{"other", "acme", 1.5}, "acme_app", true},
+		{"tenants", "x", nil, []any{"acme", "also"}, "acme_app", true},
+		{"tenants", "x", nil, []any{"acme", "umbrella"}, "", false},
+		{"both", "x", nil, "acme", "acme_app", true},
+		{"both", "x", nil, "other", "app_reader", true},
+		{"both", "acme_app", nil, nil, "app_reader", true},
 	}
 	for _, tt := range tests {
-		login, ok := p.Login(tt.database, tt.user, tt.scopes)
+		asked := false
+		login, ok := p.Login(tt.database, tt.user, tt.scopes, func() map[string]any {
+			asked = true
+			return map[string]any{"tenant": tt.tenant}
+		})
+		if asked && tt.database == "app" {
+			t.Error("claims are read though no login asks for one")
+		}
 		if login != tt.login || ok != tt.ok {
 			t.Errorf("Login(%q, %q, %q) = %q, %t; want %q, %t", tt.database, tt.user, tt.scopes, login, ok, tt.login, tt.ok)
 		}

@@ -106,7 +106,8 @@ func policies() *rapid.Generator[any] {
 		"presets":         presets, "errors": text("granted", "closed", "open", "x"),
 		"logins": named([]string{"app", ""}, mapping(map[string]*rapid.Generator[any]{
 			"default": text("a"), "by_scope": named([]string{"s", "s t", ""}, text("b")),
-		}, "default")),
+			"by_claim": mapping(map[string]*rapid.Generator[any]{"claim": text("tenant"), "logins": named([]string{"a", "b", ""}, text("c"))}, "claim", "logins"),
+		})),
 		"trusted_extensions": listOf(text("hstore", "uuid-ossp", "*", "hstore")),
 	}, "version", "issuers")
 }

@@ -110,7 +110,7 @@ scope_templates:
   "pg:{o}:{a}": [{actions: ["{a}"], objects: ["{o}"]}]
 deny: [{objects: ['x.*'], actions: [delete]}, {objects: [public.t], columns: [a], when: now > timestamp('2030-01-01T00:00:00Z')}]
 presets: []
-logins: {app: {default: a, by_scope: {s: b}}}
+logins: {app: {default: a, by_scope: {s: b}}, other: {by_claim: {claim: tenant, logins: {acme: c}}}}
 trusted_extensions: [hstore, uuid-ossp]
 `,
 	}

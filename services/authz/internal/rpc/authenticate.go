@@ -56,9 +56,9 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 	if missing != "" {
 		return refusal(unavailable, missing, &who)
 	}
-	login, ok := f.policy.Login(req.GetDatabase(), req.GetUser(), who.Scopes)
+	login, ok := f.policy.Login(req.GetDatabase(), req.GetUser(), who.Scopes, who.Claims)
 	if !ok {
-		return refusal(noDatabase, "policy has no login for the database", &who)
+		return refusal(noDatabase, "policy has no login for the token in the database", &who)
 	}
 	now := s.deps.Clock.Now()
 	if !s.tokens.grantsOf(session, f.policy).MayConnect(requestOf(req.GetDatabase(), req.GetClient(), now)) {
@@ -94,7 +94,11 @@ func (s *Server) startup(ctx context.Context, req *authzv1.AuthenticateRequest, 
 	}
 	defer func() { <-s.slots }()
 	analysis := s.deps.Analyze(Unit{Startup: req.GetSettings(), Context: &authzv1.SessionContext{Database: req.GetDatabase()}}, f.snap)
-	d := s.tokens.grantsOf(session, f.policy).DecideIn(requestOf(req.GetDatabase(), req.GetClient(), now), analysis)
+	grants, asked := s.tokens.grantsOf(session, f.policy), requestOf(req.GetDatabase(), req.GetClient(), now)
+	if name := grants.MayStart(asked, slices.Sorted(maps.Keys(req.GetSettings()))); name != "" {
+		return refusal(setting, "policy denies setting "+name, &session.who)
+	}
+	d := grants.DecideIn(asked, analysis)
 	if verdictOf(d, analysis) != authzv1.Verdict_VERDICT_ALLOW {
 		return refusal(setting, d.Detail, &session.who)
 	}

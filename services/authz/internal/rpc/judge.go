@@ -288,7 +288,7 @@ func fits(resp *authzv1.AuthorizeResponse) bool {
 // checkContext compares the session's context with token and facts. It says
 // what does not fit, or "".
 func checkContext(c *authzv1.SessionContext, session *session, f facts) string {
-	login, ok := f.policy.Login(c.GetDatabase(), c.GetLogin(), session.who.Scopes)
+	login, ok := f.policy.Login(c.GetDatabase(), c.GetLogin(), session.who.Scopes, session.who.Claims)
 	switch {
 	case !ok || login != c.GetLogin():
 		return "the principal may not use the session's login"
