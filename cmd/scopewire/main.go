@@ -35,6 +35,8 @@ type commands struct {
 
 	Explain explainCommand `cmd:"" help:"Say how a statement would be decided, and by which line of the policy."`
 
+	Config configCommand `cmd:"" help:"Check configuration files."`
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 

@@ -30,6 +30,8 @@ type Config struct {
 	Audit rpc.ClientConfig `yaml:"audit,omitempty"`
 	// Spool is where audit events wait for the audit service.
 	Spool SpoolConfig `yaml:"spool"`
+	// Metadata tells clients over HTTPS who issues tokens. Default: it does not.
+	Metadata MetadataConfig `yaml:"metadata,omitempty"`
 	// Limits bound what clients may ask for.
 	Limits LimitsConfig `yaml:"limits,omitempty"`
 	// Telemetry says how the process is observed. Not used in `scopewire up`.
@@ -242,6 +244,7 @@ func (c *Config) ValidateAt(p *config.Problems, prefix string) {
 	if c.Spool.MaxBytes < 0 {
 		p.Addf(prefix+"spool.max_bytes", "is not negative")
 	}
+	c.Metadata.validate(p, prefix+"metadata")
 	c.Limits.validate(p, prefix+"limits")
 }
 

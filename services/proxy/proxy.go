@@ -47,6 +47,7 @@ type Proxy struct {
 	metrics *metrics
 
 	listeners []listener
+	metadata  *metadata
 	databases map[string]*database
 	limits    session.Limits
 	login     time.Duration
@@ -158,6 +159,10 @@ func (p *Proxy) prepare() error {
 		}
 		p.databases[d.Name] = served
 	}
+	var err error
+	if p.metadata, err = p.newMetadata(); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -169,6 +174,9 @@ func (p *Proxy) Listen(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("listen for clients: %w", err), p.closeListeners())
 		}
 		p.listeners[i].l = l
+	}
+	if err := p.metadata.listen(ctx, p); err != nil {
+		return errors.Join(err, p.closeListeners())
 	}
 	return nil
 }
@@ -202,6 +210,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	support.Go(func() error { return p.remote.Run(background) })
 	support.Go(func() error { return p.watcher.Run(background) })
 	support.Go(func() error { return p.spool.Run(background, p.audit) })
+	support.Go(func() error { return p.metadata.run(background) })
 
 	var accepting errgroup.Group
 	stopListening := context.AfterFunc(ctx, func() {
@@ -225,7 +234,7 @@ func (p *Proxy) Close() error {
 }
 
 func (p *Proxy) closeListeners() error {
-	var errs []error
+	errs := []error{p.metadata.close()}
 	for _, l := range p.listeners {
 		if l.l != nil {
 			if err := l.l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

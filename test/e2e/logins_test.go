@@ -51,7 +51,7 @@ func (w logins) mint(t *testing.T, subject string, tenant any, scopes ...string)
 func one(t *testing.T, conn *pgx.Conn, sql string) string {
 	t.Helper()
 	var got string
-	if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil {
+	if err := conn.QueryRow(t.Context(), sql, pgx.QueryExecModeSimpleProtocol).Scan(&got); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	return got

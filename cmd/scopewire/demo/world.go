@@ -93,6 +93,9 @@ type World struct {
 	Postgres *pgboot.Server
 	// Issuer issues the tokens.
 	Issuer *devissuer.Issuer
+	// DoorIssuer is where clients of OAUTHBEARER are sent; Issuers may name another than
+	// the demo's own.
+	DoorIssuer string
 	// Stack is the three services.
 	stack   *stack.Stack
 	secrets map[string]secret.Bytes
@@ -249,8 +252,11 @@ func (w *World) startIssuer(ctx context.Context) error {
 
 // startIssuers starts the demo's own issuer, and those of the caller.
 func (w *World) startIssuers(ctx context.Context) error {
-	if err := w.startIssuer(ctx); err != nil || w.cfg.Issuers == nil {
+	if err := w.startIssuer(ctx); err != nil {
 		return err
+	}
+	if w.DoorIssuer = w.Issuer.Issuer(); w.cfg.Issuers == nil {
+		return nil
 	}
 	var err error
 	w.issuers, err = w.cfg.Issuers(ctx, w)
@@ -334,7 +340,7 @@ func (w *World) writeConfig(ctx context.Context) error {
 		return err
 	}
 	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits,
-		Issuer: w.Issuer.Issuer(), Database: w.cfg.Database, Logins: w.cfg.Logins})
+		Issuer: w.DoorIssuer, Database: w.cfg.Database, Logins: w.cfg.Logins})
 	return sys.WriteFileAtomic(w.cfg.System.FS, w.ConfigFile(), []byte(text), 0o644)
 }
 

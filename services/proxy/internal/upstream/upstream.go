@@ -78,6 +78,20 @@ func (e *Error) SQLState() string {
 
 // Connect opens a backend session with the given run-time parameters.
 func Connect(ctx context.Context, dialer sys.Dialer, t Target, params map[string]string) (*Conn, error) {
+	pc, err := Open(ctx, dialer, t, params)
+	if err != nil {
+		return nil, err
+	}
+	c, err := takeOver(ctx, pc, t)
+	if err != nil {
+		return nil, &Error{errors.Join(err, pc.Close(ctx))}
+	}
+	return c, nil
+}
+
+// Open opens a session under a login for questions of our own, as a client's would be
+// opened. The caller closes it.
+func Open(ctx context.Context, dialer sys.Dialer, t Target, params map[string]string) (*pgconn.PgConn, error) {
 	// Everything that ParseConfig would take from the environment or from files is
 	// given here or overwritten below.
 	cfg, err := pgconn.ParseConfig("host=placeholder.invalid user=u dbname=d password=p sslmode=disable require_auth=scram-sha-256")
@@ -102,11 +116,7 @@ func Connect(ctx context.Context, dialer sys.Dialer, t Target, params map[string
 	if err != nil {
 		return nil, &Error{fmt.Errorf("connect to database %s: %w", t.Database, err)}
 	}
-	c, err := takeOver(ctx, pc, t)
-	if err != nil {
-		return nil, &Error{errors.Join(err, pc.Close(ctx))}
-	}
-	return c, nil
+	return pc, nil
 }
 
 // learnContext reads what the meaning of SQL depends on. Names are qualified,
