@@ -178,6 +178,13 @@ type LimitsConfig struct {
 	// SessionsPerPrincipal is the most sessions at once of one principal: issuer and
 	// subject of a token. Default 500, so that none can take all that there are.
 	SessionsPerPrincipal int `yaml:"sessions_per_principal,omitempty"`
+	// MissesPerPrincipal is how many decisions a second the sessions of a principal may
+	// ask authz for, those that are kept not counted, and DenialsPerPrincipal how many
+	// denials a second they may get. Ten seconds' worth may come at once; over it a
+	// session waits before it goes on. Default 5000 and 100. Higher lets one principal take
+	// more of authz and of the spool from the others.
+	MissesPerPrincipal  int `yaml:"misses_per_principal,omitempty"`
+	DenialsPerPrincipal int `yaml:"denials_per_principal,omitempty"`
 }
 
 const (
@@ -193,6 +200,8 @@ const (
 	defaultPreparedBytes  = 16 << 20
 	defaultSessions       = 5000
 	defaultPerPrincipal   = 500
+	defaultMisses         = 5000
+	defaultDenials        = 100
 	tlsModeVerifyFull     = "verify-full"
 	tlsModeDisable        = "disable"
 	bindingRequire        = "require"
@@ -349,7 +358,8 @@ func (l *LimitsConfig) validate(p *config.Problems, path string) {
 		key string
 		v   int
 	}{{"decisions", l.Decisions}, {"prepared", l.Prepared}, {"prepared_bytes", l.PreparedBytes}, {"sessions", l.Sessions},
-		{"sessions_per_principal", l.SessionsPerPrincipal}} {
+		{"sessions_per_principal", l.SessionsPerPrincipal}, {"misses_per_principal", l.MissesPerPrincipal},
+		{"denials_per_principal", l.DenialsPerPrincipal}} {
 		if n.v < 0 {
 			p.Addf(path+"."+n.key, "is not negative")
 		}

@@ -27,6 +27,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 		"login": defaultLogin, "decision": defaultDecision, "fresh": defaultFresh, "staleness": defaultStaleness,
 		"decisions": defaultDecisions, "statement_bytes": maxStatementBytes, "prepared": defaultPrepared,
 		"prepared_bytes": defaultPreparedBytes, "sessions": defaultSessions, "sessions_per_principal": defaultPerPrincipal,
+		"misses_per_principal": defaultMisses, "denials_per_principal": defaultDenials,
 	}
 	want := map[string]string{"spool.max_bytes": fmt.Sprint(defaultSpoolBytes)}
 	keys := reflect.TypeFor[LimitsConfig]()

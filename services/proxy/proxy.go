@@ -66,6 +66,8 @@ type Proxy struct {
 	open atomic.Int64
 	// perPrincipal is what each principal has of open sessions.
 	perPrincipal *quota
+	// misses and denials are how fast each principal may be.
+	misses, denials *paces
 }
 
 // database is a database behind the proxy, with its logins by their names.
@@ -113,6 +115,8 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		cancels:  cancel.New(deps.System.Clock, deps.System.Rand),
 
 		perPrincipal: newQuota(or(cfg.Limits.SessionsPerPrincipal, defaultPerPrincipal)),
+		misses:       newPaces(or(cfg.Limits.MissesPerPrincipal, defaultMisses)),
+		denials:      newPaces(or(cfg.Limits.DenialsPerPrincipal, defaultDenials)),
 	}
 	if err := p.prepare(); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func Start(t testing.TB, cfg demo.Config) *demo.World {
 	if cfg.Limits == "" {
 		// A test machine that runs other suites beside this one is slow at times;
 		// what is tested here is not how slow.
-		cfg.Limits = "{decision: 5s, staleness: 3s}"
+		cfg.Limits = "{decision: 5s, staleness: 3s, denials_per_principal: 1000000}"
 	}
 	w, err := demo.Start(t.Context(), cfg)
 	if err != nil {

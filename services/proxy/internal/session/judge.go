@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -210,6 +211,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	u.span.SetAttributes(telemetry.AttrVerdict.String(telemetry.VerdictLabel(verdict)),
 		telemetry.AttrReason.String(telemetry.ReasonLabel(reason)), telemetry.AttrCache.Bool(cached))
 	s.Observer.Judged(verdict, reason, cached, s.System.Clock.Now().Sub(began))
+	if !cached {
+		s.wait(u, s.Pace.Asked)
+	}
 	return d, err
 }
 
@@ -251,7 +255,26 @@ func (s *Session) deny(u *unit, d *decide.Decision) *answer {
 	if err != nil {
 		return s.unrecorded(u, err)
 	}
+	s.wait(u, s.Pace.Denied)
 	return s.answer(u, pgerr.Denied(ref.String()), ref, true)
+}
+
+// wait counts something that has a rate, and waits while the principal is over it. Who
+// is waited for reads no message meanwhile.
+func (s *Session) wait(u *unit, count func(time.Time) time.Duration) {
+	if count == nil {
+		return
+	}
+	long := count(s.System.Clock.Now())
+	if long <= 0 {
+		return
+	}
+	timer := s.System.Clock.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-u.ctx.Done():
+	case <-timer.C():
+	}
 }
 
 // refuse records a refusal and returns its answer.

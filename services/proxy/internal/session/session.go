@@ -125,6 +125,17 @@ type Deps struct {
 	Spool      record.Spool
 	Observer   Observer
 	Limits     Limits
+	// Pace says how fast the session's principal may be.
+	Pace Pace
+}
+
+// Pace counts what the principal of a session does, and says how long the session has to
+// wait before it goes on. A function that is nil lets everything pass.
+type Pace struct {
+	// Asked counts a decision that authz was asked for.
+	Asked func(now time.Time) time.Duration
+	// Denied counts a denial.
+	Denied func(now time.Time) time.Duration
 }
 
 // Params describe an open session.
