@@ -102,6 +102,11 @@ oracle: ## N statements held against PostgreSQL; SEED=n for others, KEEP=1 to ke
 oracle-ran: ## N statements, of which every function that the server calls on its own was asked for; SEED=n for others
 	go test -count=1 -v -timeout 12h -run 'TestRan$$' ./services/authz/internal/oracle -args -ran $(or $(N),20000) -seed $(or $(SEED),1)
 
+.PHONY: chains
+chains: ## N random chains of statements in one message, verdicts and catalogs held against PostgreSQL; SEED=n for others
+	go test -count=1 -v -timeout 12h -run 'TestChains$$' ./services/authz/internal/oracle -args -chains $(or $(N),1000) -seed $(or $(SEED),1)
+	go test -count=1 -v -timeout 12h -run 'TestRandomChains$$' ./services/authz/internal/analyze -args -chains $(or $(N),1000) -chainseed $(or $(SEED),1)
+
 .PHONY: introspection
 introspection: ## psql, SQLAlchemy, Django, ActiveRecord and JDBC find their way about through Scopewire
 	@scripts/introspection

@@ -17,23 +17,23 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
 
-// chains runs statements both ways: one by one in a transaction of a real server, and as
+// followed runs statements both ways: one by one in a transaction of a real server, and as
 // the beginning of one message.
-type chains struct {
+type followed struct {
 	conn *pgx.Conn
 	base *catalog.Snapshot
 	// before describes the base.
 	before map[string]string
 }
 
-func newChains(t *testing.T) *chains {
+func newChains(t *testing.T) *followed {
 	t.Helper()
 	schema, err := os.ReadFile("testdata/chain.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dsn := pgtest.NewDatabase(t, string(schema))
-	c := &chains{base: readSnapshot(t, dsn)}
+	c := &followed{base: readSnapshot(t, dsn)}
 	c.before = describeAll(c.base)
 	if c.conn, err = pgx.Connect(t.Context(), dsn); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func newChains(t *testing.T) *chains {
 }
 
 // seen is the catalog as the open transaction sees it.
-func (c *chains) seen(t *testing.T, tx pgx.Tx) *catalog.Snapshot {
+func (c *followed) seen(t *testing.T, tx pgx.Tx) *catalog.Snapshot {
 	t.Helper()
 	var answer string
 	if err := tx.QueryRow(t.Context(), probe.Query(probe.Session, "", ""), pgx.QueryExecModeSimpleProtocol).Scan(&answer); err != nil {
@@ -61,7 +61,7 @@ func (c *chains) seen(t *testing.T, tx pgx.Tx) *catalog.Snapshot {
 }
 
 // simulated is the catalog as the statements after a text would be judged by.
-func (c *chains) simulated(text string) (*analyzer, error) {
+func (c *followed) simulated(text string) (*analyzer, error) {
 	a := &analyzer{in: c.input(text), snap: c.base, limits: Limits{}.withDefaults()}
 	err := a.run()
 	if err == nil && a.unsettled != "" {
@@ -70,7 +70,7 @@ func (c *chains) simulated(text string) (*analyzer, error) {
 	return a, err
 }
 
-func (c *chains) input(text string) Input {
+func (c *followed) input(text string) Input {
 	in := Input{Text: []byte(text), Context: publicContext()}
 	in.Context.Role, in.Context.ServerVersionNum = c.conn.Config().User, c.base.ServerVersionNum
 	return in
@@ -78,7 +78,7 @@ func (c *chains) input(text string) Input {
 
 // agree compares what was simulated with what is there, object by object, and what
 // statements about them would need.
-func (c *chains) agree(t *testing.T, a *analyzer, real *catalog.Snapshot, after string) bool {
+func (c *followed) agree(t *testing.T, a *analyzer, real *catalog.Snapshot, after string) bool {
 	t.Helper()
 	want, got := describeAll(real), describeAll(a.snap)
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -52,6 +53,9 @@ func (r *retexter) movedText(text, before, after string, how staleness) string {
 		return unwritten
 	}
 	h := &held{writing: &writing{}}
+	if body := node.GetCreateFunctionStmt().GetSqlBody(); body != nil {
+		return a.standardText(h, body).Text
+	}
 	if before == "" {
 		return a.writtenStatement(h, node).Text
 	}
@@ -59,10 +63,17 @@ func (r *retexter) movedText(text, before, after string, how staleness) string {
 }
 
 // literalNames reports whether a literal in a tree has a name in it as a word: it may name a
-// type, in one of the ways in which types are written.
+// type, in one of the ways in which types are written. One that is cast to something else
+// than a type of names does not.
 func literalNames(node *pg_query.Node, name string) bool {
+	plain := map[*pg_query.A_Const]bool{}
+	eachNode(node, func(cast *pg_query.TypeCast) {
+		if names, ok := stringNodes(cast.GetTypeName().GetNames()); ok && cast.Arg.GetAConst() != nil {
+			plain[cast.Arg.GetAConst()] = !strings.HasPrefix(last(names), "reg") && !strings.HasPrefix(last(names), "_reg")
+		}
+	})
 	found := false
-	eachNode(node, func(c *pg_query.A_Const) { found = found || containsName(c.GetSval().GetSval(), name) })
+	eachNode(node, func(c *pg_query.A_Const) { found = found || !plain[c] && containsName(c.GetSval().GetSval(), name) })
 	return found
 }
 
@@ -121,8 +132,8 @@ type retexter struct {
 	stale func(text string, refs catalog.References) staleness
 }
 
-// expression, statement and other put a text in the place of a stale one: an expression, a
-// query, or one that is not followed.
+// expression, statement, body and other put a text in the place of a stale one: an expression, a
+// query, a function's body, or one that is not followed.
 func (r *retexter) expression(text string, refs catalog.References, of func() *string) {
 	if how := r.stale(text, refs); how != upToDate {
 		r.put(r.movedText(text, "SELECT (", ")", how), text, of)
@@ -132,6 +143,13 @@ func (r *retexter) expression(text string, refs catalog.References, of func() *s
 func (r *retexter) statement(text string, refs catalog.References, of func() *string) {
 	if how := r.stale(text, refs); how != upToDate {
 		r.put(r.movedText(text, "", "", how), text, of)
+	}
+}
+
+// body is for one of a function that was parsed with its statement.
+func (r *retexter) body(text string, refs catalog.References, of func() *string) {
+	if how := r.stale(text, refs); how != upToDate {
+		r.put(r.movedText(text, "CREATE FUNCTION f() RETURNS int ", "", how), text, of)
 	}
 }
 
@@ -185,7 +203,7 @@ func (r *retexter) relation(rel *catalog.Relation, own bool) {
 
 func (r *retexter) function(f *catalog.Function) {
 	edited := func() *catalog.Function { return r.a.editedFunction(f.OID) }
-	r.other(f.StandardBody, f.References, func() *string { return &edited().StandardBody })
+	r.body(f.StandardBody, f.References, func() *string { return &edited().StandardBody })
 	for i, text := range f.DefaultExpressions {
 		r.expression(text, f.References, func() *string {
 			changed := edited()

@@ -32,6 +32,10 @@
 // (ran_world.go) are full of operators, operator classes and statistics, its statements
 // (ran_writer.go) of comparisons.
 //
+// chain_test.go compares messages of several statements, each of which changes what those
+// after it mean (package chains writes them). That the catalog that they are judged by is
+// the server's own is held there where it is made, in package analyze.
+//
 // Two more go without chance. listed.go compares statements that stand in
 // testdata/listed, for forms of SQL that neither generator nor suite has. suite_judge.go has
 // every statement of the regression suite judged while the suite runs, by a policy that

@@ -1,0 +1,155 @@
+// Package chains writes random statements that build on each other, for tests: tables,
+// views and functions that are made, renamed, moved, hidden by others, dropped and used
+// under a few names, so that what a statement means hangs on those before it.
+//
+// Statements are written without looking at a catalog. Whoever runs them leaves out those
+// that fail. The package is pure.
+package chains
+
+import (
+	"math/rand/v2"
+	"strings"
+)
+
+// Schema makes the objects that chains begin with: the same names in three schemas, of
+// which vault is the one that nothing may be defined in.
+const Schema = `
+CREATE SCHEMA app;
+CREATE SCHEMA vault;
+CREATE TYPE app.feel AS ENUM ('sad', 'ok');
+CREATE DOMAIN public.pos AS int CHECK (VALUE > 0);
+CREATE TABLE vault.a (x int, y text);
+CREATE TABLE vault.b (x int PRIMARY KEY, y text, z numeric);
+CREATE VIEW vault.v AS SELECT x, y FROM vault.a;
+CREATE FUNCTION vault.f(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT x FROM vault.a WHERE x = $1';
+CREATE TABLE app.a (x int, y text);
+CREATE TABLE public.a (x int, y text, z int);
+CREATE TABLE public.b (x int PRIMARY KEY, y text DEFAULT 'b', z int);
+INSERT INTO vault.a VALUES (1, 'secret');
+INSERT INTO vault.b VALUES (1, 'secret', 2);
+INSERT INTO app.a VALUES (1, 'app');
+INSERT INTO public.a VALUES (1, 'public', 3);
+INSERT INTO public.b VALUES (1, 'public', 3);
+`
+
+// Schemas are those of Schema that things may be defined in.
+var Schemas = []string{"public", "app"}
+
+// words stand for what is written in braces: one of them, at random.
+var words = map[string][]string{
+	// n is the name of a relation, with a schema or without; u without.
+	"n": {"a", "b", "c", "d", "v", "a", "b", "c", "public.a", "app.a", "app.b", "app.c", "public.c", "pg_temp.a", "app.v"},
+	"u": {"a", "b", "c", "d", "v"},
+	// r is a relation to read: also one of the vault.
+	"r": {"a", "b", "c", "d", "v", "app.a", "app.c", "public.a", "vault.a", "vault.b", "vault.v", "pg_temp.a"},
+	"s": {"public", "app", "app", "pg_temp"},
+	"h": {"public", "app", "app, public", "public, app", "pg_temp, public", "public, pg_temp", "app, pg_temp", "vault, public", "public, vault", "app, vault"},
+	"c": {"x", "y", "z", "w"},
+	"t": {"int", "text", "numeric", "app.feel", "pos", "e", "int[]", "app.e"},
+	"f": {"f", "g", "app.f", "app.g", "public.f"},
+	"p": {"p", "q"},
+	"e": {"e", "app.e", "public.e"},
+	"q": {"SELECT * FROM {r}", "SELECT x FROM {r}", "SELECT x, y FROM {r}", "SELECT {c} FROM {r}", "SELECT count(*) FROM {r}", "TABLE {r}",
+		"SELECT l.x FROM {r} l JOIN {r} r ON l.x = r.x", "SELECT x FROM {r} WHERE y IN (SELECT y FROM {r})", "SELECT x FROM {r} UNION ALL SELECT x FROM {r}",
+		"SELECT {f}(1) AS x", "SELECT {f}(x) AS x FROM {r}", "WITH q AS (SELECT x FROM {r}) SELECT * FROM q", "SELECT a.* FROM {r} a", "SELECT a FROM {r} a"},
+}
+
+// statements are what chains are made of; what is first to last comes as often as it
+// stands there.
+var statements = []string{
+	"CREATE TABLE {n} (x int, y text)",
+	"CREATE TABLE {n} (x int PRIMARY KEY, y text, z {t})",
+	"CREATE TABLE {n} (x serial, y text DEFAULT 'd', w int CHECK (w > 0), UNIQUE (y))",
+	"CREATE TABLE {n} (x int REFERENCES {n}, y text)",
+	"CREATE TABLE {n} (LIKE {r})",
+	"CREATE TABLE {n} (z int) INHERITS ({n})",
+	"CREATE TABLE {n} AS {q}",
+	"CREATE TEMP TABLE {u} (x int, y text)",
+	"CREATE TEMP TABLE {u} AS {q}",
+	"CREATE VIEW {n} AS {q}",
+	"CREATE VIEW {n} AS {q}",
+	"CREATE TEMP VIEW {u} AS {q}",
+	"CREATE OR REPLACE VIEW {n} AS {q}",
+	"CREATE OR REPLACE VIEW {n} WITH (security_invoker) AS {q}",
+	"CREATE MATERIALIZED VIEW {n} AS {q}",
+	"CREATE FUNCTION {f}(i int) RETURNS int LANGUAGE sql AS 'SELECT x FROM {r} LIMIT 1'",
+	"CREATE OR REPLACE FUNCTION {f}(i int) RETURNS int LANGUAGE sql AS 'SELECT x FROM {r} WHERE x = i'",
+	"CREATE OR REPLACE FUNCTION {f}(i int) RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT x FROM {r} WHERE x = i'",
+	"CREATE FUNCTION {f}(i int) RETURNS int RETURN (SELECT max(x) FROM {r})",
+	"CREATE FUNCTION {f}(i text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+	"CREATE TYPE {e} AS ENUM ('i', 'j')",
+	"CREATE TYPE {e} AS (x int, y text)",
+	"CREATE DOMAIN {e} AS int CHECK (VALUE > 0)",
+	"CREATE INDEX ON {n} (x)",
+	"CREATE INDEX ON {n} ({f}(x))",
+	"CREATE SCHEMA more",
+	"CREATE SEQUENCE {n}",
+	"ALTER TABLE {n} RENAME TO {u}",
+	"ALTER TABLE {n} RENAME TO {u}",
+	"ALTER VIEW {n} RENAME TO {u}",
+	"ALTER TABLE {n} SET SCHEMA {s}",
+	"ALTER VIEW {n} SET SCHEMA {s}",
+	"ALTER TABLE {n} RENAME COLUMN {c} TO {c}",
+	"ALTER TABLE {n} ADD COLUMN {c} {t}",
+	"ALTER TABLE {n} ADD COLUMN {c} int DEFAULT {f}(1)",
+	"ALTER TABLE {n} DROP COLUMN {c}",
+	"ALTER TABLE {n} ADD CHECK (x > 0)",
+	"ALTER TABLE {n} ADD UNIQUE (x)",
+	"ALTER TABLE {n} ADD FOREIGN KEY (x) REFERENCES {n}",
+	"ALTER TABLE {n} ALTER COLUMN {c} SET DEFAULT 'k'",
+	"ALTER TABLE {n} ENABLE ROW LEVEL SECURITY",
+	"ALTER FUNCTION {f}(int) RENAME TO g",
+	"ALTER FUNCTION {f}(int) SET SCHEMA {s}",
+	"ALTER FUNCTION {f}(int) SECURITY DEFINER",
+	"ALTER TYPE {e} RENAME TO e",
+	"ALTER TYPE {e} SET SCHEMA {s}",
+	"CREATE RULE r AS ON INSERT TO {n} DO INSTEAD {q}",
+	"CREATE RULE r AS ON UPDATE TO {n} DO ALSO INSERT INTO {n} (x) VALUES (NEW.x)",
+	"CREATE POLICY p ON {n} USING (x IN (SELECT x FROM {r}))",
+	"DROP TABLE {n}",
+	"DROP TABLE IF EXISTS {n}",
+	"DROP VIEW {n}",
+	"DROP TABLE {n} CASCADE",
+	"DROP FUNCTION {f}(int)",
+	"DROP TYPE {e}",
+	"SET search_path = {h}",
+	"SET search_path = {h}",
+	"SET LOCAL search_path = {h}",
+	"SAVEPOINT s",
+	"ROLLBACK TO s",
+	"RELEASE s",
+	"PREPARE {p} AS {q}",
+	"EXECUTE {p}",
+	"DEALLOCATE {p}",
+	"DECLARE {p} CURSOR FOR {q}",
+	"FETCH ALL FROM {p}",
+	"CLOSE {p}",
+	"{q}", "{q}", "{q}", "{q}", "{q}", "{q}",
+	"INSERT INTO {n} (x) VALUES (7)",
+	"INSERT INTO {n} {q}",
+	"INSERT INTO {n} VALUES (8, 'y') RETURNING *",
+	"UPDATE {n} SET y = 'u' WHERE x = 1",
+	"UPDATE {n} SET x = o.x FROM {r} o",
+	"DELETE FROM {n} WHERE x IN (SELECT x FROM {r})",
+	"TRUNCATE {n}",
+	"EXPLAIN {q}",
+	"LOCK TABLE {n}",
+	"COMMENT ON TABLE {n} IS 'c'",
+	"ANALYZE {n}",
+}
+
+// Statement writes one.
+func Statement(r *rand.Rand) string { return fill(r, statements[r.IntN(len(statements))]) }
+
+// fill puts words in the place of what is in braces, and in those again.
+func fill(r *rand.Rand, text string) string {
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		if !found {
+			return text
+		}
+		of, after, _ := strings.Cut(rest, "}")
+		choice := words[of]
+		text = before + choice[r.IntN(len(choice))] + after
+	}
+}
