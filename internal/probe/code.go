@@ -30,6 +30,7 @@ var typeFields = []field{
 	{"NotNull", "t.typnotnull"},
 	{"Checks", list(expressionFields("pg_catalog.pg_get_expr(k.conbin, k.conrelid)", "pg_constraint", "k.oid"), "k.oid",
 		`pg_catalog.pg_constraint AS k WHERE k.contypid OPERATOR(pg_catalog.=) t.oid AND k.contype OPERATOR(pg_catalog.=) 'c'`)},
+	{"Constraints", names("pg_catalog.pg_constraint AS k WHERE k.contypid OPERATOR(pg_catalog.=) t.oid AND " + notMadeUp)},
 	{"Default", "COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0::pg_catalog.oid), t.typdefault)"},
 	{"References", "CASE WHEN t.typdefaultbin IS NOT NULL THEN " + references("pg_type", "t.oid") + " END"},
 }

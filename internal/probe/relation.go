@@ -8,6 +8,14 @@ const relationFrom = `
 			JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 			LEFT JOIN pg_catalog.pg_partitioned_table AS k ON k.partrelid OPERATOR(pg_catalog.=) c.oid`
 
+// notMadeUp leaves out the kind of name that the server gives NOT NULL.
+const notMadeUp = `k.conname::pg_catalog.text OPERATOR(pg_catalog.!~) '_not_null[0-9]*$'`
+
+// names lists the names of constraints in the order of their making.
+func names(from string) string {
+	return "ARRAY(SELECT k.conname FROM " + from + " ORDER BY k.oid)"
+}
+
 // viewKind says that a relation is a view or a materialized view.
 const viewKind = "(c.relkind OPERATOR(pg_catalog.=) 'v' OR c.relkind OPERATOR(pg_catalog.=) 'm')"
 
@@ -30,6 +38,9 @@ var relationFields = []field{
 	{"Policies", list(policyFields, `p.polname COLLATE pg_catalog."C"`, `pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid`)},
 	{"Checks", list(expressionFields("pg_catalog.pg_get_expr(k.conbin, k.conrelid)", "pg_constraint", "k.oid"), "k.oid",
 		`pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'c'`)},
+	{"CheckNames", names("pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'c'")},
+	{"OtherConstraints", names(`pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid
+		AND k.contype OPERATOR(pg_catalog.<>) ALL ('{c,f,p,u,x}'::pg_catalog."char"[]) AND ` + notMadeUp)},
 	{"IndexExpressions", list(expressionFields("u.e", "pg_class", "u.index"), "u.index, u.part", `(
 		SELECT i.indexrelid AS index, 0 AS part, pg_catalog.pg_get_expr(i.indexprs, i.indrelid) AS e
 			FROM pg_catalog.pg_index AS i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid

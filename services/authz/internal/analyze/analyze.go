@@ -136,12 +136,8 @@ type analyzer struct {
 	change  changes
 	layered *layer
 	lastOID catalog.OID
-	// checkNames are the names of the checks of relations, in their order, as far as the
-	// unit has made them, checked the relations that may have a check of a name; primary the
-	// columns of the primary keys that it has made.
-	checkNames map[catalog.OID][]string
-	checked    map[string][]catalog.OID
-	primary    map[catalog.OID][]int16
+	// primary are the columns of the primary keys that the unit has made.
+	primary map[catalog.OID][]int16
 	// indexes are those that the unit has made; maybeGone the relations that may no longer
 	// be there: what stands behind them on the path may be meant.
 	indexes   map[catalog.OID]madeIndexOf

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +99,8 @@ func (c *followed) agree(t *testing.T, a *analyzer, real *catalog.Snapshot, afte
 	return true
 }
 
+var temporaryName = regexp.MustCompile(`pg_temp_[0-9]+\.`)
+
 // summary is what an analysis says, in lines. Numbers of temporary schemas differ, and so
 // does the order in which accesses are met.
 func summary(got access.Analysis) []string {
@@ -105,7 +108,7 @@ func summary(got access.Analysis) []string {
 	for _, s := range got.Statements {
 		for _, needed := range s.Accesses {
 			slices.SortFunc(needed.Trust, func(x, y access.Trust) int { return strings.Compare(x.Code, y.Code) })
-			lines = append(lines, accessText(needed))
+			lines = append(lines, temporaryName.ReplaceAllString(accessText(needed), "pg_temp."))
 		}
 	}
 	slices.Sort(lines)

@@ -94,6 +94,7 @@ func (a *analyzer) edited(oid catalog.OID) *catalog.Relation {
 	changed.Keys, changed.ForeignKeys, changed.ReferencedBy = slices.Clone(rel.Keys), slices.Clone(rel.ForeignKeys), slices.Clone(rel.ReferencedBy)
 	changed.Triggers, changed.Rules, changed.Policies = slices.Clone(rel.Triggers), slices.Clone(rel.Rules), slices.Clone(rel.Policies)
 	changed.Checks, changed.IndexExpressions = slices.Clone(rel.Checks), slices.Clone(rel.IndexExpressions)
+	changed.CheckNames, changed.OtherConstraints = slices.Clone(rel.CheckNames), slices.Clone(rel.OtherConstraints)
 	changed.StatisticsExpressions, changed.ExclusionOperators = slices.Clone(rel.StatisticsExpressions), slices.Clone(rel.ExclusionOperators)
 	changed.ForeignOperatorClasses = slices.Clone(rel.ForeignOperatorClasses)
 	a.charge(objectCost + columnCost*entriesOf(rel))
@@ -118,7 +119,7 @@ func (a *analyzer) editedType(oid catalog.OID) *catalog.Type {
 		return nil
 	}
 	changed := *t
-	changed.Checks = slices.Clone(t.Checks)
+	changed.Checks, changed.Constraints = slices.Clone(t.Checks), slices.Clone(t.Constraints)
 	a.change.types[oid] = &changed
 	return &changed
 }

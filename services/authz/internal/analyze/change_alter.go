@@ -96,8 +96,8 @@ func (a *analyzer) skipColumns(d *definition, all []alteration) {
 // inheritChecks adds the checks of a definition to a child.
 func (a *analyzer) inheritChecks(d *definition, child *catalog.Relation) {
 	for _, c := range d.constraints {
-		if c.Contype == pg_query.ConstrType_CONSTR_CHECK && !c.IsNoInherit {
-			child.Checks = append(child.Checks, c.text)
+		if c.Contype == pg_query.ConstrType_CONSTR_CHECK && !c.IsNoInherit && !slices.Contains(child.CheckNames, c.name) {
+			child.Checks, child.CheckNames = append(child.Checks, c.text), append(child.CheckNames, c.name)
 		}
 	}
 }

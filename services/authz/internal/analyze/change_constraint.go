@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"regexp"
 	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -20,13 +21,18 @@ type madeKey struct {
 // (transformCreateStmt of parse_utilcmd.c, ATRewriteCatalogs of tablecmds.c).
 func (a *analyzer) madeConstraints(d *definition, rel *catalog.Relation) {
 	var keys []madeKey
-	for _, c := range d.constraints {
+	for i := range d.constraints {
+		c := &d.constraints[i]
 		switch c.Contype {
 		case pg_query.ConstrType_CONSTR_CHECK:
-			rel.Checks = append(rel.Checks, c.text)
-			a.madeCheck(rel, c)
+			c.name = a.checkName(rel, c)
+			rel.Checks, rel.CheckNames = append(rel.Checks, c.text), append(rel.CheckNames, c.name)
+		case pg_query.ConstrType_CONSTR_NOTNULL:
+			if c.Conname != "" && a.version >= namedNotNullSince && !notNullName.MatchString(c.Conname) {
+				rel.OtherConstraints = append(rel.OtherConstraints, c.Conname)
+			}
 		case pg_query.ConstrType_CONSTR_PRIMARY, pg_query.ConstrType_CONSTR_UNIQUE:
-			k, ok := keyOf(c)
+			k, ok := keyOf(*c)
 			if d.unsure = d.unsure || !ok; !ok {
 				return
 			}
@@ -47,26 +53,28 @@ func (a *analyzer) madeConstraints(d *definition, rel *catalog.Relation) {
 	}
 }
 
-// madeCheck notes the name of a check (ChooseConstraintName, AddRelationNewConstraints).
-func (a *analyzer) madeCheck(rel *catalog.Relation, c madeConstraint) {
-	name := c.Conname
-	if name == "" {
-		// With one column in it, that column's name is part of it.
-		only := map[string]bool{}
-		eachColumn(c.RawExpr, func(column string) { only[column] = true })
-		part := ""
-		if len(only) == 1 {
-			for column := range only {
-				part = column
-			}
+// namedNotNullSince is the first server_version_num whose tables have NOT NULL as a
+// constraint with a name. notNullName is the kind of name that it gets without one: no other
+// constraint's is made up like that.
+const namedNotNullSince = 180000
+
+var notNullName = regexp.MustCompile("_not_null[0-9]*$")
+
+// checkName is the name of a check (ChooseConstraintName, AddRelationNewConstraints).
+func (a *analyzer) checkName(rel *catalog.Relation, c *madeConstraint) string {
+	if c.Conname != "" {
+		return c.Conname
+	}
+	// With one column in it, that column's name is part of it.
+	only := map[string]bool{}
+	eachColumn(c.RawExpr, func(column string) { only[column] = true })
+	part := ""
+	if len(only) == 1 {
+		for column := range only {
+			part = column
 		}
-		name = a.constraintName(rel.Schema, rel.Name, part, "check")
 	}
-	for len(a.checkNames[rel.OID]) < len(rel.Checks)-1 {
-		// Those that were there have names that are not known.
-		a.nameCheck(rel.OID, "")
-	}
-	a.nameCheck(rel.OID, name)
+	return a.constraintName(rel.Schema, rel.Name, part, "check")
 }
 
 // keyOf reads the columns of a key. One that takes an index that is there is not
@@ -310,8 +318,8 @@ func (a *analyzer) mentions(text, column string) bool {
 	return found
 }
 
-// dropConstraint takes a constraint away by its name. The names of checks that were there
-// before the unit are not in a snapshot: those stay, as more than there is.
+// dropConstraint takes a constraint away by its name, a check from those that inherit it,
+// too, where no other parent may keep it.
 func (a *analyzer) dropConstraint(family []*catalog.Relation, name string) bool {
 	rel := family[0]
 	if slices.ContainsFunc(rel.Keys, func(k catalog.Key) bool { return k.Name == name }) {
@@ -323,9 +331,13 @@ func (a *analyzer) dropConstraint(family []*catalog.Relation, name string) bool 
 			return len(family) == 1
 		}
 	}
-	if i := slices.Index(a.checkNames[rel.OID], name); i >= 0 {
-		a.dropCheck(rel, i)
+	for i, r := range family {
+		at := slices.Index(r.CheckNames, name)
+		if at >= 0 && at < len(r.Checks) && (i == 0 || len(r.Parents) == 1) {
+			a.dropCheck(r, at)
+		}
 	}
+	rel.OtherConstraints = slices.DeleteFunc(rel.OtherConstraints, func(other string) bool { return other == name })
 	return true
 }
 
@@ -352,13 +364,7 @@ func (a *analyzer) dropForeignKey(rel *catalog.Relation, key catalog.ForeignKey)
 
 func (a *analyzer) dropCheck(rel *catalog.Relation, at int) {
 	rel.Checks = slices.Delete(rel.Checks, at, at+1)
-	if names := a.checkNames[rel.OID]; at < len(names) {
-		a.checkNames[rel.OID] = slices.Delete(slices.Clone(names), at, at+1)
+	if at < len(rel.CheckNames) {
+		rel.CheckNames = slices.Delete(rel.CheckNames, at, at+1)
 	}
-}
-
-// nameCheck notes the name of a relation's next check.
-func (a *analyzer) nameCheck(oid catalog.OID, name string) {
-	a.checkNames[oid] = append(a.checkNames[oid], name)
-	a.checked[name] = append(a.checked[name], oid)
 }

@@ -104,6 +104,7 @@ func (a *analyzer) dropPart(s subject, object *pg_query.Node) bool {
 	switch s.kind.kind {
 	case pg_query.ObjectType_OBJECT_TRIGGER:
 		rel.Triggers = slices.DeleteFunc(rel.Triggers, func(t catalog.Trigger) bool { return t.Name == name })
+		rel.OtherConstraints = slices.DeleteFunc(rel.OtherConstraints, func(other string) bool { return other == name })
 		return len(rel.Children) == 0
 	case pg_query.ObjectType_OBJECT_RULE:
 		rel.Rules = slices.DeleteFunc(rel.Rules, func(r catalog.Rule) bool { return r.Name == name })

@@ -258,6 +258,9 @@ func (a *analyzer) madeTrigger(t *pg_query.CreateTrigStmt, node *pg_query.Node, 
 	rel = a.edited(rel.OID)
 	rel.Triggers = slices.DeleteFunc(rel.Triggers, func(have catalog.Trigger) bool { return have.Name == made.Name })
 	rel.Triggers = append(rel.Triggers, made)
+	if t.Isconstraint {
+		rel.OtherConstraints = append(rel.OtherConstraints, made.Name)
+	}
 	slices.SortStableFunc(rel.Triggers, func(x, y catalog.Trigger) int { return strings.Compare(x.Name, y.Name) })
 	a.change.known = true
 }

@@ -149,11 +149,24 @@ func (a *analyzer) renameConstraint(rel *catalog.Relation, old, name string) boo
 			}
 		}
 	}
-	names := a.checkNames[rel.OID]
-	for i := range names {
-		if names[i] == old {
-			names[i] = name
-			a.checked[name] = append(a.checked[name], rel.OID)
+	// A check goes by one name in all that inherit it.
+	family := []*catalog.Relation{rel}
+	if slices.Contains(rel.CheckNames, old) {
+		children, err := a.descendants(rel)
+		if err != nil {
+			return false
+		}
+		for _, child := range children {
+			family = append(family, a.edited(child.OID))
+		}
+	}
+	for _, r := range family {
+		for _, list := range [][]string{r.CheckNames, r.OtherConstraints} {
+			for i := range list {
+				if list[i] == old {
+					list[i] = name
+				}
+			}
 		}
 	}
 	return rel.Kind != catalog.KindPartitionedTable || len(rel.Children) == 0

@@ -91,19 +91,26 @@ func (a *analyzer) constraintTaken(schema string) func(name string) bool {
 	if a.exhausted() {
 		return func(string) bool { return false }
 	}
-	for oid, rel := range a.change.relations {
+	for _, rel := range a.change.relations {
 		if rel.Schema != schema {
 			continue
 		}
-		a.charge(len(rel.Keys) + len(rel.ForeignKeys) + len(a.checkNames[oid]))
+		a.charge(len(rel.Keys) + len(rel.ForeignKeys) + len(rel.CheckNames) + len(rel.OtherConstraints))
 		for i := range rel.Keys {
 			made[rel.Keys[i].Name] = true
 		}
 		for i := range rel.ForeignKeys {
 			made[rel.ForeignKeys[i].Name] = true
 		}
-		for _, name := range a.checkNames[oid] {
-			made[name] = true
+		for _, list := range [][]string{rel.CheckNames, rel.OtherConstraints} {
+			for _, name := range list {
+				made[name] = true
+			}
+		}
+	}
+	for _, t := range a.change.types {
+		for _, name := range t.Constraints {
+			made[name] = made[name] || t.Schema == schema
 		}
 	}
 	return func(name string) bool {
@@ -115,9 +122,8 @@ func (a *analyzer) constraintTaken(schema string) func(name string) bool {
 				return true
 			}
 		}
-		for _, oid := range a.checked[name] {
-			a.charge(rowCost)
-			if rel := a.relation(oid); rel != nil && rel.Schema == schema && slices.Contains(a.checkNames[oid], name) {
+		for oid := range a.snap.EachConstrainedType(schema, name) {
+			if a.change.types[oid] == nil && !a.change.gone.types[oid] {
 				return true
 			}
 		}

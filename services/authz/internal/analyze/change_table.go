@@ -18,6 +18,8 @@ type madeConstraint struct {
 	column string
 	// text is its expression as it is stored.
 	text catalog.Expression
+	// name is a check's, once it is made.
+	name string
 	// to is the relation that a foreign key points at; 0 for the table itself.
 	to catalog.OID
 }
@@ -84,7 +86,7 @@ func (a *analyzer) inheritColumns(d *definition, parent *catalog.Relation, parti
 			d.unsure = d.unsure || have.Default != c.Default
 		}
 	}
-	d.inherited = append(d.inherited, copiedChecks(parent)...)
+	d.inherit(parent)
 }
 
 // identityInheritedSince is the first server_version_num whose partitions have their
@@ -113,7 +115,7 @@ func (a *analyzer) likeColumns(d *definition, rel *catalog.Relation, options uin
 		d.columns = append(d.columns, made)
 	}
 	if options&likeConstraints != 0 {
-		d.inherited = append(d.inherited, copiedChecks(rel)...)
+		d.inherit(rel)
 	}
 	if options&(likeIndexes|likeStatistics) != 0 {
 		d.unsure = d.unsure || len(rel.StatisticsExpressions) > 0 || a.hasIndexes(rel.OID)
@@ -185,7 +187,7 @@ func (a *analyzer) madeTable(d *definition, rel catalog.Relation, partition bool
 		return nil
 	}
 	rel.OID, rel.Schema, rel.Name = a.newOID(), a.homeOf(d.object), d.object.Name
-	rel.Columns, rel.Checks, rel.OfType = d.columns, d.inherited, d.ofType
+	rel.Columns, rel.Checks, rel.CheckNames, rel.OfType = d.columns, d.inherited, d.inheritedNames, d.ofType
 	for i := range rel.Columns {
 		rel.Columns[i].Number = int16(i + 1) //nolint:gosec // G115: the parser's limits are below.
 	}

@@ -228,13 +228,14 @@ func copied(refs catalog.References, from catalog.OID) catalog.References {
 	return refs
 }
 
-// copiedChecks are a relation's checks for another one.
-func copiedChecks(rel *catalog.Relation) []catalog.Expression {
-	var out []catalog.Expression
-	for _, e := range rel.Checks {
-		out = append(out, catalog.Expression{Text: e.Text, References: copied(e.References, rel.OID)})
+// inherit gives a definition another relation's checks.
+func (d *definition) inherit(rel *catalog.Relation) {
+	for i, e := range rel.Checks {
+		d.inherited = append(d.inherited, catalog.Expression{Text: e.Text, References: copied(e.References, rel.OID)})
+		if i < len(rel.CheckNames) {
+			d.inheritedNames = append(d.inheritedNames, rel.CheckNames[i])
+		}
 	}
-	return out
 }
 
 // keepsMeaning reports whether an expression over a column that gets another type means

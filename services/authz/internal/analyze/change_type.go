@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -70,8 +71,12 @@ func (a *analyzer) domainConstraint(t *catalog.Type, c madeConstraint) {
 	switch c.Contype {
 	case pg_query.ConstrType_CONSTR_CHECK:
 		t.Checks = append(t.Checks, c.text)
+		a.nameOfDomain(t, c.Conname, "check")
 	case pg_query.ConstrType_CONSTR_NOTNULL:
 		t.NotNull = true
+		if a.version >= notNullOfDomainsSince && c.Conname != "" && !notNullName.MatchString(c.Conname) {
+			a.nameOfDomain(t, c.Conname, "")
+		}
 	case pg_query.ConstrType_CONSTR_NULL:
 		t.NotNull = false
 	case pg_query.ConstrType_CONSTR_DEFAULT:
@@ -81,8 +86,22 @@ func (a *analyzer) domainConstraint(t *catalog.Type, c madeConstraint) {
 	}
 }
 
-// alteredDomain shows what ALTER DOMAIN makes of a domain. The names of its checks are not
-// in a snapshot: what is dropped stays, as more than there is.
+// notNullOfDomainsSince is the first server_version_num whose domains have NOT NULL as a
+// constraint with a name.
+const notNullOfDomainsSince = 170000
+
+// nameOfDomain notes the name of a domain's constraint (domainAddCheckConstraint of
+// typecmds.c).
+func (a *analyzer) nameOfDomain(t *catalog.Type, name, label string) {
+	if name == "" {
+		taken := a.constraintTaken(t.Schema)
+		name = a.firstFree(t.Name, "", label, func(name string) bool { return slices.Contains(t.Constraints, name) || taken(name) })
+	}
+	t.Constraints = append(t.Constraints, name)
+}
+
+// alteredDomain shows what ALTER DOMAIN makes of a domain. Which check has which
+// name is not in a snapshot: what is dropped stays, as more than there is.
 func (a *analyzer) alteredDomain(d *pg_query.AlterDomainStmt, t *catalog.Type, made []madeConstraint, text catalog.Expression) {
 	if t == nil {
 		return
@@ -98,6 +117,8 @@ func (a *analyzer) alteredDomain(d *pg_query.AlterDomainStmt, t *catalog.Type, m
 		t.NotNull = false
 	case domainSetNotNull:
 		t.NotNull = true
+	case domainDropConstraint:
+		t.Constraints = slices.DeleteFunc(t.Constraints, func(name string) bool { return name == d.Name })
 	case domainAddConstraint:
 		for _, c := range made {
 			a.domainConstraint(t, c)

@@ -20,8 +20,10 @@ type definition struct {
 	columns   []catalog.Column
 	column    string
 	inherited []catalog.Expression
-	parents   []catalog.OID
-	ofType    catalog.OID
+	// inheritedNames are the names of those.
+	inheritedNames []string
+	parents        []catalog.OID
+	ofType         catalog.OID
 	// constraints are those that are made with the table or added to it, serials the
 	// columns that get a sequence.
 	constraints []madeConstraint

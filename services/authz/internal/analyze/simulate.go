@@ -148,8 +148,7 @@ func (a *analyzer) end(kind string, commit bool) {
 
 // forgetNames forgets what the unit has made that a snapshot does not show.
 func (a *analyzer) forgetNames() {
-	a.checkNames, a.primary = map[catalog.OID][]string{}, map[catalog.OID][]int16{}
-	a.checked = map[string][]catalog.OID{}
+	a.primary = map[catalog.OID][]int16{}
 	a.indexes = map[catalog.OID]madeIndexOf{}
 }
 

@@ -88,7 +88,7 @@ func (a *Additions) checkObjects() error {
 		if err := checkObject(v.OID, v.Schema, v.Name); err != nil {
 			return err
 		}
-		if !strings.ContainsRune("bcdeprm", rune(v.Kind)) || len(v.Checks)+len(v.Support) > maxHanging {
+		if !strings.ContainsRune("bcdeprm", rune(v.Kind)) || len(v.Checks)+len(v.Constraints)+len(v.Support) > maxHanging {
 			return fmt.Errorf("type %q: kind %d", v.Name, v.Kind)
 		}
 	}
@@ -165,7 +165,7 @@ func (r *Relation) check() error {
 	default:
 		return fmt.Errorf("relation %q: kind %d", r.Name, r.Kind)
 	}
-	hanging := len(r.Triggers) + len(r.Rules) + len(r.Policies) + len(r.Checks) + len(r.IndexExpressions) +
+	hanging := len(r.Triggers) + len(r.Rules) + len(r.Policies) + len(r.Checks) + len(r.CheckNames) + len(r.OtherConstraints) + len(r.IndexExpressions) +
 		len(r.ExclusionOperators) + len(r.ForeignOperatorClasses) + len(r.PartitionOperatorClasses) + len(r.StatisticsExpressions) + len(r.Keys) + len(r.ForeignKeys) + len(r.ReferencedBy)
 	if len(r.Columns) > maxColumns || hanging > maxHanging {
 		return fmt.Errorf("relation %q: too much hangs off it", r.Name)

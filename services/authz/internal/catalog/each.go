@@ -52,8 +52,14 @@ func (s *Snapshot) EachPart(table OID) iter.Seq[*Relation] {
 		func(s *Snapshot, v *Relation) bool { return s.replaced.relations[v.OID] })
 }
 
-// EachConstrained goes through the relations of a schema that have a key or foreign key of
-// a name.
+// EachConstrainedType goes through the domains of a schema that have a constraint of a name.
+func (s *Snapshot) EachConstrainedType(schema, constraint string) iter.Seq[OID] {
+	key := name{s.real(schema), constraint}
+	return eachRow(s, func(s *Snapshot) []OID { return s.index.domainConstraints[key] },
+		func(s *Snapshot, oid OID) bool { return s.replaced.types[oid] })
+}
+
+// EachConstrained goes through the relations of a schema that have a constraint of a name.
 func (s *Snapshot) EachConstrained(schema, constraint string) iter.Seq[OID] {
 	key := name{s.real(schema), constraint}
 	return eachRow(s, func(s *Snapshot) []OID { return s.index.constraints[key] },

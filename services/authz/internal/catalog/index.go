@@ -32,6 +32,8 @@ type index struct {
 	// relations that have one of a name, by the relation's schema.
 	parts       map[OID][]*Relation
 	constraints map[name][]OID
+	// domainConstraints are the same for domains.
+	domainConstraints map[name][]OID
 	// userRelations, userTypes and userFunctions are those that did not come with the
 	// server.
 	userRelations []*Relation
@@ -86,6 +88,10 @@ func (s *Snapshot) indexed() index {
 		x.typesByOID[t.OID] = t
 		if t.Kind == 'm' {
 			put(&x.multiranges, t.Subtype, t.OID)
+		}
+		for _, of := range t.Constraints {
+			key := name{t.Schema, of}
+			put(&x.domainConstraints, key, append(x.domainConstraints[key], t.OID))
 		}
 		if t.OID >= FirstNormalOID {
 			x.userTypes = append(x.userTypes, t)
@@ -158,6 +164,11 @@ func (x *index) relation(r *Relation) {
 	}
 	for i := range r.ForeignKeys {
 		constraint(r.ForeignKeys[i].Name)
+	}
+	for _, list := range [][]string{r.CheckNames, r.OtherConstraints} {
+		for _, of := range list {
+			constraint(of)
+		}
 	}
 }
 

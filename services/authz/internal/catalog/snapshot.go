@@ -118,8 +118,12 @@ type Relation struct {
 	Rules []Rule
 	// Policies are the row security policies.
 	Policies []Policy
-	// Checks are the expressions of check constraints.
-	Checks []Expression
+	// Checks are the expressions of check constraints, CheckNames their names, and
+	// OtherConstraints the names of constraints that are no keys either: of constraint
+	// triggers, and of NOT NULL, but for those that the server names so itself. They are
+	// empty for what came with the server. A name that is taken is not made up again.
+	Checks                       []Expression
+	CheckNames, OtherConstraints []string
 	// IndexExpressions are expressions and predicates of the relation's indexes: the
 	// code a write runs, as are ExclusionOperators, the operators of its exclusion
 	// constraints.
@@ -242,6 +246,8 @@ type Type struct {
 	// Owner is the owning role's name; Extension the extension it belongs to, else
 	// empty.
 	Owner, Extension string
+	// Constraints are the names of a domain's constraints, as Relation.OtherConstraints are.
+	Constraints []string
 	// NotNull is typnotnull of a domain.
 	NotNull bool
 	// Checks are a domain's check expressions; Default its default expression, and

@@ -75,7 +75,8 @@ func checkTypes(t *testing.T, s *catalog.Snapshot) {
 		Schema: "f", Name: "word", Kind: 'd', Category: 'S', Base: 1043, Array: s.TypeByName("f", "_word").OID, Extension: "plpgsql",
 		Input: in("domain_in"), Output: in("varcharout"), Support: []catalog.OID{in("domain_recv"), in("varcharsend")},
 		Owner: "postgres", NotNull: true, Checks: []catalog.Expression{{Text: "((VALUE)::text <> ''::text)", References: refs}},
-		Default: "'none'::character varying", References: refs,
+		Constraints: []string{"word_check"},
+		Default:     "'none'::character varying", References: refs,
 	}, *word, "OID", "Details")
 	sameFields(t, "range", catalog.Type{
 		Schema: "f", Name: "span", Kind: 'r', Category: 'R', Array: s.TypeByName("f", "_span").OID, Subtype: 701,
@@ -185,6 +186,7 @@ func checkRelations(t *testing.T, s *catalog.Snapshot, name string) {
 			{Name: "q", Command: '*', Permissive: true, Using: "true", References: reads(tab.OID)},
 		},
 		Checks:                []catalog.Expression{{Text: "(f.plus(id) > 0)", References: calls(tab.OID)}},
+		CheckNames:            []string{"t_id_check"},
 		StatisticsExpressions: []catalog.Expression{{Text: "f.plus(id)", References: calls(tab.OID)}, {Text: "(" + qualified + " || 'x'::text)", References: calls(tab.OID)}},
 		RowType:               s.TypeByName("f", "t").OID,
 		Keys:                  []catalog.Key{{Name: "t_pkey", Columns: []int16{1}}},
@@ -193,6 +195,9 @@ func checkRelations(t *testing.T, s *catalog.Snapshot, name string) {
 		if got := tab.Rules[0].Definition; !strings.Contains(got, want) {
 			t.Errorf("rule %q is without %q", got, want)
 		}
+	}
+	if got := s.RelationByName("f", "late").OtherConstraints; !slices.Equal(got, []string{"late_id_key"}) {
+		t.Errorf("constraints %q", got)
 	}
 	if got := tab.Policies[0].Check; !strings.Contains(got, "FROM f.t u") {
 		t.Errorf("check %q", got)

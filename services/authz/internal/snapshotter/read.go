@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -283,6 +284,12 @@ func (r *reader) columns(ctx context.Context) error {
 	})
 }
 
+// madeUp reports whether a constraint has the kind of name that the server gives NOT NULL
+// from 17 on: nothing else gets one of that kind.
+func madeUp(constraint string) bool { return notNullName.MatchString(constraint) }
+
+var notNullName = regexp.MustCompile("_not_null[0-9]*$")
+
 func (r *reader) constraints(ctx context.Context) error {
 	var oid, relation, typ catalog.OID
 	var name, kind, onDelete, onUpdate, check, details string
@@ -303,6 +310,9 @@ func (r *reader) constraints(ctx context.Context) error {
 			v.Checks = append(v.Checks, expression(check, depends))
 			v.Details = sha256.Sum256(append(v.Details[:], details...))
 		}
+		if i, ok := r.types[typ]; ok && typ >= catalog.FirstNormalOID && !madeUp(name) {
+			r.s.Types[i].Constraints = append(r.s.Types[i].Constraints, name)
+		}
 		if target := r.relation(to); target != nil && kind == "f" {
 			target.ReferencedBy = append(target.ReferencedBy, fk)
 			r.detail(to, "referenced by", details)
@@ -316,6 +326,9 @@ func (r *reader) constraints(ctx context.Context) error {
 		case "c":
 			at, n := r.relations[relation], len(rel.Checks)
 			rel.Checks = append(rel.Checks, expression(catalog.Unreadable, depends))
+			if relation >= catalog.FirstNormalOID {
+				rel.CheckNames = append(rel.CheckNames, name)
+			}
 			r.later(textCheck, oid, object{pgClass, relation}, single(func() *string { return &r.s.Relations[at].Checks[n].Text }))
 		case "f":
 			rel.ForeignKeys = append(rel.ForeignKeys, fk)
@@ -324,6 +337,9 @@ func (r *reader) constraints(ctx context.Context) error {
 				rel.Keys = append(rel.Keys, catalog.Key{Name: name, Columns: fk.FromColumns})
 			}
 		default: // Not null constraints run no code of their own.
+			if relation >= catalog.FirstNormalOID && !madeUp(name) {
+				rel.OtherConstraints = append(rel.OtherConstraints, name)
+			}
 		}
 		return nil
 	}
