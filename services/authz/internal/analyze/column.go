@@ -16,6 +16,9 @@ func (a *analyzer) columnRef(s *scope, ref *pg_query.ColumnRef) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
+	if s != nil && s.columnless != "" {
+		return value{}, hide(stateUnsupported, s.columnless, errorPosition(a.text, ref.Location))
+	}
 	if star && len(names) == 0 {
 		return value{}, deny(access.Construct, "a bare * outside a target list")
 	}

@@ -32,7 +32,7 @@ func constraintKinds() []constraintKind {
 	}
 	// A default sees no columns.
 	constant := func(a *analyzer, d *definition, c *pg_query.Constraint) error {
-		text, err := a.keeping(&scope{}, c.RawExpr, "", func(v value) error { return a.storedAs(d, c, v) })
+		text, err := a.keeping(&scope{columnless: "cannot use column reference in DEFAULT expression"}, c.RawExpr, "", func(v value) error { return a.storedAs(d, c, v) })
 		if err == nil {
 			d.constraints = append(d.constraints, madeConstraint{Constraint: c, column: d.column, text: text})
 		}

@@ -219,21 +219,6 @@ func (a *analyzer) tableElements(d *definition, nodes []*pg_query.Node) error {
 	return nil
 }
 
-// like is LIKE: select on all of a table or view, usage on a composite type
-// (transformTableLikeClause).
-func (a *analyzer) like(d *definition, l *pg_query.TableLikeClause) error {
-	rel, err := a.openRelation(l.Relation, access.Select, l.Relation.GetLocation())
-	if err != nil {
-		return err
-	}
-	if isSystem(rel) {
-		return deny(access.RelationKind, "a table like one of the system")
-	}
-	a.current.whole(access.Select, namedObject(l.Relation), rel)
-	a.likeColumns(d, rel, l.Options)
-	return a.addColumns(d, rel)
-}
-
 // defineColumn adds a column to the table.
 func (a *analyzer) defineColumn(d *definition, c *pg_query.ColumnDef) error {
 	if c.TypeName == nil {
@@ -319,7 +304,7 @@ func (a *analyzer) bound(b *pg_query.PartitionBoundSpec) error {
 			if names, ok := stringNodes(node.GetColumnRef().GetFields()); ok && len(names) == 1 && (names[0] == "minvalue" || names[0] == "maxvalue") {
 				continue
 			}
-			if err := a.optional(&scope{}, node); err != nil {
+			if err := a.optional(&scope{columnless: "cannot use column reference in partition bound expression"}, node); err != nil {
 				return err
 			}
 		}

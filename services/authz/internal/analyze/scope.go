@@ -25,6 +25,9 @@ type scope struct {
 	references int
 	// windows are the window definitions in OVER clauses, bound after everything else.
 	windows []*pg_query.WindowDef
+	// columnless is what is said of a column where none can stand, empty where one can
+	// (transformColumnRef).
+	columnless string
 	// exempt is a relation of FROM that may be read without a grant (settingRow), the row
 	// of setting alone.
 	exempt  *catalog.Relation
