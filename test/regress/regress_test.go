@@ -37,9 +37,12 @@ func TestSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	explanations, err := loadExplanations("testdata/explained.yaml")
+	known, err := loadExplanations(explainedFile)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if *whole && len(scripts) != known.Schedule {
+		t.Errorf("the schedule has %d scripts, and not %d", len(scripts), known.Schedule)
 	}
 	plain := world(t, false, "")
 	scope, err := everything(t.Context(), plain.Postgres.ConnString("postgres"))
@@ -60,7 +63,7 @@ func TestSuite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest, off := unexplained(all, explanations[script])
+		rest, off := unexplained(all, known.Scripts[script])
 		for i, h := range rest {
 			if i < *show {
 				t.Errorf("%s differs: %s", script, h)

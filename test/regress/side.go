@@ -168,7 +168,7 @@ func everything(ctx context.Context, dsn string) (string, error) {
     - {actions: [connect, temporary], objects: ["database:*"]}
     - {actions: [admin], objects: ["database:` + demo.Database + `", "database:postgres", "database:template1", "database:regression_tbd", "database:regression_utf8"]}
     - {actions: [listen, notify], objects: ["channel:*"]}
-    - {actions: [set], objects: ["setting:*", "setting:role", "setting:session_authorization"]}
+    - {actions: [set], objects: ["setting:*", "setting:role", "setting:session_authorization", "setting:custom.*", "setting:nosuch.*", "setting:plpgsql.*"]}
     - {presets: [session, introspection, advisory_locks, migrations]}
     - actions: [select, insert, update, delete]
       trusted: true
