@@ -47,7 +47,7 @@ func world(t *testing.T, services bool, scope string) *demo.World {
 		Users:            []demo.User{{Name: "regress", Scopes: []string{"everything"}}},
 		PostgresSettings: map[string]string{"max_prepared_transactions": "2", "log_statement": "none", "wal_level": "replica"},
 		WithoutServices:  !services,
-		Limits:           "{decision: 20s, staleness: 10s}",
+		Limits:           "{decision: 20s, fresh: 60s, staleness: 10s}",
 	})
 }
 

@@ -21,14 +21,10 @@ func (a *analyzer) nameKind(oid catalog.OID) (builtin.NameKind, bool) {
 	return builtin.InputLooksUp(a.snap, t)
 }
 
-// showSetting judges reading a setting.
+// showSetting judges reading a setting by a function, which takes what SHOW does.
 func (a *analyzer) showSetting(name string) error {
-	if builtin.Readable(name) {
-		return nil
+	if name = lowerASCII(name); name == "" || name == "all" || ownSetting(name) {
+		return deny(access.SettingDenied, "setting "+name)
 	}
-	if builtin.SettingOf(name) == builtin.Custom {
-		a.needs(access.Set, access.Object{Kind: access.Setting, Name: lowerASCII(name)})
-		return nil
-	}
-	return deny(access.SettingDenied, "setting "+name)
+	return a.readsSetting(name)
 }

@@ -62,7 +62,8 @@ func (a *analyzer) defaultValue(f *catalog.Function, at int, shared *held) (*rec
 			if len(tree.Stmts) != 1 {
 				return deny(access.OpaqueCode, "the default of a parameter")
 			}
-			_, columns, err := inner.subquery(nil, tree.Stmts[0].Stmt, nil)
+			// What nothing has typed stays open, as it is stored (unknown).
+			_, columns, err := inner.openQuery(nil, tree.Stmts[0].Stmt, nil)
 			if err == nil && len(columns) == 1 {
 				typ = columns[0].typ
 			}
