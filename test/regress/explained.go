@@ -16,11 +16,13 @@ type explanation struct {
 	// Rule names one of the rules for all scripts, which says all but how often.
 	Rule string `yaml:"rule"`
 	// Direct and Proxied match the lines of a hunk, all of them together. Reason stands for
-	// Proxied where all that Scopewire gives there are denials, and matches why: Direct may
-	// then be left out, and is anything.
+	// Proxied where all that Scopewire gives there are denials, and matches why; Refusal
+	// where it refuses, and matches the message. Direct may then be left out, and is
+	// anything. Nothing else explains a denial or a refusal.
 	Direct  string `yaml:"direct"`
 	Proxied string `yaml:"proxied"`
 	Reason  string `yaml:"reason"`
+	Refusal string `yaml:"refusal"`
 	// Follows stands for Proxied where anything but a denial or a refusal is there: what
 	// differs since an earlier statement of the script did not run.
 	Follows bool `yaml:"follows"`
@@ -35,20 +37,21 @@ type explanation struct {
 // compile prepares the patterns.
 func (e *explanation) compile() (err error) {
 	direct, proxied := e.Direct, `(?s:`+e.Proxied+`)`
-	switch {
-	case e.Follows:
-		if proxied != "(?s:)" || direct != "" || e.Reason != "" {
-			return errors.New("both what follows and what is given")
-		}
-		direct, proxied = ".*", "(?s:.*)"
-	case e.Reason != "":
-		if e.Proxied != "" {
-			return errors.New("both what is given and a reason of denials")
-		}
-		proxied = `(ERROR:  permission denied by the access token's scopes\nDETAIL:  Reference: (` + e.Reason + `)(\n|\z))+`
-		if direct == "" {
-			direct = ".*"
-		}
+	ways := 0
+	if e.Follows {
+		ways, proxied = ways+1, "(?s:.*)"
+	}
+	if e.Reason != "" {
+		ways, proxied = ways+1, `(ERROR:  permission denied by the access token's scopes\nDETAIL:  Reference: (`+e.Reason+`)(\n|\z))+`
+	}
+	if e.Refusal != "" {
+		ways, proxied = ways+1, `(ERROR:  (`+e.Refusal+`)(\n|\z))+`
+	}
+	if ways > 1 || ways > 0 && e.Proxied != "" {
+		return errors.New("what is given is said in two ways")
+	}
+	if ways > 0 && direct == "" {
+		direct = ".*"
 	}
 	if e.direct, err = regexp.Compile(`\A(?s:` + direct + `)\z`); err != nil {
 		return err
@@ -62,7 +65,7 @@ var ours = regexp.MustCompile(`(?m)^ERROR:  (permission denied by the access tok
 
 // explains reports whether a hunk is one of those.
 func (e *explanation) explains(h hunk) bool {
-	if e.Follows && ours.MatchString(strings.Join(h.proxied, "\n")) {
+	if e.Reason == "" && e.Refusal == "" && ours.MatchString(strings.Join(h.proxied, "\n")) {
 		return false
 	}
 	return e.direct.MatchString(strings.Join(h.direct, "\n")) && e.proxied.MatchString(strings.Join(h.proxied, "\n"))
