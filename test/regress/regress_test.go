@@ -18,7 +18,7 @@ import (
 
 var (
 	whole = flag.Bool("whole", false, "run the whole suite")
-	only  = flag.String("only", "boolean,char,text,int2,float4,enum,txid,numerology,strings,expressions,insert_conflict,constraints", "run these scripts of the suite, separated by commas")
+	only  = flag.String("only", "boolean,char,text,int2,float4,enum,txid,numerology,strings,expressions,insert_conflict,create_schema,create_type,constraints,namespace,prepare", "run these scripts of the suite, separated by commas")
 	keep  = flag.String("output", "", "the folder in which the outputs of scripts that differ are left")
 	show  = flag.Int("show", 3, "how many differences of a script are printed")
 )

@@ -112,7 +112,26 @@ func (j *SuiteJudge) Script(ctx context.Context, name string, report func(SuiteC
 			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
-	return nil
+	return j.endPrepared(ctx)
+}
+
+// endPrepared rolls back what a script has left prepared: it would hold its locks, and
+// the database.
+func (j *SuiteJudge) endPrepared(ctx context.Context) error {
+	s, err := j.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.session.close()
+	for {
+		row, err := s.session.row(ctx, "SELECT coalesce(quote_literal(min(gid)), '') FROM pg_prepared_xacts WHERE database = current_database()")
+		if err != nil || row[0] == "" {
+			return err
+		}
+		if _, err := s.session.exec(ctx, "ROLLBACK PREPARED "+row[0]); err != nil {
+			return err
+		}
+	}
 }
 
 // scriptSession is the session of a script, and what the proxy would know of it.
