@@ -25,6 +25,9 @@ func (a *analyzer) grantStmt(g *pg_query.GrantStmt) error {
 		} else {
 			err = a.grantsOn(g.Objtype, node)
 		}
+		if rv := node.GetRangeVar(); err == nil && rv != nil {
+			err = a.grantsColumns(rv, g.Privileges)
+		}
 		if err != nil {
 			return err
 		}
@@ -70,16 +73,32 @@ func (a *analyzer) grantsOnRelation(rv *pg_query.RangeVar) error {
 	if rv == nil || rv.Catalogname != "" && rv.Catalogname != a.snap.Database {
 		return deny(access.Construct, "a relation of another database")
 	}
-	var rel *catalog.Relation
-	if rv.Schemaname == "" {
-		rel = a.lookUp(rv.Relname)
-	} else {
-		rel = a.snap.RelationByName(rv.Schemaname, rv.Relname)
-	}
+	rel := a.grantedOn(rv)
 	if rel == nil {
 		return deny(access.UnknownObject, "relation "+rv.Relname)
 	}
 	a.guard(relationObject(rel))
+	return nil
+}
+
+// grantedOn is the relation that GRANT names, nil where there is none.
+func (a *analyzer) grantedOn(rv *pg_query.RangeVar) *catalog.Relation {
+	if rv.Schemaname == "" {
+		return a.lookUp(rv.Relname)
+	}
+	return a.snap.RelationByName(rv.Schemaname, rv.Relname)
+}
+
+// grantsColumns looks for the columns that privileges are about (expand_col_privileges).
+func (a *analyzer) grantsColumns(rv *pg_query.RangeVar, privileges []*pg_query.Node) error {
+	rel := a.grantedOn(rv)
+	for _, node := range privileges {
+		for _, column := range node.GetAccessPriv().GetCols() {
+			if err := ofRelation(rel, column.GetString_().GetSval()); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

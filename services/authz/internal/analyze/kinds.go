@@ -116,7 +116,7 @@ func rowKinds() []kind {
 		{node: "CopyStmt", command: "COPY", judge: named("copy", (*pg_query.Node).GetCopyStmt, (*analyzer).copyStmt),
 			accesses: "`select` or `insert` on the columns; of a query, what the query needs; with a file or program also `admin` on `database:…`"},
 		{node: "ExplainStmt", command: "EXPLAIN", judge: explainStmt,
-			accesses: "what the explained statement needs; VERBOSE `select` on all columns as well, but of a table that is only updated or deleted from", effects: "with ANALYZE those of the explained statement"},
+			accesses: "what the explained statement needs; VERBOSE `select` on all columns as well, but of what is only updated or deleted from", effects: "with ANALYZE those of the explained statement"},
 		{node: "LockStmt", command: "LOCK", judge: named("lock", (*pg_query.Node).GetLockStmt, (*analyzer).lockStmt),
 			accesses: "any of the actions that LockTableAclCheck takes for the mode: `select` for ACCESS SHARE, `insert` up to ROW EXCLUSIVE, `update`, `delete`, `truncate`, from 17 `maintain` for all"},
 	}

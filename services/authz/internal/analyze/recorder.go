@@ -170,11 +170,12 @@ func (r *recorder) showColumns() {
 
 // targets reports whether a table is nothing but the target of UPDATE, DELETE or MERGE: its
 // scan gives the row's place, which keeps all columns from being listed (use_physical_tlist of
-// createplan.c).
+// createplan.c). So does that of the table under an automatically updatable view.
 func (r *recorder) targets(rel *catalog.Relation) bool {
 	asked := func(action access.Action) *entry { return r.index[r.tableKey(action, rel)] }
 	read := asked(access.Select)
-	return (rel.Kind == catalog.KindTable || rel.Kind == catalog.KindPartitionedTable) && asked(access.Insert) == nil &&
+	kind := rel.Kind == catalog.KindTable || rel.Kind == catalog.KindPartitionedTable || rel.Kind == catalog.KindView && len(rel.Rules)+len(rel.Triggers) == 0
+	return kind && asked(access.Insert) == nil &&
 		(asked(access.Update) != nil || asked(access.Delete) != nil) && (read == nil || read.needs == read.targeted)
 }
 

@@ -79,8 +79,8 @@ func inBody(sql string, position int) bool {
 // refusedObject is the message about an object (aclcheck_error of aclchk.c).
 var refusedObject = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence|function|procedure) (.*)$`)
 
-// toldBeside reports whether the server's error is what Scopewire says to who may read the
-// catalogs as well and whose grants are trusted: who may not do all that a statement does
+// toldBeside reports whether the server's error is what Scopewire says to who may administer
+// the database and read the catalogs as well, and whose grants are trusted: who may not do all that a statement does
 // is not told what is wrong with it.
 func (d *Database) toldBeside(c Comparison) (bool, error) {
 	more := slices.Clone(c.Role.Grants)
@@ -90,6 +90,7 @@ func (d *Database) toldBeside(c Comparison) (bool, error) {
 			more[i].Trusted = true
 		}
 	}
+	more = append(more, Grant{Action: access.Admin, Kind: access.Database, Name: d.Model.Database})
 	for _, schema := range []string{"pg_catalog", "information_schema"} {
 		more = append(more, Grant{Action: access.Select, Kind: access.Table, Schema: schema, Name: every})
 	}
