@@ -119,7 +119,7 @@ next:
 
 // madeKey shows a key and its index.
 func (a *analyzer) madeKey(d *definition, rel *catalog.Relation, k madeKey) {
-	key := catalog.Key{Name: k.name}
+	key := catalog.Key{Name: k.name, Primary: k.primary}
 	for i, name := range append(slices.Clone(k.columns), k.covered...) {
 		at := slices.IndexFunc(rel.Columns, func(c catalog.Column) bool { return c.Name == name })
 		if at < 0 {

@@ -178,8 +178,8 @@ func (a *analyzer) systemOperator(nodes []*pg_query.Node) error {
 }
 
 // foreignKey asks for references on what the key points at (checkFkeyPermissions of
-// tablecmds.c): on its columns, or on the whole table where the key leaves them to its
-// primary key, which is not in the snapshot.
+// tablecmds.c): on its columns, which are those of its primary key where the key names none
+// (transformFkeyGetPrimaryKey).
 func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 	if c.Pktable == nil {
 		return deny(access.Construct, "a foreign key")
@@ -205,17 +205,24 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 	}
 	named := namedObject(c.Pktable)
 	a.current.need(access.References, named, rel)
+	primary := slices.IndexFunc(rel.Keys, func(k catalog.Key) bool { return k.Primary })
 	err = a.comparesKeys(rel, place{access.References, rel}, func(column *catalog.Column) bool {
 		if len(c.PkAttrs) == 0 {
-			return slices.ContainsFunc(rel.Keys, func(k catalog.Key) bool { return slices.Contains(k.Columns, column.Number) })
+			return primary >= 0 && slices.Contains(rel.Keys[primary].Columns, column.Number)
 		}
 		return slices.ContainsFunc(c.PkAttrs, func(node *pg_query.Node) bool { return node.GetString_().GetSval() == column.Name })
 	})
 	if err != nil {
 		return err
 	}
-	if len(c.PkAttrs) == 0 {
+	if len(c.PkAttrs) == 0 && primary < 0 {
+		// The server finds none either, or one that came with it.
 		a.current.whole(access.References, named, rel)
+	}
+	for _, column := range rel.Columns {
+		if len(c.PkAttrs) == 0 && primary >= 0 && slices.Contains(rel.Keys[primary].Columns, column.Number) {
+			a.current.column(access.References, named, rel, column.Name)
+		}
 	}
 	for _, node := range c.PkAttrs {
 		name, ok := stringNode(node)

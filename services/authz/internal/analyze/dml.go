@@ -193,6 +193,7 @@ func (a *analyzer) sharedSource(s *scope, multi *pg_query.MultiAssignRef) ([]val
 			return nil, err
 		}
 		for _, c := range columns {
+			a.dependsOn(c.typ) // A Param, as in compareSublink.
 			values = append(values, value{typ: c.typ, location: c.location, fields: c.fields})
 		}
 		if len(values) != int(multi.Ncolumns) {

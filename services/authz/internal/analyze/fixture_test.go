@@ -74,7 +74,7 @@ func fixture(t testing.TB) *builder {
 	}
 	const r, p = catalog.KindTable, catalog.KindPartitionedTable
 	b.table("public", "customers", r, "id", 23, "name", 25, "email", 25).IndexExpressions = texts("lower(email)")
-	b.find("public", "customers").Keys = []catalog.Key{{Name: "customers_pkey", Columns: []int16{1}}}
+	b.find("public", "customers").Keys = []catalog.Key{{Name: "customers_pkey", Columns: []int16{1}, Primary: true}}
 	orders := b.table("public", "orders", r, "id", 23, "customer_id", 23, "total", 1700, "note", 25, "tags", 1009, "doc", 3802, "created_at", 1184, "status", oidMood)
 	orders.Columns[6].Default = "now()"
 	b.table("public", "order_items", r, "order_id", 23, "line", 23, "qty", 23).Checks = texts("(qty > 0)")

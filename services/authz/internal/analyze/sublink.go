@@ -92,6 +92,9 @@ func (a *analyzer) compareSublink(name []string, left value, columns []output, l
 	}
 	rights := make([]value, 0, len(columns))
 	for _, c := range columns {
+		// What is compared stands for the subquery's column as a Param, which has its type
+		// (find_expr_references_walker of dependency.c).
+		a.dependsOn(c.typ)
 		rights = append(rights, value{typ: c.typ, location: -1, fields: c.fields})
 	}
 	if _, err := a.compareRows(name, lefts, rights, location); err != nil {

@@ -198,6 +198,8 @@ type Key struct {
 	Name string
 	// Columns are column numbers; 0 stands for an expression.
 	Columns []int16
+	// Primary is set for the primary key, which foreign keys point at that name no columns.
+	Primary bool
 }
 
 // ForeignKey is a foreign key constraint, seen from either end.

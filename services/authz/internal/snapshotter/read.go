@@ -334,7 +334,7 @@ func (r *reader) constraints(ctx context.Context) error {
 			rel.ForeignKeys = append(rel.ForeignKeys, fk)
 		case "p", "u", "x":
 			if relation >= catalog.FirstNormalOID { // Nobody inserts into the server's own.
-				rel.Keys = append(rel.Keys, catalog.Key{Name: name, Columns: fk.FromColumns})
+				rel.Keys = append(rel.Keys, catalog.Key{Name: name, Columns: fk.FromColumns, Primary: kind == "p"})
 			}
 		default: // Not null constraints run no code of their own.
 			if relation >= catalog.FirstNormalOID && !madeUp(name) {

@@ -112,7 +112,7 @@ func checkParent(t *testing.T, s *catalog.Snapshot) {
 		Children:               []catalog.OID{child.OID},
 		ReferencedBy:           []catalog.ForeignKey{fk},
 		Keys: []catalog.Key{
-			{Name: "parent_pkey", Columns: []int16{1}}, {Name: "parent_id_excl", Columns: []int16{1}},
+			{Name: "parent_pkey", Columns: []int16{1}, Primary: true}, {Name: "parent_id_excl", Columns: []int16{1}},
 		},
 	}
 	// Partitions repeat their parent's key.
