@@ -140,6 +140,7 @@ var policyFields = []field{
 var uniqueFields = []field{
 	{"Name", "k.conname"},
 	{"Columns", "k.conkey"},
+	{"Primary", "k.contype OPERATOR(pg_catalog.=) 'p'"},
 }
 
 var keyFields = []field{

@@ -30,8 +30,8 @@ const (
 	// WithRows: without its WITH NO DATA the role is refused the statement; where that
 	// fails for everybody, as Stored.
 	WithRows Proof = "with rows"
-	// WithoutExplain: without its EXPLAIN the role is refused the statement.
-	WithoutExplain Proof = "without explain"
+	// Unwrapped: without its EXPLAIN or DECLARE the role is refused the statement.
+	Unwrapped Proof = "unwrapped"
 	// Printed: what EXPLAIN prints holds the name of a column that is denied, or tells how many
 	// columns there are; or a scan of the relation would where the plan is another one.
 	Printed Proof = "printed"
@@ -54,7 +54,7 @@ const (
 type proof func(ctx context.Context, c Comparison, missing *access.Access) (bool, error)
 
 func (d *Database) proofs() map[Proof]proof {
-	return map[Proof]proof{Stored: d.keeps, RowType: d.hasRowType, Skipped: d.skips, Warned: d.warns, WithRows: d.withRows, WithoutExplain: d.withoutExplain,
+	return map[Proof]proof{Stored: d.keeps, RowType: d.hasRowType, Skipped: d.skips, Warned: d.warns, WithRows: d.withRows, Unwrapped: d.unwrapped,
 		Printed: d.prints, Uncalled: d.calledNot, Path: d.setsPath, Dropped: d.drops, DefaultRights: d.changesDefaults, Temporary: d.makesTemporary, SetOff: d.refusesLater}
 }
 
@@ -79,8 +79,8 @@ func (d *Database) withRows(ctx context.Context, c Comparison, missing *access.A
 	return d.keeps(ctx, c, missing)
 }
 
-// withoutExplain proves WithoutExplain.
-func (d *Database) withoutExplain(ctx context.Context, c Comparison, _ *access.Access) (bool, error) {
+// unwrapped proves Unwrapped.
+func (d *Database) unwrapped(ctx context.Context, c Comparison, _ *access.Access) (bool, error) {
 	u := c.Unit
 	tokens := strings.Join(Tokens(u.SQL), " ")
 	at := explaining.FindStringIndex(tokens)
@@ -92,8 +92,8 @@ func (d *Database) withoutExplain(ctx context.Context, c Comparison, _ *access.A
 	return err == nil && !lost && answer.Refused(), err
 }
 
-// explaining matches what stands before a statement that is explained.
-var explaining = regexp.MustCompile(`(?is)^\W*explain\s*(\([^)]*\)|analy[sz]e\b|verbose\b|\s)*`)
+// explaining matches what stands before a statement that is explained, or declared.
+var explaining = regexp.MustCompile(`(?is)^\W*(explain\s*(\([^)]*\)|analy[sz]e\b|verbose\b|\s)*|declare\s+\S+\s+((no\s+)?scroll\s+|(in|a)sensitive\s+|binary\s+)*cursor\s+(with(out)?\s+hold\s+)?for\s+)`)
 
 // prints proves Printed.
 func (d *Database) prints(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
