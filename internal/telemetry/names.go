@@ -140,7 +140,7 @@ func refusalClasses() []string {
 	return []string{
 		"authz_unavailable", "authz_timeout", "authz_answer", "watch_stale",
 		"spool_full", "spool_unsynced", "spool_failed",
-		"token_expired", "token_revoked", "token_invalid",
+		"token_expired", "token_revoked", "token_invalid", "introspection",
 		"limit", "encoding", "context", "protocol", "backend", "shutdown", "internal",
 	}
 }

@@ -106,7 +106,7 @@ func (a *Authz) build(machine sys.System) error {
 		Databases: a.databases(),
 	}, rpc.Deps{
 		Clock: machine.Clock, Logger: log, Telemetry: a.telemetry, Verifier: a.verifier, Policies: a.policies,
-		Catalogs: a.catalogs, Revocation: a.store.Revocation, Analyze: analyzeUnit,
+		Catalogs: a.catalogs, Revocation: a.store.Revocation, Analyze: analyzeUnit, NewToken: analyze.NewToken,
 	})
 	return err
 }

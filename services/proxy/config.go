@@ -34,6 +34,8 @@ type Config struct {
 	Metadata MetadataConfig `yaml:"metadata,omitempty"`
 	// Limits bound what clients may ask for.
 	Limits LimitsConfig `yaml:"limits,omitempty"`
+	// Expiry says what becomes of sessions whose token expires.
+	Expiry ExpiryConfig `yaml:"expiry,omitempty"`
 	// Telemetry says how the process is observed. Not used in `scopewire up`.
 	Telemetry telemetry.Config `yaml:"telemetry,omitempty"`
 	// Admin is the HTTP server for health and metrics. Not used in `scopewire up`.
@@ -255,6 +257,7 @@ func (c *Config) ValidateAt(p *config.Problems, prefix string) {
 	}
 	c.Metadata.validate(p, prefix+"metadata")
 	c.Limits.validate(p, prefix+"limits")
+	c.Expiry.validate(p, prefix+"expiry")
 }
 
 // ValidateRemote adds what a proxy in a process of its own needs beside.

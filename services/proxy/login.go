@@ -366,7 +366,7 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context, ClientInfo: c.clientInfo(),
 		Token: c.client.Token, Expires: c.expires, Principal: c.principal},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
-			Observer: c.metrics, Limits: c.limits, Pace: session.Pace{Asked: asked, Denied: denied}})
+			Observer: c.metrics, Limits: c.limits, Expiry: c.cfg.Expiry.rules(), Pace: session.Pace{Asked: asked, Denied: denied}})
 	length := cancel.ShortSecret
 	if c.client.LongKeys() {
 		length = cancel.LongSecret

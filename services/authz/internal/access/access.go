@@ -147,6 +147,7 @@ const (
 	Limit           Reason = "limit"
 	Encoding        Reason = "encoding"
 	TokenExpired    Reason = "token_expired"
+	Introspection   Reason = "introspection"
 	TokenRevoked    Reason = "token_revoked"
 	TokenInvalid    Reason = "token_invalid"
 	Unavailable     Reason = "unavailable"

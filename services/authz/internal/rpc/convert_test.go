@@ -32,7 +32,7 @@ func TestEveryNameIsInTheContract(t *testing.T) {
 	for _, r := range []access.Reason{
 		access.Granted, access.NotGranted, access.ExplicitDeny, access.UnknownObject, access.StatementKind, access.Construct,
 		access.FunctionDenied, access.RelationKind, access.OpaqueCode, access.SettingDenied, access.Protocol, access.Syntax,
-		access.GrammarUnknown, access.Undefined, access.Limit, access.Encoding, access.TokenExpired, access.TokenRevoked,
+		access.GrammarUnknown, access.Undefined, access.Limit, access.Encoding, access.TokenExpired, access.TokenRevoked, access.Introspection,
 		access.TokenInvalid, access.Unavailable, access.Context, access.ConditionNotMet,
 	} {
 		values = append(values, int32(reasonProto(r)))

@@ -220,7 +220,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	w.server, err = New(cfg, Deps{
 		Clock: w.clock, Logger: log, Telemetry: tel, Verifier: verifier, Policies: testPolicies{w.sources},
 		Catalogs: testCatalogs{w.sources}, Revocation: func() uint64 { return 0 },
-		Analyze: func(u Unit, snap *catalog.Snapshot) access.Analysis {
+		NewToken: analyze.NewToken, Analyze: func(u Unit, snap *catalog.Snapshot) access.Analysis {
 			if f := w.analyze.Load(); f != nil {
 				return (*f)(u, snap)
 			}

@@ -161,12 +161,12 @@ func (s *Server) session(ctx context.Context, req *authzv1.AuthorizeRequest) (*s
 		defer cancel()
 		var err error
 		if found, err = s.tokens.verify(wait, token); err != nil {
+			if found = expired(err); found != nil {
+				return found, nil
+			}
 			reason, detail := tokenReason(err)
 			return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, reason, detail)
 		}
-	}
-	if found.left(s.deps.Clock.Now()) <= 0 {
-		return nil, answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired")
 	}
 	return found, nil
 }
@@ -209,6 +209,9 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	if len(analysis.Unknown) > 0 {
 		return askNames(req, f, analysis.Unknown), false
 	}
+	if session.left(start) <= 0 && !concludes(analysis) {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired"), false
+	}
 	grants := s.tokens.grantsOf(session, f.policy)
 	asked := requestOf(req.GetContext().GetDatabase(), req.GetClient(), start)
 	d := grants.DecideIn(asked, analysis)
@@ -235,11 +238,20 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		return resp, resp.Verdict == authzv1.Verdict_VERDICT_ERROR && analysis.Outcome == access.Hidden && len(analysis.Requires) > 0
 	}
 	ttl := min(s.cfg.TTL, session.left(now))
+	if concludes(analysis) {
+		// Such a statement runs without a token as well.
+		ttl = conditionalTTL
+	}
 	if ttl <= 0 {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired"), false
 	}
 	if !effectsKnown(resp.Statements) {
 		return answer(req, authzv1.Verdict_VERDICT_DENY, access.Construct, "analysis found an effect that the contract does not have"), false
+	}
+	if refreshes(analysis.Statements) {
+		if refused := s.refresh(ctx, req, unit, session, f, resp); refused != nil {
+			return refused, false
+		}
 	}
 	resp.Errors, d.Conditional = exposureOf(grants, asked, analysis.Statements, f, d.Conditional)
 	if d.Conditional {

@@ -100,6 +100,9 @@ type Deps struct {
 	Revocation func() uint64
 	// Analyze says what a unit touches. It is pure, and safe for concurrent use.
 	Analyze func(Unit, *catalog.Snapshot) access.Analysis
+	// NewToken is the token in a text that brings one, as analysis has found it to. It is
+	// pure, and safe for concurrent use; the caller owns the bytes.
+	NewToken func(text []byte) (token []byte, ok bool)
 }
 
 // Server implements authzv1.AuthorizationServiceServer.

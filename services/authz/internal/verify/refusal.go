@@ -37,6 +37,9 @@ type Refusal struct {
 	Detail string
 	// Unverified is what the token claims, unproven; nil when it could not be read.
 	Unverified *Principal
+	// Signed says that the token's signature was verified, and Unverified is what the
+	// issuer wrote.
+	Signed bool
 }
 
 // Error names reason and detail.

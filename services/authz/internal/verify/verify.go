@@ -220,6 +220,7 @@ func (v *Verifier) verify(ctx context.Context, token []byte) (Principal, compact
 	}
 	p, r := judge(c.claims, is.rules, v.clock.Now())
 	if r != nil {
+		r.Signed = true
 		return Principal{}, c, r
 	}
 	p.proof, p.payload = proof{issuer: is, print: k.print}, string(c.payload)

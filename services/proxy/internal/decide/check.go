@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/secret"
 )
 
 // maxTTL bounds what a decision's TTL may say, so that a garbled one cannot make
@@ -98,6 +100,9 @@ func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) er
 			}
 		}
 	}
+	if err := checkRefresh(resp.GetRefreshed(), d, sent); err != nil {
+		return err
+	}
 	d.Open = resp.GetErrors() == authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN
 	age, ttl := resp.GetAge(), resp.GetTtl()
 	if !age.IsValid() || age.AsDuration() < 0 || !ttl.IsValid() || ttl.AsDuration() < 0 {
@@ -105,8 +110,27 @@ func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) er
 	}
 	d.AsOf = sent.Add(-age.AsDuration())
 	d.Expires = sent.Add(min(ttl.AsDuration(), maxTTL))
-	d.Cacheable = resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT ||
+	kept := resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT ||
 		resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT
+	d.Cacheable = kept && d.Refreshed == nil
+	return nil
+}
+
+// checkRefresh takes the token of a unit that brings one. Effect and token come together,
+// in a unit that does nothing else.
+func checkRefresh(r *authzv1.Refreshed, d *Decision, sent time.Time) error {
+	brings := slices.ContainsFunc(d.Statements, func(st *authzv1.Statement) bool {
+		return slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool { return e.GetKind() == authzv1.EffectKind_EFFECT_KIND_REFRESH })
+	})
+	if r == nil && !brings {
+		return nil
+	}
+	alone := len(d.Statements) == 1 && len(d.Statements[0].GetEffects()) == 1 && len(d.Statements[0].GetAccesses()) == 0
+	life := r.GetExpiresIn()
+	if r == nil || !brings || !alone || len(r.GetToken()) == 0 || r.GetPrincipal().GetSubject() == "" || !life.IsValid() || life.AsDuration() <= 0 {
+		return errors.New("authz answered a new token that is not one, or not alone")
+	}
+	d.Refreshed = &Refreshed{Token: secret.New(r.GetToken()), Principal: r.GetPrincipal(), Expires: sent.Add(life.AsDuration())}
 	return nil
 }
 
@@ -120,9 +144,10 @@ func supported(k authzv1.EffectKind) bool {
 		authzv1.EffectKind_EFFECT_KIND_SET, authzv1.EffectKind_EFFECT_KIND_RESET, authzv1.EffectKind_EFFECT_KIND_SET_LOCAL,
 		authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
 		authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE,
-		authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_OPAQUE:
+		authzv1.EffectKind_EFFECT_KIND_DDL, authzv1.EffectKind_EFFECT_KIND_TEMP, authzv1.EffectKind_EFFECT_KIND_OPAQUE,
+		authzv1.EffectKind_EFFECT_KIND_REFRESH:
 		return true
-	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED, authzv1.EffectKind_EFFECT_KIND_REFRESH:
+	case authzv1.EffectKind_EFFECT_KIND_UNSPECIFIED:
 		return false
 	default:
 		return false

@@ -100,6 +100,8 @@ type Decision struct {
 	// Probes are set under PROBE: what to ask the session's backend. Each is of a
 	// kind that this version knows, with a name where the kind has one.
 	Probes []*authzv1.Probe
+	// Refreshed is the token that an allowed unit brings, nil for any other unit.
+	Refreshed *Refreshed
 	// Epoch is what the decision was made from.
 	Epoch *authzv1.Epoch
 	// AsOf is the moment up to which the facts are known to be fresh at least.
@@ -111,6 +113,15 @@ type Decision struct {
 	Cacheable, Cached bool
 	// Open says that the server's errors and notices may reach the client untouched.
 	Open bool
+}
+
+// Refreshed is a token that is to take the place of a session's.
+type Refreshed struct {
+	// Token is the session's from then on.
+	Token secret.Bytes
+	// Principal is whom it names, Expires when its life ends.
+	Principal *authzv1.Principal
+	Expires   time.Time
 }
 
 // Allowed reports whether the unit may be forwarded.

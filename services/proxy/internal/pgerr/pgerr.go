@@ -12,8 +12,10 @@
 package pgerr
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -60,6 +62,12 @@ const (
 	RefusalTokenExpired
 	// RefusalTokenRevoked: the session's token has been revoked.
 	RefusalTokenRevoked
+	// RefusalTokenInvalid: the session's token is not accepted any more.
+	RefusalTokenInvalid
+	// RefusalNewToken: a token that was to take the place of the session's is not accepted.
+	RefusalNewToken
+	// RefusalIntrospection: the issuer could not say whether the token is active.
+	RefusalIntrospection
 	// RefusalTooLong: the statement's text is over the length limit.
 	RefusalTooLong
 	// RefusalTooComplex: the statement is nested or chained too deep.
@@ -83,18 +91,21 @@ const (
 )
 
 var refusals = map[Refusal]struct{ sqlstate, message string }{
-	RefusalUnavailable:  {CannotConnectNow, "no authorization decision can be had now"},
-	RefusalSpoolFull:    {DiskFull, "the statement cannot be recorded for audit now"},
-	RefusalTokenExpired: {InvalidAuthorization, "the access token has expired"},
-	RefusalTokenRevoked: {InvalidAuthorization, "the access token has been revoked"},
-	RefusalTooLong:      {ProgramLimitExceeded, "the statement is longer than the limit"},
-	RefusalTooComplex:   {StatementTooComplex, "the statement is nested or chained beyond the limit"},
-	RefusalEncoding:     {CharacterNotInRepert, "the statement is not valid UTF-8 text"},
-	RefusalResources:    {TooManyResources, "the session holds too many prepared statements"},
-	RefusalAltered:      {FeatureNotSupported, "the transaction has changed the catalog in a way that cannot be followed: commit it first"},
-	RefusalRetry:        {SerializationFailure, "the catalog has changed: try the transaction again"},
-	RefusalObjects:      {ProgramLimitExceeded, "the session's temporary and uncommitted objects are beyond the limit"},
-	RefusalMoved:        {NotInPrerequisiteState, "the cursor was opened before its names came to mean something else"},
+	RefusalUnavailable:   {CannotConnectNow, "no authorization decision can be had now"},
+	RefusalSpoolFull:     {DiskFull, "the statement cannot be recorded for audit now"},
+	RefusalTokenExpired:  {InvalidAuthorization, "the access token has expired"},
+	RefusalTokenRevoked:  {InvalidAuthorization, "the access token has been revoked"},
+	RefusalTokenInvalid:  {InvalidAuthorization, "the access token is not accepted any more"},
+	RefusalNewToken:      {InvalidPassword, "the new access token was refused, the one before stays"},
+	RefusalIntrospection: {CannotConnectNow, "the access token could not be checked with its issuer now"},
+	RefusalTooLong:       {ProgramLimitExceeded, "the statement is longer than the limit"},
+	RefusalTooComplex:    {StatementTooComplex, "the statement is nested or chained beyond the limit"},
+	RefusalEncoding:      {CharacterNotInRepert, "the statement is not valid UTF-8 text"},
+	RefusalResources:     {TooManyResources, "the session holds too many prepared statements"},
+	RefusalAltered:       {FeatureNotSupported, "the transaction has changed the catalog in a way that cannot be followed: commit it first"},
+	RefusalRetry:         {SerializationFailure, "the catalog has changed: try the transaction again"},
+	RefusalObjects:       {ProgramLimitExceeded, "the session's temporary and uncommitted objects are beyond the limit"},
+	RefusalMoved:         {NotInPrerequisiteState, "the cursor was opened before its names came to mean something else"},
 }
 
 // Denied is the answer to a denied statement; reference is the id of its audit
@@ -112,6 +123,13 @@ func Refused(r Refusal) *pgproto3.ErrorResponse {
 		row = refusals[RefusalUnavailable]
 	}
 	return statement(row.sqlstate, row.message)
+}
+
+// ExpiryNotice tells that the access token is good for so much longer.
+func ExpiryNotice(left time.Duration) *pgproto3.NoticeResponse {
+	return &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000",
+		Message: fmt.Sprintf("the access token expires in %s", left.Round(time.Second)),
+		Hint:    "Give the session a new one: SET scopewire.token = '...'"}
 }
 
 // Statement is the answer that PostgreSQL itself would give. Position counts

@@ -29,7 +29,7 @@ type Spool interface {
 }
 
 // Session is what all events of a session share. Fields are set before the first
-// event and not changed afterwards, but for those of SetPrincipal.
+// event and not changed afterwards, but for those of SetPrincipal and SetToken.
 type Session struct {
 	ID              id.ID
 	Database        string
@@ -55,6 +55,20 @@ func (s *Session) SetPrincipal(p *authzv1.Principal, login string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.principal, s.login = p, login
+}
+
+// SetToken records a new token of the same principal.
+func (s *Session) SetToken(p *authzv1.Principal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.principal = p
+}
+
+// Principal is who was authenticated last, nil before.
+func (s *Session) Principal() *authzv1.Principal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.principal
 }
 
 // Event returns an event of the session with an id and a time of its own.

@@ -184,6 +184,9 @@ func (s *Session) errorResponse(it wire.Item) error {
 		}
 		return s.send(att.answer.response)
 	}
+	if s.expired(f) {
+		return s.send(s.missingToken().response)
+	}
 	a := s.cutBy.Load()
 	if a == nil || !quotes(f, pgerr.QueryCanceled, a) {
 		return s.sendError(o, it, f)
@@ -243,6 +246,9 @@ func (s *Session) readyForQuery(it wire.Item) error {
 	}
 	if s.names.InFlight() == 0 {
 		s.tx.ready(it.Body[0])
+	}
+	if err := s.tellOfExpiry(); err != nil {
+		return err
 	}
 	return s.toClientBytes(it.Bytes)
 }

@@ -130,7 +130,7 @@ func (s *Session) follow(statements []*authzv1.Statement, u *unit) {
 					w.unsettled, w.names = true, append(w.names, s.naming(u, st, i, e))
 				}
 			case authzv1.EffectKind_EFFECT_KIND_PREPARE, authzv1.EffectKind_EFFECT_KIND_DEALLOCATE,
-				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE:
+				authzv1.EffectKind_EFFECT_KIND_DECLARE, authzv1.EffectKind_EFFECT_KIND_CLOSE, authzv1.EffectKind_EFFECT_KIND_REFRESH:
 				w.unsettled, w.names = true, append(w.names, s.naming(u, st, i, e))
 			case authzv1.EffectKind_EFFECT_KIND_DDL:
 				w.unsettled, w.altered, w.fresh, w.own.stale = true, true, true, true

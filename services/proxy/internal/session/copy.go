@@ -131,6 +131,10 @@ func (s *Session) pass(msg wire.Message) error {
 func (s *Session) passRest(msg wire.Message) error {
 	for sent := 0; sent < msg.More; {
 		part, err := s.reader.Part()
+		if err != nil && s.wakened() {
+			s.late = true
+			continue
+		}
 		if err != nil {
 			return &clientError{err}
 		}

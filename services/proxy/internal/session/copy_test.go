@@ -9,14 +9,12 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	"github.com/scopewire/scopewire/internal/pgtest"
-	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/proxy/internal/session"
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
 )
@@ -221,31 +219,6 @@ func TestFault_F28_ClientVanishesAmidCopy(t *testing.T) {
 				"CommandComplete BEGIN", "CommandComplete LOCK TABLE", "RowDescription 1", "DataRow 2", "CommandComplete SELECT 1", "ReadyForQuery T")
 		})
 	}
-}
-
-// held is a clock of which the test says when it reaches the token's end.
-type held struct {
-	sys.Clock
-	expire chan func()
-}
-
-func (h *held) AfterFunc(d time.Duration, f func()) sys.Timer {
-	h.expire <- f
-	return h.Clock.AfterFunc(d, f)
-}
-
-// A token that expires amid data ends the session, and nothing of the COPY stays.
-func TestCopyEndsWithTheToken(t *testing.T) {
-	database := dbname(t)
-	clock := &held{Clock: sys.OS().Clock, expire: make(chan func(), 1)}
-	r := newRig(t, database, func(_ *session.Params, deps *session.Deps) { deps.System.Clock = clock })
-	wantLines(t, r.client.hold([]talk{say(in, q("COPY t FROM STDIN"))}), "CopyInResponse")
-	(<-clock.expire)()
-	wantLines(t, r.client.hold([]talk{say(gone)}), "ErrorResponse FATAL 28000 *", "END")
-	if end := <-r.done; end != session.EndTokenExpired {
-		t.Errorf("ended %q", end)
-	}
-	wantLines(t, direct(t, database).hold([]talk{say(ready, q("BEGIN; LOCK TABLE t; SELECT count(*) FROM t"))})[3:4], "DataRow 2")
 }
 
 // Data of any size goes through at constant memory, in one message as in many: 48 MiB

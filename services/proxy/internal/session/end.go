@@ -23,6 +23,8 @@ const (
 	EndBackendGone End = "backend_gone"
 	// EndTokenExpired: the token's life is over.
 	EndTokenExpired End = "token_expired"
+	// EndTokenRevoked: the token was revoked.
+	EndTokenRevoked End = "token_revoked"
 	// EndLimit: a message is over its limit.
 	EndLimit End = "limit"
 	// EndShutdown: the proxy stops.
@@ -43,6 +45,8 @@ func (e End) farewell() *pgproto3.ErrorResponse {
 		return pgerr.Fatal(pgerr.ConnectionFailure, "the connection to the database server was lost")
 	case EndTokenExpired:
 		return pgerr.Fatal(pgerr.InvalidAuthorization, "the access token has expired: connect again with a new one")
+	case EndTokenRevoked:
+		return pgerr.Fatal(pgerr.InvalidAuthorization, "the access token has been revoked")
 	case EndLimit:
 		return pgerr.Fatal(pgerr.ProgramLimitExceeded, "the message is longer than the limit")
 	case EndShutdown:

@@ -245,33 +245,33 @@ func (h *hung) Cancel(ctx context.Context) error {
 func TestFault_F27_HungBackend(t *testing.T) {
 	database := dbname(t)
 	for name, c := range map[string]struct {
-		leave func(t *testing.T, r *rig, expire func())
+		leave func(t *testing.T, r *rig, clock *manual)
 		end   session.End
 	}{
-		"the client vanishes": {func(t *testing.T, r *rig, _ func()) {
+		"the client vanishes": {func(t *testing.T, r *rig, _ *manual) {
 			if err := r.client.conn.Close(); err != nil {
 				t.Error(err)
 			}
 		}, session.EndClientGone},
-		"the token expires": {func(_ *testing.T, _ *rig, expire func()) { expire() }, session.EndTokenExpired},
-		"a message is over its limit": {func(t *testing.T, r *rig, _ func()) {
+		"the token expires": {func(_ *testing.T, _ *rig, clock *manual) { clock.Advance(time.Hour) }, session.EndTokenExpired},
+		"a message is over its limit": {func(t *testing.T, r *rig, _ *manual) {
 			if _, err := r.client.conn.Write([]byte{'Q', 0x7f, 0xff, 0xff, 0xff}); err != nil {
 				t.Error(err)
 			}
 		}, session.EndLimit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := &hung{sent: make(chan struct{}, 1), cancelled: make(chan struct{}, 1)}
-			clock := &held{expire: make(chan func(), 1)}
+			server := &hung{sent: make(chan struct{}, 1), cancelled: make(chan struct{}, 8)}
+			clock := newManual()
 			r := newRig(t, database, func(p *session.Params, deps *session.Deps) {
 				server.Backend = p.Server
 				p.Server = server
-				clock.Clock, deps.System.Clock = deps.System.Clock, clock
+				deps.System.Clock = clock
+				p.Expires = clock.Now().Add(time.Hour)
 			})
-			expire := <-clock.expire
 			r.client.send(q("SELECT 1"))
 			<-server.sent
-			c.leave(t, r, expire)
+			c.leave(t, r, clock)
 			if end := <-r.done; end != c.end {
 				t.Errorf("ended %q", end)
 			}

@@ -38,13 +38,23 @@ type (
 func (s *Session) frontend(ctx context.Context) End {
 	for {
 		msg, err := s.reader.Next()
-		if err != nil {
+		switch {
+		case err != nil && s.wakened():
+			if err := s.windUp(); err != nil {
+				return s.messageFailed(err)
+			}
+			continue
+		case err != nil:
 			return s.readFailed(err)
 		}
 		if msg.Type == wire.Terminate {
 			return s.terminate(msg)
 		}
-		if err := s.message(ctx, msg); err != nil {
+		err = s.message(ctx, msg)
+		if err == nil && s.late {
+			err = s.windUp()
+		}
+		if err != nil {
 			return s.messageFailed(err)
 		}
 	}
@@ -246,7 +256,14 @@ func (s *Session) query(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteQuery(u, a)
 	}
-	return s.forward(&op{Kind: stmt.Query, Copies: copies(d.Statements), Attachment: s.track(u, d)}, msg.Raw)
+	raw := msg.Raw
+	if d.Refreshed != nil {
+		raw = wire.AppendQuery(nil, refreshText(d.Refreshed))
+	}
+	if err := s.forward(&op{Kind: stmt.Query, Copies: copies(d.Statements), Attachment: s.track(u, d)}, raw); err != nil {
+		return err
+	}
+	return s.refreshed(d)
 }
 
 func (s *Session) functionCall(ctx context.Context, msg wire.Message) error {
@@ -289,8 +306,13 @@ func (s *Session) parse(ctx context.Context, msg wire.Message) error {
 	p.settle(d)
 	s.around.own.parsed(d.Statements, s.basisOf(u, d))
 	s.touches(stmt.Statements, f.Name)
+	raw := msg.Raw
+	if d.Refreshed != nil {
+		text := refreshText(d.Refreshed)
+		raw, p.source = wire.AppendParse(nil, name, text), digest([]byte(text))
+	}
 	return s.forward(&op{Kind: stmt.Parse, Space: stmt.Statements, Name: name, Value: p, Weight: weight,
-		Attachment: s.track(u, d)}, msg.Raw)
+		Attachment: s.track(u, d)}, raw)
 }
 
 func (s *Session) bind(ctx context.Context, msg wire.Message) error {
@@ -373,7 +395,10 @@ func (s *Session) execute(ctx context.Context, msg wire.Message) error {
 	if a != nil {
 		return s.substituteParse(u, reservedName, a)
 	}
-	return s.forward(&op{Kind: stmt.Execute, Copies: copies(p.decision.Statements), Attachment: s.track(u, p.decision)}, msg.Raw)
+	if err := s.forward(&op{Kind: stmt.Execute, Copies: copies(p.decision.Statements), Attachment: s.track(u, p.decision)}, msg.Raw); err != nil {
+		return err
+	}
+	return s.refreshed(p.decision)
 }
 
 func (s *Session) close(msg wire.Message) error {

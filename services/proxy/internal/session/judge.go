@@ -62,6 +62,8 @@ type unit struct {
 	fresh bool
 	// names is what authz was told of names of the protocol for it.
 	names []*authzv1.ProbeAnswer
+	// refreshed is the token that the unit brings.
+	refreshed *decide.Refreshed
 	// span is the statement's.
 	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
 	span trace.Span
@@ -80,9 +82,6 @@ func (s *Session) begin(ctx context.Context, message auditv1.MessageKind, kind d
 // judge asks for the decision on a unit. With a nil answer the unit may be
 // forwarded, under the decision that is returned.
 func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
-	if !s.System.Clock.Now().Before(s.p.Expires) {
-		return nil, s.refuse(u, nil, pgerr.RefusalTokenExpired, "token_expired", authzv1.Reason_REASON_TOKEN_EXPIRED, "")
-	}
 	if len(u.text) > s.Limits.Statement && u.kind != decide.UnitFunctionCall {
 		return nil, s.refuse(u, nil, pgerr.RefusalTooLong, "limit", authzv1.Reason_REASON_LIMIT, "statement text over the limit")
 	}
@@ -93,7 +92,11 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 		// The session is ending; whatever is answered is not heard.
 		return nil, s.refuse(u, nil, pgerr.RefusalUnavailable, "backend", authzv1.Reason_REASON_UNAVAILABLE, "")
 	}
+	expired := s.life.phase(s.System.Clock.Now()) != phaseLiving
 	d, err := s.decide(u)
+	if expired && !mayConclude(d, err) {
+		return nil, s.refuse(u, nil, pgerr.RefusalTokenExpired, "token_expired", authzv1.Reason_REASON_TOKEN_EXPIRED, "")
+	}
 	for round := 0; err == nil && d.Verdict == authzv1.Verdict_VERDICT_PROBE; round++ {
 		if round == maxRounds {
 			return nil, s.unasked(u, "authz asks again and again")
@@ -121,6 +124,9 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 	}
 	switch d.Verdict {
 	case authzv1.Verdict_VERDICT_ALLOW:
+		if d.Refreshed != nil && !s.sameSubject(d.Refreshed.Principal) {
+			return nil, s.refuse(u, d, pgerr.RefusalNewToken, "token_invalid", authzv1.Reason_REASON_TOKEN_INVALID, "the new token is another subject's")
+		}
 		if s.trouble != nil && !nameless(d.Statements) {
 			return nil, s.unasked(u, "the session's context could not be learned")
 		}
@@ -219,6 +225,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 
 // refusalOf says which refusal a verdict REFUSE is.
 func refusalOf(d *decide.Decision) (pgerr.Refusal, string) {
+	if brings(d.Statements) {
+		return pgerr.RefusalNewToken, "token_invalid"
+	}
 	switch d.Reason {
 	case authzv1.Reason_REASON_LIMIT:
 		if d.Error.GetSqlstate() == pgerr.ProgramLimitExceeded {
@@ -237,7 +246,9 @@ func refusalOf(d *decide.Decision) (pgerr.Refusal, string) {
 	case authzv1.Reason_REASON_TOKEN_REVOKED:
 		return pgerr.RefusalTokenRevoked, "token_revoked"
 	case authzv1.Reason_REASON_TOKEN_INVALID:
-		return pgerr.RefusalTokenRevoked, "token_invalid"
+		return pgerr.RefusalTokenInvalid, "token_invalid"
+	case authzv1.Reason_REASON_INTROSPECTION:
+		return pgerr.RefusalIntrospection, "introspection"
 	default:
 		return pgerr.RefusalUnavailable, "authz_unavailable"
 	}
@@ -340,6 +351,7 @@ func (s *Session) intend(u *unit, d *decide.Decision) *answer {
 	if s.tx.current() != 0 && rollsBack(d.Statements) {
 		record = s.Spool.AppendLast
 	}
+	u.refreshed = d.Refreshed
 	s.follow(d.Statements, u)
 	s.tx.apply(d.Statements)
 	if err := record(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {

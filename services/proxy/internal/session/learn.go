@@ -133,7 +133,9 @@ func nameless(statements []*authzv1.Statement) bool {
 		switch st.GetKind() {
 		case "commit", "rollback", "rollback to", "reset", "deallocate", "close", "unlisten", "discard all", "discard plans", "discard sequences", "discard temp":
 		case "set":
-			if slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool { return e.GetName() == "" || e.GetName() == settingPath }) {
+			if slices.ContainsFunc(st.GetEffects(), func(e *authzv1.Effect) bool {
+				return e.GetKind() != authzv1.EffectKind_EFFECT_KIND_REFRESH && (e.GetName() == "" || e.GetName() == settingPath)
+			}) {
 				return false
 			}
 		default:

@@ -18,7 +18,8 @@ import (
 // messages that use it are judged by that; its texts are in every request. What messages
 // have made is told to authz when a text names it.
 
-// named is an effect on a name, or the end of the transaction that cursors wait for. It
+// named is an effect on a name, the end of the transaction that cursors wait for, or a new
+// token. It
 // has come about when its statement, the one with that number of its message, has
 // completed.
 type named struct {
@@ -26,6 +27,7 @@ type named struct {
 	op        *op
 	statement int
 	value     *prepared
+	refreshed *decide.Refreshed
 }
 
 // naming is the effect on a name of a statement of a unit, the message of which is not
@@ -45,6 +47,8 @@ func (s *Session) naming(u *unit, st *authzv1.Statement, number int, e *authzv1.
 			bound.SearchPath = e.GetSearchPath()
 		}
 		n.value.view = s.viewOf(bound).bare()
+	case authzv1.EffectKind_EFFECT_KIND_REFRESH:
+		n.refreshed = u.refreshed
 	default:
 		// The others drop names.
 	}
@@ -87,6 +91,8 @@ func (s *Session) applyNames() {
 			s.undecided = nil
 		case authzv1.EffectKind_EFFECT_KIND_COMMIT:
 			s.undecided = nil
+		case authzv1.EffectKind_EFFECT_KIND_REFRESH:
+			s.adopt(n.refreshed)
 		default:
 			// No other effect is noted there.
 		}

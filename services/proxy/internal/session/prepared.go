@@ -33,7 +33,7 @@ func (s *Session) holds(p *prepared) bool {
 // lives reports whether there is a decision that still holds in the context it was made
 // in.
 func (s *Session) lives(p *prepared) bool {
-	return p.decision != nil && s.System.Clock.Now().Before(s.p.Expires) && s.Fence.Holds(p.decision, s.p.Context.GetDatabase()) &&
+	return p.decision != nil && s.life.phase(s.System.Clock.Now()) == phaseLiving && s.Fence.Holds(p.decision, s.p.Context.GetDatabase()) &&
 		(!s.around.fresh || s.around.altered)
 }
 

@@ -8,7 +8,7 @@
 // backend goroutine reads the server and alone writes to the client, so nothing
 // the proxy says can fall into the middle of a message. They share a
 // stmt.Tracker, which knows what each answer belongs to. A third goroutine sends
-// cancels. Run owns all of them, and waits.
+// cancels and keeps the token's life (keeper.go). Run owns all of them, and waits.
 //
 // # A denial
 //
@@ -64,7 +64,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/sys"
@@ -125,6 +124,7 @@ type Deps struct {
 	Spool      record.Spool
 	Observer   Observer
 	Limits     Limits
+	Expiry     Expiry
 	// Pace says how fast the session's principal may be.
 	Pace Pace
 }
@@ -226,9 +226,16 @@ type Session struct {
 	// cancels holds one token for a cancel that is wanted.
 	cancels chan struct{}
 	tx      transaction
+	life    *life
+	// cutting says that what runs is cancelled because the token has expired; late, which
+	// is the frontend goroutine's, that it has been asked to wind up amid a message.
+	cutting atomic.Bool
+	late    bool
 
 	mu  sync.Mutex
 	end End
+	// woken says that the frontend goroutine is to wind up.
+	woken bool
 	// leaving says that the client has said Terminate: answers may still come, and
 	// go nowhere if the client has closed.
 	leaving bool
@@ -244,7 +251,7 @@ func New(p Params, deps Deps) *Session {
 	deps.System.Rand.Read(random[:])
 	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
-		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context)}
+		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry)}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)
@@ -289,14 +296,12 @@ func (s *Session) Run(ctx context.Context) End {
 	s.stop = stop
 	s.mu.Unlock()
 
-	expiry := s.System.Clock.AfterFunc(s.p.Expires.Sub(s.System.Clock.Now()), func() { s.guard(s.expire) })
-	defer expiry.Stop()
 	unwatch := context.AfterFunc(ctx, func() { s.finish(EndShutdown) })
 	defer unwatch()
 
 	var wg sync.WaitGroup
 	wg.Go(func() { s.guard(s.backend) })
-	wg.Go(func() { s.guard(func() End { return s.canceller(ctx) }) })
+	wg.Go(func() { s.guard(func() End { return s.keeper(ctx) }) })
 	s.guard(func() End { return s.frontend(ctx) })
 	wg.Wait()
 
@@ -329,43 +334,16 @@ func (s *Session) finish(end End) {
 	s.end = end
 	s.stop()
 	s.names.End()
-	now := s.System.Clock.Now()
-	_ = s.p.Client.SetReadDeadline(now)
-	_ = s.p.Server.SetDeadline(now)
+	_ = s.p.Client.SetReadDeadline(past())
+	_ = s.p.Server.SetDeadline(past())
 	// Whoever writes to the client may finish its message.
-	_ = s.p.Client.SetWriteDeadline(now.Add(closing))
+	_ = s.p.Client.SetWriteDeadline(s.System.Clock.Now().Add(closing))
 }
 
 func (s *Session) ended() End {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end
-}
-
-// expire ends the session because its token has.
-func (s *Session) expire() End {
-	if s.ended() != "" {
-		return ""
-	}
-	if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED, trace.SpanContext{})); err != nil {
-		s.Logger.Error("expiry not recorded", "error", err)
-	}
-	return EndTokenExpired
-}
-
-// canceller sends cancels to the server, one at a time.
-func (s *Session) canceller(ctx context.Context) End {
-	for {
-		select {
-		case <-ctx.Done():
-			return ""
-		case <-s.cancels:
-			if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_CANCEL, trace.SpanContext{})); err != nil {
-				s.Logger.Error("cancel not recorded", "error", err)
-			}
-			s.cancelServer(ctx)
-		}
-	}
 }
 
 func (s *Session) cancelServer(ctx context.Context) {

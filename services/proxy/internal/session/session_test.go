@@ -248,21 +248,6 @@ func TestIntentBeforeForward(t *testing.T) {
 	}
 }
 
-func TestTokenExpiryEndsTheSession(t *testing.T) {
-	r := newRig(t, dbname(t), expiresIn(300*time.Millisecond))
-	r.client.send(q("SELECT pg_sleep(30)"))
-	line, _ := r.client.receive()
-	if !strings.HasPrefix(line, "ErrorResponse FATAL 28000") {
-		t.Errorf("got %q", line)
-	}
-	if end := <-r.done; end != session.EndTokenExpired {
-		t.Errorf("ended %q", end)
-	}
-	if n := len(r.spool.of(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED)); n != 1 {
-		t.Errorf("%d expiries recorded", n)
-	}
-}
-
 func TestCancel(t *testing.T) {
 	r := newRig(t, dbname(t))
 	r.client.send(q("SELECT pg_sleep(30)"))

@@ -1,0 +1,72 @@
+package session
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+)
+
+// A client gives the session a new token by `SET scopewire.token = '…'`. Authz
+// recognises the statement, verifies the token and returns it. The server is sent a SET
+// of the proxy's own in its place, so that what fails before it, and what it fails by
+// (a transaction that has failed), decides whether it counts. When that SET has
+// completed the token takes the old one's place, whatever becomes of the transaction.
+// Everything is judged anew then: no decision was made for the new token.
+
+// refreshText is what the server is sent in place of a statement that brings a token:
+// when the session ends now. It is information for people; nothing reads it back.
+func refreshText(r *decide.Refreshed) string {
+	at := ""
+	if t := r.Principal.GetExpiresAt(); t != nil {
+		at = t.AsTime().UTC().Format(time.RFC3339)
+	}
+	return "SET scopewire.expires_at = '" + at + "'"
+}
+
+// brings reports whether statements bring a token.
+func brings(statements []*authzv1.Statement) bool {
+	for _, st := range statements {
+		for _, e := range st.GetEffects() {
+			if e.GetKind() == authzv1.EffectKind_EFFECT_KIND_REFRESH {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sameSubject reports whether a new token is of the one whose session this is.
+func (s *Session) sameSubject(p *authzv1.Principal) bool {
+	now := s.p.Record.Principal()
+	return p.GetIssuer() == now.GetIssuer() && p.GetSubject() == now.GetSubject()
+}
+
+// refreshed waits for what the server says to a statement that brings a token, which
+// was just forwarded: its life must not end before the next message comes.
+func (s *Session) refreshed(d *decide.Decision) error {
+	if d.Refreshed == nil {
+		return nil
+	}
+	drop, trouble, err := s.settle()
+	s.skipping, s.trouble = s.skipping || drop, trouble
+	return err
+}
+
+// adopt makes a new token the session's.
+func (s *Session) adopt(r *decide.Refreshed) {
+	old := s.p.Token
+	s.p.Token, s.tokenHash = r.Token, decide.TokenHash(r.Token.SHA256())
+	old.Wipe()
+	s.p.Record.SetToken(r.Principal)
+	s.life.renew(r.Expires)
+	// No context that was decided in before is this one.
+	clear(s.around.generations)
+	s.around.enter(s.around.context)
+	if err := s.Spool.Append(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_REFRESHED, trace.SpanContext{})); err != nil {
+		s.Logger.Error("refresh not recorded", "error", err)
+	}
+}
