@@ -25,13 +25,13 @@ const tourTimeout = 2 * time.Minute
 
 // Run implements the command.
 func (c *demoCommand) Run(g *global) (err error) {
-	socket, err := claimAuditSocket(g.ctx)
+	audit, authz, err := claimSockets(g.ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Println("Scopewire demo: everything it makes is in one temporary directory, and goes with it.")
 	world, err := demo.Start(g.ctx, demo.Config{System: g.system, Progress: os.Stdout, Program: g.program, Version: version,
-		Port: c.Port, AuditSocket: socket, TokenLifetime: time.Hour})
+		Port: c.Port, AuditSocket: audit, AuthzSocket: authz, TokenLifetime: time.Hour})
 	if err != nil {
 		return err
 	}

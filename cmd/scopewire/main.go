@@ -33,6 +33,7 @@ type commands struct {
 	Psql   psqlCommand   `cmd:"" help:"Run psql with a fresh token."`
 	Exec   execCommand   `cmd:"" help:"Run any PostgreSQL client with a fresh token."`
 
+	Revoke  revokeCommand  `cmd:"" help:"End tokens before their expiry, at every proxy."`
 	Explain explainCommand `cmd:"" help:"Say how a statement would be decided, and by which line of the policy."`
 
 	Config configCommand `cmd:"" help:"Check configuration files."`

@@ -11,9 +11,9 @@ import (
 )
 
 // runtimeDir is where a running `scopewire up` or `scopewire demo` of this user
-// is found by the other commands: it holds the audit service's socket and the
-// demo's description. It is the user's alone, since whoever can connect to the
-// socket can read what was recorded.
+// is found by the other commands: it holds the sockets of the audit service and of authz,
+// and the demo's description. It is the user's alone, since whoever can connect to the
+// sockets can read what was recorded, and revoke.
 func runtimeDir() (string, error) {
 	dir := os.Getenv("SCOPEWIRE_RUNTIME_DIR")
 	if dir == "" {
@@ -40,5 +40,6 @@ func runtimeDir() (string, error) {
 // The files of the runtime directory.
 const (
 	auditSocket = "audit.sock"
+	authzSocket = "authz.sock"
 	demoFile    = "demo.json"
 )

@@ -34,11 +34,11 @@ func (c *upCommand) Run(g *global) error {
 		fmt.Println("configuration ok")
 		return nil
 	}
-	socket, err := claimAuditSocket(g.ctx)
+	audit, authz, err := claimSockets(g.ctx)
 	if err != nil {
 		return err
 	}
-	s, err := stack.New(cfg, stack.Deps{System: g.system, Log: os.Stderr, Version: version, AuditSocket: socket})
+	s, err := stack.New(cfg, stack.Deps{System: g.system, Log: os.Stderr, Version: version, AuditSocket: audit, AuthzSocket: authz})
 	if err != nil {
 		return err
 	}
@@ -51,23 +51,33 @@ func (c *upCommand) Run(g *global) error {
 	return s.Run(g.ctx)
 }
 
-// claimAuditSocket returns the path of the audit socket, cleared of what a dead
+// claimSockets returns the paths of the sockets for `scopewire audit` and `scopewire
+// revoke`, as claimSocket does.
+func claimSockets(ctx context.Context) (audit, authz string, err error) {
+	if audit, err = claimSocket(ctx, auditSocket, "audit"); err != nil {
+		return "", "", err
+	}
+	authz, err = claimSocket(ctx, authzSocket, "revoke")
+	return audit, authz, err
+}
+
+// claimSocket returns the path of the socket for a command, cleared of what a dead
 // process left, or nothing when another scopewire of this user holds it.
-func claimAuditSocket(ctx context.Context) (string, error) {
+func claimSocket(ctx context.Context, name, command string) (string, error) {
 	dir, err := runtimeDir()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, auditSocket)
+	path := filepath.Join(dir, name)
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var d net.Dialer
 	if conn, err := d.DialContext(ctx, "unix", path); err == nil {
-		fmt.Fprintf(os.Stderr, "scopewire: another scopewire answers `scopewire audit` at %s; this one does not\n", path)
+		fmt.Fprintf(os.Stderr, "scopewire: another scopewire answers `scopewire %s` at %s; this one does not\n", command, path)
 		return "", conn.Close()
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("clear the audit socket: %w", err)
+		return "", fmt.Errorf("clear the socket of `scopewire %s`: %w", command, err)
 	}
 	return path, nil
 }

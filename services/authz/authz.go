@@ -106,7 +106,7 @@ func (a *Authz) build(machine sys.System) error {
 		Databases: a.databases(),
 	}, rpc.Deps{
 		Clock: machine.Clock, Logger: log, Telemetry: a.telemetry, Verifier: a.verifier, Policies: a.policies,
-		Catalogs: a.catalogs, Revocation: a.store.Revocation, Analyze: analyzeUnit, NewToken: analyze.NewToken,
+		Catalogs: a.catalogs, State: a.store, Analyze: analyzeUnit, NewToken: analyze.NewToken,
 	})
 	return err
 }
@@ -140,6 +140,14 @@ func CheckPolicy(fsys sys.FS, path string) error {
 // Register puts the service on a gRPC server.
 func (a *Authz) Register(r grpc.ServiceRegistrar) {
 	authzv1.RegisterAuthorizationServiceServer(r, a.server)
+	a.RegisterAdmin(r)
+}
+
+// RegisterAdmin puts administration alone on a gRPC server.
+func (a *Authz) RegisterAdmin(r grpc.ServiceRegistrar) {
+	authzv1.RegisterAuthorizationAdminServiceServer(r, rpc.NewAdmin(a.server, rpc.AdminDeps{
+		Reload: a.policies.load, Revisions: a.store.Policies, Skew: a.verifier.Skew,
+	}))
 }
 
 // Run works until ctx ends, and gives up the state. It returns when nothing of

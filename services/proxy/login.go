@@ -17,10 +17,12 @@ import (
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/id"
+	"github.com/scopewire/scopewire/internal/revocation"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/proxy/internal/cancel"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
 	"github.com/scopewire/scopewire/services/proxy/internal/record"
+	"github.com/scopewire/scopewire/services/proxy/internal/registry"
 	"github.com/scopewire/scopewire/services/proxy/internal/session"
 	"github.com/scopewire/scopewire/services/proxy/internal/startup"
 	"github.com/scopewire/scopewire/services/proxy/internal/upstream"
@@ -363,10 +365,20 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 	defer left()
 	denied, left := c.denials.enter(c.principal, c.system.Clock.Now())
 	defer left()
+	var entry *registry.Entry
 	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context, ClientInfo: c.clientInfo(),
-		Token: c.client.Token, Expires: c.expires, Principal: c.principal},
+		Token: c.client.Token, Expires: c.expires, Principal: c.principal,
+		Renew: func(p *authzv1.Principal, sum [32]byte, asOf uint64) bool {
+			return entry.Renew(revocation.Of(p, sum), asOf)
+		}},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
 			Observer: c.metrics, Limits: c.limits, Expiry: c.cfg.Expiry.rules(), Pace: session.Pace{Asked: asked, Denied: denied}})
+	entry, stands := c.registry.Enter(s, revocation.Of(who.GetPrincipal(), c.client.Token.SHA256()), who.GetEpoch().GetRevocation())
+	defer entry.Leave()
+	if !stands {
+		// It would run to its end at once.
+		s.Revoke()
+	}
 	length := cancel.ShortSecret
 	if c.client.LongKeys() {
 		length = cancel.LongSecret
@@ -379,8 +391,6 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 		return "client_gone"
 	}
 	unwatch()
-	_ = c.client.Conn.SetDeadline(time.Time{})
-	_ = server.SetDeadline(time.Time{})
 	c.metrics.active.Add(1)
 	defer c.metrics.active.Add(-1)
 	log.Info("session started", "subject", who.GetPrincipal().GetSubject(), "database", c.client.Database,

@@ -19,6 +19,7 @@ import (
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/proxy/internal/cancel"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/registry"
 	"github.com/scopewire/scopewire/services/proxy/internal/session"
 	"github.com/scopewire/scopewire/services/proxy/internal/spool"
 	"github.com/scopewire/scopewire/services/proxy/internal/startup"
@@ -61,7 +62,9 @@ type Proxy struct {
 	decisions decide.Authorizer
 	watcher   *decide.Watcher
 	cancels   *cancel.Registry
-	spool     *spool.Spool
+	// registry ends the sessions of tokens that are revoked.
+	registry *registry.Registry
+	spool    *spool.Spool
 
 	open atomic.Int64
 	// perPrincipal is what each principal has of open sessions.
@@ -113,6 +116,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		login:    cfg.Limits.Login.Or(defaultLogin),
 		sessions: int64(or(cfg.Limits.Sessions, defaultSessions)),
 		cancels:  cancel.New(deps.System.Clock, deps.System.Rand),
+		registry: registry.New(),
 
 		perPrincipal: newQuota(or(cfg.Limits.SessionsPerPrincipal, defaultPerPrincipal)),
 		misses:       newPaces(or(cfg.Limits.MissesPerPrincipal, defaultMisses)),
@@ -129,7 +133,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		return nil, err
 	}
 	p.decisions = cached
-	p.watcher = decide.NewWatcher(p.authz, p.fence, cfg.Instance, staleness/watchPerStaleness, deps.System.Clock, log)
+	p.watcher = decide.NewWatcher(p.authz, p.fence, p.registry, cfg.Instance, staleness/watchPerStaleness, deps.System.Clock, log)
 	p.spool, err = spool.Open(spool.Config{Dir: cfg.Spool.Dir, Instance: cfg.Instance,
 		MaxBytes: or(cfg.Spool.MaxBytes, defaultSpoolBytes), Mode: or(cfg.Spool.Mode, spool.ModeGroup)},
 		spool.Deps{System: deps.System, Logger: log})

@@ -49,6 +49,8 @@ type Config struct {
 	Port int
 	// AuditSocket is the path of a unix socket for audit queries; empty for none.
 	AuditSocket string
+	// AuthzSocket is the same for authz's administration.
+	AuthzSocket string
 	// Schema replaces the sample data, and Scopes and Users then replace the
 	// sample's. Without Schema they are added to it.
 	Schema string
@@ -299,7 +301,7 @@ func (w *World) startStack(ctx context.Context) error {
 	}
 	w.closers = append(w.closers, logFile.Close)
 	s, err := stack.New(cfg, stack.Deps{System: w.cfg.System, Log: logFile, Version: w.cfg.Version,
-		AuditSocket: w.cfg.AuditSocket, Recorder: w.cfg.Recorder})
+		AuditSocket: w.cfg.AuditSocket, AuthzSocket: w.cfg.AuthzSocket, Recorder: w.cfg.Recorder})
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,8 @@
 // contracts as three processes do, over pipes in memory instead of sockets; none
 // of them can tell the difference.
 //
-// Besides the proxy's listeners the stack can serve the audit queries on a unix
-// socket, for the command line of the same user.
+// Besides the proxy's listeners the stack can serve the audit queries and authz's
+// administration on unix sockets, for the command line of the same user.
 package stack
 
 import (
@@ -74,6 +74,8 @@ type Deps struct {
 	// AuditSocket is the path of the unix socket for audit queries; empty for
 	// none.
 	AuditSocket string
+	// AuthzSocket is the same for authz's administration.
+	AuthzSocket string
 	// Recorder, in tests, takes every span.
 	Recorder *telemetry.Recorder
 }
@@ -177,27 +179,36 @@ func (s *Stack) Listen(ctx context.Context) error {
 		}
 		s.hosted[i].listeners = append(s.hosted[i].listeners, l)
 	}
-	if s.deps.AuditSocket != "" {
-		if err := s.listenQueries(ctx); err != nil {
-			return err
+	for _, local := range []struct {
+		what, path string
+		register   func(grpc.ServiceRegistrar)
+	}{
+		{"audit queries", s.deps.AuditSocket, s.audit.RegisterQuery},
+		{"administration", s.deps.AuthzSocket, s.authz.RegisterAdmin},
+	} {
+		if local.path == "" {
+			continue
+		}
+		if err := s.listenLocally(ctx, local.path, local.register); err != nil {
+			return fmt.Errorf("%s: %w", local.what, err)
 		}
 	}
 	return s.proxy.Listen(ctx)
 }
 
-// listenQueries serves the audit queries, and nothing else, on the unix socket.
-// Whoever may open its directory may ask.
-func (s *Stack) listenQueries(ctx context.Context) error {
-	cfg := rpc.ServerConfig{Address: "unix:" + s.deps.AuditSocket, InsecureLoopback: true}
+// listenLocally serves one service, and nothing else, on a unix socket. Whoever may open
+// its directory may ask.
+func (s *Stack) listenLocally(ctx context.Context, path string, register func(grpc.ServiceRegistrar)) error {
+	cfg := rpc.ServerConfig{Address: "unix:" + path, InsecureLoopback: true}
 	server, err := rpc.NewServer(cfg, rpc.ServerDeps{Clock: s.deps.System.Clock, Net: s.deps.System.Net, FS: s.deps.System.FS,
 		Log: s.telemetry.Log(), Tracer: s.telemetry.TracerProvider()})
 	if err != nil {
-		return fmt.Errorf("audit queries: %w", err)
+		return err
 	}
-	s.audit.RegisterQuery(server)
+	register(server)
 	l, err := server.Listen(ctx)
 	if err != nil {
-		return fmt.Errorf("audit queries: %w", err)
+		return err
 	}
 	s.hosted = append(s.hosted, &host{server: server, listeners: []net.Listener{l}})
 	return nil

@@ -56,6 +56,9 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 	if missing != "" {
 		return refusal(unavailable, missing, &who)
 	}
+	if s.deps.State.Revocations().Ended(session.token) {
+		return refusal(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_REVOKED, "the token has been revoked", &who)
+	}
 	login, ok := f.policy.Login(req.GetDatabase(), req.GetUser(), who.Scopes, who.Claims)
 	if !ok {
 		return refusal(noDatabase, "policy has no login for the token in the database", &who)

@@ -34,7 +34,7 @@ func (s *Server) gather(database string) (facts, string) {
 	f := facts{
 		policy: p, snap: snap, oldest: readAt,
 		epoch: &authzv1.Epoch{
-			Policy: revision, Revocation: s.deps.Revocation(), Catalog: map[string]uint64{database: snap.Version},
+			Policy: revision, Revocation: s.deps.State.Revocations().Count(), Catalog: map[string]uint64{database: snap.Version},
 		},
 	}
 	if snapAt.Before(f.oldest) {

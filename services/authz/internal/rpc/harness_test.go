@@ -27,6 +27,7 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog/catalogtest"
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
+	"github.com/scopewire/scopewire/services/authz/internal/state"
 	"github.com/scopewire/scopewire/services/authz/internal/verify"
 )
 
@@ -161,6 +162,7 @@ type world struct {
 	issuer *devissuer.Issuer
 	server *Server
 	client authzv1.AuthorizationServiceClient
+	admin  authzv1.AuthorizationAdminServiceClient
 	stop   func()
 	// analyze, when set, is called in place of the analyser.
 	analyze atomic.Pointer[func(Unit, *catalog.Snapshot) access.Analysis]
@@ -219,7 +221,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	}
 	w.server, err = New(cfg, Deps{
 		Clock: w.clock, Logger: log, Telemetry: tel, Verifier: verifier, Policies: testPolicies{w.sources},
-		Catalogs: testCatalogs{w.sources}, Revocation: func() uint64 { return 0 },
+		Catalogs: testCatalogs{w.sources}, State: state.NewMemory(w.clock),
 		NewToken: analyze.NewToken, Analyze: func(u Unit, snap *catalog.Snapshot) access.Analysis {
 			if f := w.analyze.Load(); f != nil {
 				return (*f)(u, snap)
@@ -244,6 +246,9 @@ func (w *world) serve(t testing.TB, machine sys.System, tel *telemetry.Telemetry
 		t.Fatal(err)
 	}
 	authzv1.RegisterAuthorizationServiceServer(grpcServer, w.server)
+	authzv1.RegisterAuthorizationAdminServiceServer(grpcServer, NewAdmin(w.server, AdminDeps{
+		Reload: func() error { return nil }, Revisions: func() []state.Revision { return nil }, Skew: func() time.Duration { return 0 },
+	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -260,7 +265,7 @@ func (w *world) serve(t testing.TB, machine sys.System, tel *telemetry.Telemetry
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.client = authzv1.NewAuthorizationServiceClient(conn)
+	w.client, w.admin = authzv1.NewAuthorizationServiceClient(conn), authzv1.NewAuthorizationAdminServiceClient(conn)
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()

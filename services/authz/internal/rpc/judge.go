@@ -161,7 +161,7 @@ func (s *Server) session(ctx context.Context, req *authzv1.AuthorizeRequest) (*s
 		defer cancel()
 		var err error
 		if found, err = s.tokens.verify(wait, token); err != nil {
-			if found = expired(err); found != nil {
+			if found = expired(err, h); found != nil {
 				return found, nil
 			}
 			reason, detail := tokenReason(err)
@@ -190,6 +190,13 @@ func tokenReason(err error) (access.Reason, string) {
 // was read.
 func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit Unit, session *session, f facts,
 ) (resp *authzv1.AuthorizeResponse, unproven bool) {
+	// After the epoch was read: what is answered with it was judged by all revocations up
+	// to it.
+	if s.deps.State.Revocations().Ended(session.token) {
+		resp = answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenRevoked, "the token has been revoked")
+		resp.Epoch = f.epoch
+		return resp, false
+	}
 	if why := checkContext(req.GetContext(), session, f); why != "" {
 		resp = answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, why)
 		resp.Epoch = f.epoch

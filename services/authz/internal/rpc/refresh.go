@@ -18,12 +18,12 @@ import (
 // expired is the session of a token that is refused because it has expired, and for no
 // other reason that was looked at: its issuer has signed it. nil for any other error.
 // It is not remembered.
-func expired(err error) *session {
+func expired(err error, h hash) *session {
 	var r *verify.Refusal
 	if !errors.As(err, &r) || r.Reason != verify.Expired || !r.Signed || r.Unverified == nil {
 		return nil
 	}
-	return &session{who: *r.Unverified}
+	return newSession(*r.Unverified, h)
 }
 
 // concludes reports whether statements may run without a token: they roll the
@@ -89,6 +89,8 @@ func (s *Server) refresh(ctx context.Context, req *authzv1.AuthorizeRequest, uni
 		return refuse(access.Context, "its principal may not use the session's login")
 	case !s.tokens.grantsOf(fresh, f.policy).MayConnect(requestOf(req.GetContext().GetDatabase(), req.GetClient(), now)):
 		return refuse(access.NotGranted, "policy denies connect on the database")
+	case s.deps.State.Revocations().Ended(fresh.token):
+		return refuse(access.TokenRevoked, "it has been revoked")
 	case fresh.left(now) <= 0:
 		return refuse(access.TokenExpired, "it has expired")
 	}

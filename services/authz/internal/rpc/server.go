@@ -9,6 +9,7 @@ import (
 	"time"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/revocation"
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/internal/telemetry"
@@ -69,6 +70,15 @@ type Catalogs interface {
 	Refresh(ctx context.Context, database string) error
 }
 
+// State keeps revocations and the policy's revisions; package state says how. Safe for
+// concurrent use.
+type State interface {
+	Revoke(r *authzv1.Revocation) (number uint64, err error)
+	Revocations() *revocation.List
+	Lease() time.Duration
+	KeepLease(lease time.Duration) error
+}
+
 // Unit is what is analysed: a text and the context it is read in.
 type Unit struct {
 	// Text is the statement's text. The analyser does not keep it.
@@ -96,8 +106,8 @@ type Deps struct {
 	Verifier  Verifier
 	Policies  Policies
 	Catalogs  Catalogs
-	// Revocation is the count of revocations.
-	Revocation func() uint64
+	// State keeps the revocations.
+	State State
 	// Analyze says what a unit touches. It is pure, and safe for concurrent use.
 	Analyze func(Unit, *catalog.Snapshot) access.Analysis
 	// NewToken is the token in a text that brings one, as analysis has found it to. It is
@@ -125,6 +135,15 @@ type Server struct {
 	stopping chan struct{}
 	readers  sync.WaitGroup
 	changed  chan struct{}
+	// watchers are the watches that are open, and those that were within their lease; asking
+	// is how many decision streams are open. acknowledged is closed and replaced when either
+	// moves, or a watch acknowledges. started is when the server was made, inherited the
+	// longest lease that was declared before; they do not change.
+	watchers     map[*watcher]struct{}
+	asking       int
+	acknowledged chan struct{}
+	started      time.Time
+	inherited    time.Duration
 }
 
 // New makes a server. It answers as soon as it is registered; what it has no
@@ -142,6 +161,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		requests: deps.Telemetry.Counter(telemetry.AuthzRequestsTotal),
 		duration: deps.Telemetry.Histogram(telemetry.AuthzAnalysisDuration).With(),
 		stopping: make(chan struct{}), changed: make(chan struct{}),
+		watchers: make(map[*watcher]struct{}), acknowledged: make(chan struct{}), started: deps.Clock.Now(), inherited: deps.State.Lease(),
 	}, nil
 }
 

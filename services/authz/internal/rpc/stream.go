@@ -24,6 +24,7 @@ func (s *Server) Authorize(stream grpc.BidiStreamingServer[authzv1.AuthorizeRequ
 	// then, and the workers are waited for.
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	var workers sync.WaitGroup
+	defer s.asks()()
 	defer workers.Wait()
 	defer cancel(nil)
 

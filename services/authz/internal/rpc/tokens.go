@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/scopewire/scopewire/internal/revocation"
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
@@ -34,6 +35,8 @@ type tokens struct {
 // session is a verified token. It is immutable but for grants.
 type session struct {
 	who verify.Principal
+	// token is what revocations are held against.
+	token revocation.Token
 	// grants are what the last policy asked about gives the principal.
 	grants atomic.Pointer[compiled]
 }
@@ -78,7 +81,7 @@ func (t *tokens) verify(ctx context.Context, token secret.Bytes) (*session, erro
 			Reason: verify.ClaimsInvalid, Detail: "the claim authorization_details grants something that there is not", Unverified: &who,
 		}
 	}
-	s := &session{who: who}
+	s := newSession(who, h)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, again := t.known[h]; !again && len(t.known) >= t.max {
@@ -86,6 +89,11 @@ func (t *tokens) verify(ctx context.Context, token secret.Bytes) (*session, erro
 	}
 	t.known[h] = s
 	return s, nil
+}
+
+func newSession(who verify.Principal, h hash) *session {
+	return &session{who: who, token: revocation.Token{SHA256: h, ID: who.TokenID, Issuer: who.Issuer, Subject: who.Subject,
+		ClientID: who.ClientID, IssuedAt: who.IssuedAt}}
 }
 
 // evictSample is how many entries are looked at to find one to forget.

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/revocation"
 )
 
 // document is the file: the content, and its digest, so that a flipped bit does
@@ -25,6 +28,22 @@ const format = 1
 type content struct {
 	Policies []revisionJSON         `json:"policies"`
 	Catalogs map[string]versionJSON `json:"catalogs"`
+	// Revocation is the number of the last revocation.
+	Revocation  uint64           `json:"revocation,omitempty"`
+	Revocations []revocationJSON `json:"revocations,omitempty"`
+	// Lease is in nanoseconds.
+	Lease int64 `json:"lease,omitempty"`
+}
+
+type revocationJSON struct {
+	Number       uint64 `json:"number"`
+	SHA256       string `json:"sha256,omitempty"`
+	TokenID      string `json:"jti,omitempty"`
+	Issuer       string `json:"iss,omitempty"`
+	Subject      string `json:"sub,omitempty"`
+	ClientID     string `json:"client_id,omitempty"`
+	IssuedBefore int64  `json:"issued_before,omitempty"`
+	ExpiresAt    int64  `json:"exp,omitempty"`
 }
 
 type revisionJSON struct {
@@ -46,6 +65,11 @@ func (l *ledger) encode() ([]byte, error) {
 	}
 	for name, v := range l.catalogs {
 		c.Catalogs[name] = versionJSON{v.number, hex.EncodeToString(v.digest[:])}
+	}
+	c.Revocation, c.Lease = l.revoked.Count(), int64(l.lease)
+	for _, r := range l.revoked.Entries() {
+		c.Revocations = append(c.Revocations, revocationJSON{r.GetNumber(), hex.EncodeToString(r.GetTokenSha256()), r.GetTokenId(),
+			r.GetIssuer(), r.GetSubject(), r.GetClientId(), r.GetIssuedBefore(), r.GetExpiresAt()})
 	}
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -69,7 +93,8 @@ func decode(data []byte) (*ledger, error) {
 		return nil, errors.New("the content does not match its digest")
 	}
 	var c content
-	if err := strict(d.Content, &c); err != nil {
+	err := strict(d.Content, &c)
+	if err != nil {
 		return nil, err
 	}
 	l := newLedger()
@@ -87,7 +112,27 @@ func decode(data []byte) (*ledger, error) {
 		}
 		l.catalogs[name] = version{number: v.Version, digest: digest}
 	}
+	if l.revoked, err = decodeRevocations(c); err != nil {
+		return nil, err
+	}
+	if c.Lease < 0 {
+		return nil, errors.New("a lease is not negative")
+	}
+	l.lease = time.Duration(c.Lease)
 	return l, l.check()
+}
+
+func decodeRevocations(c content) (*revocation.List, error) {
+	var entries []*authzv1.Revocation
+	for _, r := range c.Revocations {
+		sum, err := hex.DecodeString(r.SHA256)
+		if err != nil {
+			return nil, errors.New("a digest has 64 hexadecimal digits")
+		}
+		entries = append(entries, &authzv1.Revocation{Number: r.Number, TokenSha256: sum, TokenId: r.TokenID, Issuer: r.Issuer,
+			Subject: r.Subject, ClientId: r.ClientID, IssuedBefore: r.IssuedBefore, ExpiresAt: r.ExpiresAt})
+	}
+	return revocation.NewList(c.Revocation, entries)
 }
 
 // strict decodes one JSON value without unknown fields and with nothing after

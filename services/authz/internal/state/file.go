@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/filelock"
+	"github.com/scopewire/scopewire/internal/revocation"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -20,6 +24,8 @@ type File struct {
 	ledger *ledger
 	// lock is guarded by mu; nil once closed.
 	lock sys.File
+	// revoked is that of the ledger, for those who only look.
+	revoked atomic.Pointer[revocation.List]
 }
 
 // marker is what the lock file holds once there was a state file, so that a
@@ -51,10 +57,11 @@ func (f *File) load() error {
 	data, err := f.fsys.ReadFile(f.path)
 	switch {
 	case err == nil:
-		f.ledger, err = decode(data)
+		l, err := decode(data)
 		if err != nil {
 			return fmt.Errorf("it is damaged, restore it from a copy: %w", err)
 		}
+		f.hold(l)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	case len(mark) > 0:
@@ -87,8 +94,14 @@ func (f *File) write(next *ledger) error {
 	if err := sys.WriteFileAtomic(f.fsys, f.path, data, 0o600); err != nil {
 		return err
 	}
-	f.ledger = next
+	f.hold(next)
 	return nil
+}
+
+// hold makes a ledger the current one.
+func (f *File) hold(l *ledger) {
+	f.ledger = l
+	f.revoked.Store(l.revoked)
 }
 
 // commit finishes an assignment. Called with mu held.
@@ -126,8 +139,30 @@ func (f *File) Policies() []Revision {
 	return f.ledger.revisions()
 }
 
-// Revocation implements Store. Nothing revokes yet, so the count is 0.
-func (f *File) Revocation() uint64 { return 0 }
+// Revoke implements Store.
+func (f *File) Revoke(r *authzv1.Revocation) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.commit(f.ledger.revoke(r, f.clock.Now()))
+}
+
+// Revocations implements Store.
+func (f *File) Revocations() *revocation.List { return f.revoked.Load() }
+
+// Lease implements Store.
+func (f *File) Lease() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ledger.lease
+}
+
+// KeepLease implements Store.
+func (f *File) KeepLease(lease time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.commit(0, f.ledger.keepLease(lease), nil)
+	return err
+}
 
 // Close gives the file up. No number is assigned afterwards.
 func (f *File) Close() error {

@@ -2,7 +2,11 @@ package state
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/revocation"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -13,10 +17,16 @@ type Memory struct {
 	mu    sync.Mutex
 	// ledger is guarded by mu.
 	ledger *ledger
+	// revoked is that of the ledger, for those who only look.
+	revoked atomic.Pointer[revocation.List]
 }
 
 // NewMemory returns an empty store.
-func NewMemory(clock sys.Clock) *Memory { return &Memory{clock: clock, ledger: newLedger()} }
+func NewMemory(clock sys.Clock) *Memory {
+	m := &Memory{clock: clock, ledger: newLedger()}
+	m.revoked.Store(m.ledger.revoked)
+	return m
+}
 
 // NextPolicy implements Store.
 func (m *Memory) NextPolicy(digest Digest) (uint64, error) {
@@ -47,5 +57,34 @@ func (m *Memory) Policies() []Revision {
 	return m.ledger.revisions()
 }
 
-// Revocation implements Store. Nothing revokes yet, so the count is 0.
-func (m *Memory) Revocation() uint64 { return 0 }
+// Revoke implements Store.
+func (m *Memory) Revoke(r *authzv1.Revocation) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	number, next, err := m.ledger.revoke(r, m.clock.Now())
+	if next != nil {
+		m.ledger = next
+		m.revoked.Store(next.revoked)
+	}
+	return number, err
+}
+
+// Revocations implements Store.
+func (m *Memory) Revocations() *revocation.List { return m.revoked.Load() }
+
+// Lease implements Store.
+func (m *Memory) Lease() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ledger.lease
+}
+
+// KeepLease implements Store.
+func (m *Memory) KeepLease(lease time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if next := m.ledger.keepLease(lease); next != nil {
+		m.ledger = next
+	}
+	return nil
+}

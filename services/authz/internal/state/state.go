@@ -1,5 +1,5 @@
-// Package state keeps what authz must not lose: the numbers of policy revisions
-// and catalog versions, which are components of the epoch.
+// Package state keeps what authz must not lose: revocations, and the numbers of policy
+// revisions and catalog versions, which are components of the epoch.
 //
 // A number is assigned by compare-and-set: the digest of the newest number gets
 // that number again, any other digest the next one, also one that was seen
@@ -17,6 +17,9 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/revocation"
 )
 
 // Store assigns numbers. Implementations are safe for concurrent use, and block
@@ -32,8 +35,15 @@ type Store interface {
 	// Policies lists the policy revisions, newest first, as far back as they are
 	// kept. The caller owns the slice.
 	Policies() []Revision
-	// Revocation is the count of revocations.
-	Revocation() uint64
+	// Revoke makes a revocation durable, and returns the number from which on it holds.
+	// After an error it may hold, or hold after a restart; nobody was told so.
+	Revoke(r *authzv1.Revocation) (number uint64, err error)
+	// Revocations are all there are. It does not block.
+	Revocations() *revocation.List
+	// Lease is the longest that was ever given to KeepLease, 0 before.
+	Lease() time.Duration
+	// KeepLease notes for how long somebody may go on using what it was told.
+	KeepLease(lease time.Duration) error
 }
 
 // Digest is the SHA-256 of a content.
@@ -58,6 +68,9 @@ type ledger struct {
 	// off at the front.
 	policies []Revision
 	catalogs map[string]version
+	// revoked is immutable, lease the longest that was declared.
+	revoked *revocation.List
+	lease   time.Duration
 }
 
 // version is the newest catalog version of a database.
@@ -66,7 +79,9 @@ type version struct {
 	digest Digest
 }
 
-func newLedger() *ledger { return &ledger{catalogs: make(map[string]version)} }
+func newLedger() *ledger {
+	return &ledger{catalogs: make(map[string]version), revoked: &revocation.List{}}
+}
 
 // errExhausted cannot be met by counting: a file says so.
 var errExhausted = errors.New("no number is left")
@@ -110,8 +125,29 @@ func (l *ledger) nextCatalog(database string, d Digest) (uint64, *ledger, error)
 	return last.number + 1, next, nil
 }
 
+// revoke adds a revocation.
+func (l *ledger) revoke(r *authzv1.Revocation, now time.Time) (uint64, *ledger, error) {
+	list, number, err := l.revoked.With(r, now)
+	if err != nil || list == l.revoked {
+		return number, nil, err
+	}
+	next := l.clone()
+	next.revoked = list
+	return number, next, nil
+}
+
+// keepLease notes a lease; the ledger is nil when a longer one is known.
+func (l *ledger) keepLease(lease time.Duration) *ledger {
+	if lease <= l.lease {
+		return nil
+	}
+	next := l.clone()
+	next.lease = lease
+	return next
+}
+
 func (l *ledger) clone() *ledger {
-	c := &ledger{policies: slices.Clone(l.policies), catalogs: make(map[string]version, len(l.catalogs)+1)}
+	c := &ledger{revoked: l.revoked, lease: l.lease, policies: slices.Clone(l.policies), catalogs: make(map[string]version, len(l.catalogs)+1)}
 	for name, v := range l.catalogs {
 		c.catalogs[name] = v
 	}

@@ -72,7 +72,7 @@ func TestNumbers(t *testing.T) {
 		if diff := cmp.Diff([]uint64{4, 3, 2, 1}, numbers); diff != "" {
 			t.Error(diff)
 		}
-		if s.Revocation() != 0 {
+		if s.Revocations().Count() != 0 {
 			t.Error("something was revoked")
 		}
 		for _, name := range []string{"", "\xff"} {

@@ -193,6 +193,15 @@ func (v *Verifier) Holds(p Principal) bool {
 	return ok && set.holds(p.proof.print)
 }
 
+// Skew is the greatest by which an accepted issuer's clock may be ahead.
+func (v *Verifier) Skew() time.Duration {
+	skew := time.Duration(0)
+	for _, is := range *v.issuers.Load() {
+		skew = max(skew, is.rules.Skew)
+	}
+	return skew
+}
+
 // verify is the one place that makes a good principal: every return before the
 // last is a refusal.
 func (v *Verifier) verify(ctx context.Context, token []byte) (Principal, compact, *Refusal) {

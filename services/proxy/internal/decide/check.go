@@ -130,7 +130,8 @@ func checkRefresh(r *authzv1.Refreshed, d *Decision, sent time.Time) error {
 	if r == nil || !brings || !alone || len(r.GetToken()) == 0 || r.GetPrincipal().GetSubject() == "" || !life.IsValid() || life.AsDuration() <= 0 {
 		return errors.New("authz answered a new token that is not one, or not alone")
 	}
-	d.Refreshed = &Refreshed{Token: secret.New(r.GetToken()), Principal: r.GetPrincipal(), Expires: sent.Add(life.AsDuration())}
+	d.Refreshed = &Refreshed{Token: secret.New(r.GetToken()), Principal: r.GetPrincipal(), Expires: sent.Add(life.AsDuration()),
+		Revocation: d.Epoch.GetRevocation()}
 	return nil
 }
 

@@ -122,6 +122,8 @@ type Refreshed struct {
 	// Principal is whom it names, Expires when its life ends.
 	Principal *authzv1.Principal
 	Expires   time.Time
+	// Revocation is the number of the last revocation that it was judged by.
+	Revocation uint64
 }
 
 // Allowed reports whether the unit may be forwarded.

@@ -12,6 +12,7 @@ import (
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/registry"
 )
 
 // hands is a clock that stands until it is moved.
@@ -194,7 +195,7 @@ func TestDecisionAgesFromItsRequest(t *testing.T) {
 // watching runs a Watcher on a Watch of the test's own.
 func watching(t *testing.T, fence *decide.Fence, watch func(authzv1.AuthorizationService_WatchServer) error) {
 	t.Helper()
-	w := decide.NewWatcher((&liar{watch: watch}).connect(t), fence, "proxy-1", bound/2, sys.OS().Clock, discard())
+	w := decide.NewWatcher((&liar{watch: watch}).connect(t), fence, registry.New(), "proxy-1", bound/2, sys.OS().Clock, discard())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

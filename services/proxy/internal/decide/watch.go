@@ -26,16 +26,27 @@ type Watcher struct {
 	fence    *Fence
 	instance string
 	interval time.Duration
+	lease    time.Duration
+	sessions Sessions
 	clock    sys.Clock
 	log      *slog.Logger
 }
 
+// Sessions are the sessions that revocations end. Safe for concurrent use.
+type Sessions interface {
+	// Apply returns when nothing more is forwarded for sessions that any of them matches.
+	Apply(revocations []*authzv1.Revocation)
+	// Applied is the number of the last one applied.
+	Applied() uint64
+}
+
 // NewWatcher returns a watcher that asks once per interval, which should be at
 // most half the staleness bound.
-func NewWatcher(client authzv1.AuthorizationServiceClient, fence *Fence, instance string,
+func NewWatcher(client authzv1.AuthorizationServiceClient, fence *Fence, sessions Sessions, instance string,
 	interval time.Duration, clock sys.Clock, log *slog.Logger,
 ) *Watcher {
-	return &Watcher{client: client, fence: fence, instance: instance, interval: interval, clock: clock, log: log}
+	return &Watcher{client: client, fence: fence, instance: instance, interval: interval, lease: fence.bound, sessions: sessions,
+		clock: clock, log: log}
 }
 
 // Run watches until ctx ends, reconnecting as needed. It returns nil.
@@ -64,9 +75,10 @@ func (w *Watcher) once(ctx context.Context, b *backoff) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
+	applied := make(chan struct{}, 1)
 	wg.Go(func() {
 		defer cancel()
-		w.ask(ctx, stream, sent)
+		w.ask(ctx, stream, sent, applied)
 	})
 	for {
 		resp, err := stream.Recv()
@@ -76,9 +88,17 @@ func (w *Watcher) once(ctx context.Context, b *backoff) error {
 		b.reset()
 		if at, ok := sent.take(resp.GetAnswers()); ok {
 			w.fence.Confirm(resp.GetEpoch(), confirmation(resp, at))
-			continue
+		} else {
+			w.fence.Observe(resp.GetEpoch())
 		}
-		w.fence.Observe(resp.GetEpoch())
+		// Behind the fence: what was decided before is of no use to anybody any more.
+		if len(resp.GetRevocations()) > 0 {
+			w.sessions.Apply(resp.GetRevocations())
+			select {
+			case applied <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 
@@ -108,8 +128,9 @@ func confirmation(resp *authzv1.WatchResponse, sent time.Time) Confirmation {
 	return c
 }
 
-// ask sends a numbered request per interval until ctx ends.
-func (w *Watcher) ask(ctx context.Context, stream authzv1.AuthorizationService_WatchClient, sent *sentTimes) {
+// ask sends a numbered request per interval, and at once when revocations were applied,
+// until ctx ends.
+func (w *Watcher) ask(ctx context.Context, stream authzv1.AuthorizationService_WatchClient, sent *sentTimes, applied <-chan struct{}) {
 	timer := w.clock.NewTimer(0)
 	defer timer.Stop()
 	for seq := uint64(1); ; seq++ {
@@ -117,9 +138,12 @@ func (w *Watcher) ask(ctx context.Context, stream authzv1.AuthorizationService_W
 		case <-ctx.Done():
 			return
 		case <-timer.C():
+		case <-applied:
 		}
 		sent.put(seq, w.clock.Now())
-		if err := stream.Send(&authzv1.WatchRequest{Instance: w.instance, Sequence: seq}); err != nil {
+		req := &authzv1.WatchRequest{Instance: w.instance, Sequence: seq, Lease: durationpb.New(w.lease),
+			Applied: &authzv1.Epoch{Revocation: w.sessions.Applied()}}
+		if err := stream.Send(req); err != nil {
 			return
 		}
 		timer.Reset(w.interval)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,6 +172,8 @@ type rig struct {
 	recorder *pgtest.Recorder
 	client   *wireClient
 	done     chan session.End
+	// renewable says whether new tokens still stand when they are taken.
+	renewable atomic.Bool
 }
 
 type option func(*session.Params, *session.Deps)
@@ -196,7 +199,9 @@ func newRig(t *testing.T, database string, options ...option) *rig {
 	clientEnd, proxyEnd := tcpPair(t)
 	rec := record.NewSession(system.Clock, system.Rand)
 	params := session.Params{Client: proxyEnd, Server: server, Record: rec, Context: server.Context,
-		Token: secret.FromString("token"), Expires: system.Clock.Now().Add(time.Hour)}
+		Token: secret.FromString("token"), Expires: system.Clock.Now().Add(time.Hour),
+		Renew: func(*authzv1.Principal, [32]byte, uint64) bool { return r.renewable.Load() }}
+	r.renewable.Store(true)
 	deps := session.Deps{System: system, Logger: slog.New(slog.DiscardHandler), Authorizer: r.judge, Fence: r.fence, Spool: r.spool,
 		Observer: silent{}, Limits: session.Limits{Statement: 1 << 20, Prepared: 100, PreparedText: 1 << 20, Decision: time.Second, Fresh: time.Second}}
 	for _, o := range options {

@@ -63,6 +63,9 @@ func (s *Session) adopt(r *decide.Refreshed) {
 	old.Wipe()
 	s.p.Record.SetToken(r.Principal)
 	s.life.renew(r.Expires)
+	if !s.p.Renew(r.Principal, s.tokenHash, r.Revocation) {
+		s.Revoke()
+	}
 	// No context that was decided in before is this one.
 	clear(s.around.generations)
 	s.around.enter(s.around.context)

@@ -64,6 +64,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/sys"
@@ -157,6 +158,9 @@ type Params struct {
 	Expires time.Time
 	// Principal is whom the token names, for the share of the decision cache.
 	Principal string
+	// Renew says that the session has another token, which was judged by all revocations up
+	// to a number. It reports false when the token has been revoked since.
+	Renew func(p *authzv1.Principal, sum [32]byte, revocation uint64) bool
 }
 
 // prepared is a statement or portal at the server and the decision it was let
@@ -227,6 +231,7 @@ type Session struct {
 	cancels chan struct{}
 	tx      transaction
 	life    *life
+	gate    *gate
 	// cutting says that what runs is cancelled because the token has expired; late, which
 	// is the frontend goroutine's, that it has been asked to wind up amid a message.
 	cutting atomic.Bool
@@ -249,7 +254,9 @@ type Session struct {
 func New(p Params, deps Deps) *Session {
 	var random [12]byte
 	deps.System.Rand.Read(random[:])
-	s := &Session{Deps: deps, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
+	g := &gate{Backend: p.Server}
+	p.Server = g
+	s := &Session{Deps: deps, gate: g, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
 		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry)}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
@@ -292,9 +299,11 @@ func (s *Session) Cancel() {
 func (s *Session) Run(ctx context.Context) End {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s.mu.Lock()
-	s.stop = stop
-	s.mu.Unlock()
+	if !s.enter(stop) {
+		end := s.ended()
+		s.farewell(end)
+		return end
+	}
 
 	unwatch := context.AfterFunc(ctx, func() { s.finish(EndShutdown) })
 	defer unwatch()
@@ -308,6 +317,20 @@ func (s *Session) Run(ctx context.Context) End {
 	end := s.ended()
 	s.guard(func() End { s.farewell(end); return "" })
 	return end
+}
+
+// enter begins the session, unless it has been ended before. From here on deadlines are
+// the session's own.
+func (s *Session) enter(stop context.CancelFunc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != "" {
+		return false
+	}
+	s.stop = stop
+	_ = s.p.Client.SetDeadline(time.Time{})
+	_ = s.p.Server.SetDeadline(time.Time{})
+	return true
 }
 
 // guard runs one of the session's goroutines. A panic ends this session and no
@@ -359,6 +382,11 @@ func (s *Session) cancelServer(ctx context.Context) {
 func (s *Session) farewell(end End) {
 	defer func() { _ = s.p.Client.Close() }()
 	defer func() { _ = s.p.Server.Close() }()
+	if end == EndTokenRevoked {
+		if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_REVOKED, trace.SpanContext{})); err != nil {
+			s.Logger.Error("revocation not recorded", "error", err)
+		}
+	}
 	if s.names.InFlight() > 0 && end != EndBackendGone && end != EndClosed {
 		s.cancelServer(context.Background())
 	}

@@ -1,0 +1,119 @@
+package revocation
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+)
+
+// MaxEntries is how many revocations are kept at once.
+const MaxEntries = 10000
+
+// ErrFull says that no more revocations can be kept.
+var ErrFull = fmt.Errorf("%d revocations are kept, and there is no room for another: end them by subject, or say when they expire", MaxEntries)
+
+// List is an immutable list of revocations by ascending number. The zero value is empty.
+type List struct {
+	count   uint64
+	entries []*authzv1.Revocation
+	// The index: each entry is under the first of these that it names.
+	bySum              map[[sha256.Size]byte][]*authzv1.Revocation
+	byID, bySub, byCli map[string][]*authzv1.Revocation
+	rest               []*authzv1.Revocation
+}
+
+// NewList is the list of those entries, the last number of which given out is count.
+func NewList(count uint64, entries []*authzv1.Revocation) (*List, error) {
+	l := &List{count: count, entries: entries, bySum: map[[sha256.Size]byte][]*authzv1.Revocation{},
+		byID: map[string][]*authzv1.Revocation{}, bySub: map[string][]*authzv1.Revocation{}, byCli: map[string][]*authzv1.Revocation{}}
+	last := uint64(0)
+	for _, r := range entries {
+		if err := Check(r); err != nil {
+			return nil, fmt.Errorf("revocation %d: %w", r.GetNumber(), err)
+		}
+		if r.GetNumber() <= last || r.GetNumber() > count {
+			return nil, fmt.Errorf("revocation %d does not follow revocation %d of %d", r.GetNumber(), last, count)
+		}
+		last = r.GetNumber()
+		switch {
+		case len(r.GetTokenSha256()) > 0:
+			k := [sha256.Size]byte(r.GetTokenSha256())
+			l.bySum[k] = append(l.bySum[k], r)
+		case r.GetTokenId() != "":
+			l.byID[r.GetTokenId()] = append(l.byID[r.GetTokenId()], r)
+		case r.GetSubject() != "":
+			l.bySub[r.GetSubject()] = append(l.bySub[r.GetSubject()], r)
+		case r.GetClientId() != "":
+			l.byCli[r.GetClientId()] = append(l.byCli[r.GetClientId()], r)
+		default:
+			l.rest = append(l.rest, r)
+		}
+	}
+	return l, nil
+}
+
+// Count is the highest number given out: the revocation component of the epoch.
+func (l *List) Count() uint64 { return l.count }
+
+// Entries are all, by ascending number. The caller does not change them.
+func (l *List) Entries() []*authzv1.Revocation { return l.entries }
+
+// Since are those above a number. The caller does not change them.
+func (l *List) Since(number uint64) []*authzv1.Revocation {
+	i, _ := slices.BinarySearchFunc(l.entries, number+1, func(r *authzv1.Revocation, n uint64) int {
+		switch {
+		case r.GetNumber() < n:
+			return -1
+		case r.GetNumber() > n:
+			return 1
+		default:
+			return 0
+		}
+	})
+	return l.entries[i:]
+}
+
+// Ended reports whether any of them ends a token.
+func (l *List) Ended(t Token) bool {
+	for _, list := range [][]*authzv1.Revocation{l.bySum[t.SHA256], l.byID[t.ID], l.bySub[t.Subject], l.byCli[t.ClientID], l.rest} {
+		for _, r := range list {
+			if Matches(r, t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// With is the list with another revocation, which gets the next number, and that number.
+// What is covered by one that is there needs no entry: the list comes back as it is, with
+// the number from which on it holds. What it covers, and what has expired by now, goes.
+func (l *List) With(r *authzv1.Revocation, now time.Time) (*List, uint64, error) {
+	if err := Check(r); err != nil {
+		return nil, 0, err
+	}
+	for _, have := range l.entries {
+		if covers(have, r) {
+			return l, have.GetNumber(), nil
+		}
+	}
+	if l.count == ^uint64(0) {
+		return nil, 0, errors.New("no number is left")
+	}
+	next := slices.DeleteFunc(slices.Clone(l.entries), func(have *authzv1.Revocation) bool {
+		return covers(r, have) || have.GetExpiresAt() != 0 && have.GetExpiresAt() <= now.Unix()
+	})
+	if len(next) >= MaxEntries {
+		return nil, 0, ErrFull
+	}
+	entry := proto.CloneOf(r)
+	entry.Number = l.count + 1
+	list, err := NewList(l.count+1, append(next, entry))
+	return list, entry.Number, err
+}
