@@ -35,7 +35,11 @@ func serverTLS(files ServerTLS, system sys.System, log *slog.Logger) (*tls.Confi
 	}
 	return &tls.Config{
 		// Drivers of today's distributions all speak 1.2.
-		MinVersion:     tls.VersionTLS12,
+		MinVersion: tls.VersionTLS12,
+		// Asked for, and held against the token alone where that is bound to one: the
+		// handshake proves that the client has its key, and no authority is needed (RFC 8705
+		// section 2.2).
+		ClientAuth:     tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil },
 		Time:           system.Clock.Now,
 		// A session that is resumed is one whose certificates were checked by what was

@@ -73,6 +73,12 @@ func TryConnect(ctx context.Context, w *demo.World, user string) (*pgx.Conn, err
 	return connect(ctx, w.ConnString(user), token)
 }
 
+// TryConnectWith connects with a given token, and gives what went wrong back. The caller
+// closes the connection.
+func TryConnectWith(ctx context.Context, dsn, token string) (*pgx.Conn, error) {
+	return connect(ctx, dsn, token)
+}
+
 // ConnectWith connects with a given token, until the end of the test.
 func ConnectWith(t testing.TB, dsn, token string) *pgx.Conn {
 	t.Helper()

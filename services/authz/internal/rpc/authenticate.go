@@ -48,6 +48,10 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 		return refusal(refusalProto(r.Reason), r.Detail, r.Unverified)
 	}
 	who := session.who
+	if !who.ShownBy(req.GetClient().GetCertificateSha256()) {
+		return refusal(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_BINDING,
+			"the client has not shown the certificate that the token is bound to", &who)
+	}
 	// The facts come after the token: who has none learns nothing of databases.
 	if !slices.Contains(s.cfg.Databases, req.GetDatabase()) {
 		return refusal(noDatabase, "the database is not served", &who)

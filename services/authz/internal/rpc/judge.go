@@ -197,6 +197,11 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		resp.Epoch = f.epoch
 		return resp, false
 	}
+	if !session.who.ShownBy(req.GetClient().GetCertificateSha256()) {
+		resp = answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenInvalid, "the client has not shown the certificate that the token is bound to")
+		resp.Epoch = f.epoch
+		return resp, false
+	}
 	if why := checkContext(req.GetContext(), session, f); why != "" {
 		resp = answer(req, authzv1.Verdict_VERDICT_DENY, access.Context, why)
 		resp.Epoch = f.epoch

@@ -85,6 +85,8 @@ func (s *Server) refresh(ctx context.Context, req *authzv1.AuthorizeRequest, uni
 	switch {
 	case fresh.who.Issuer != old.who.Issuer || fresh.who.Subject != old.who.Subject:
 		return refuse(access.TokenInvalid, "it is another subject's")
+	case !fresh.who.ShownBy(req.GetClient().GetCertificateSha256()):
+		return refuse(access.TokenInvalid, "the client has not shown the certificate that it is bound to")
 	case checkContext(req.GetContext(), fresh, f) != "":
 		return refuse(access.Context, "its principal may not use the session's login")
 	case !s.tokens.grantsOf(fresh, f.policy).MayConnect(requestOf(req.GetContext().GetDatabase(), req.GetClient(), now)):

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,9 +12,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/filelock"
+	"github.com/scopewire/scopewire/internal/revocation"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -364,4 +368,51 @@ func TestConcurrent(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// Revocations and leases outlive the process; what is damaged is not read as something
+// else.
+func TestRevocationsOutliveARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	machine := sys.OS()
+	again := func() *File {
+		t.Helper()
+		f, err := Open(machine.FS, machine.Clock, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	f := again()
+	sum := sha256.Sum256([]byte("token"))
+	for _, r := range []*authzv1.Revocation{
+		{TokenSha256: sum[:], ExpiresAt: 1 << 40}, {Issuer: "i", Subject: "s\"é", ClientId: "c", IssuedBefore: 77}, {TokenId: "j"},
+	} {
+		if _, err := f.Revoke(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := f.Revoke(&authzv1.Revocation{TokenId: "j"}); n != 3 || err != nil {
+		t.Errorf("the same again: %d, %v", n, err)
+	}
+	for _, lease := range []time.Duration{time.Second, 3 * time.Second, time.Second} {
+		if err := f.KeepLease(lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := f.Revocations().Entries()
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Revoke(&authzv1.Revocation{TokenId: "k"}); err == nil {
+		t.Error("a closed state takes a revocation")
+	}
+	f = again()
+	defer func() { _ = f.Close() }()
+	if diff := cmp.Diff(want, f.Revocations().Entries(), protocmp.Transform()); diff != "" || f.Revocations().Count() != 3 || f.Lease() != 3*time.Second {
+		t.Errorf("count %d, lease %s, entries (-before +after):\n%s", f.Revocations().Count(), f.Lease(), diff)
+	}
+	if !f.Revocations().Ended(revocation.Token{SHA256: sum}) {
+		t.Error("a revoked token stands after a restart")
+	}
 }

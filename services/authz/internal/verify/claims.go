@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"iter"
 	"math"
 	"slices"
@@ -34,6 +36,11 @@ type Principal struct {
 	// that verified it, with its monotonic reading: a step of the wall clock does
 	// not move it.
 	Deadline time.Time
+
+	// Certificate is the SHA-256 of the certificate that the token is bound to, nil for a
+	// token that is bound to none: it is worth nothing without a client that has shown
+	// that certificate (RFC 8705 section 3).
+	Certificate *[sha256.Size]byte
 
 	// proof is what made the token good, for Holds.
 	proof proof
@@ -97,8 +104,8 @@ func judge(c value, is Issuer, now time.Time) (Principal, *Refusal) {
 	if r := p.judgeTimes(c, is.Skew, now); r != nil {
 		return Principal{}, r
 	}
-	if c.has("cnf") {
-		return Principal{}, refuse(Binding, "the token is bound to a key or certificate, and no proof of it can be shown here")
+	if r := p.readBinding(c); r != nil {
+		return Principal{}, r
 	}
 	for _, f := range []struct {
 		name string
@@ -308,6 +315,32 @@ func isScope(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// readBinding reads cnf (RFC 7800 section 3.1). A certificate's thumbprint is the one
+// confirmation that a client can show here (RFC 8705 section 3.1); a key (jwk, jkt) has no
+// place in PostgreSQL's protocol, and what is not known confirms nothing.
+func (p *Principal) readBinding(c value) *Refusal {
+	cnf, ok := c.get("cnf")
+	if !ok {
+		return nil
+	}
+	thumb, ok := cnf.get("x5t#S256")
+	if cnf.kind != kindObject || len(cnf.members) != 1 || !ok || thumb.kind != kindString {
+		return refuse(Binding, "the token is bound to something else than a certificate, and no proof of it can be shown here")
+	}
+	sum, err := decodeSegment([]byte(thumb.text))
+	if err != nil || len(sum) != sha256.Size {
+		return refuse(Binding, "the thumbprint of the token's certificate is none")
+	}
+	p.Certificate = (*[sha256.Size]byte)(sum)
+	return nil
+}
+
+// ShownBy reports whether a client may show the token that has shown a certificate with
+// this SHA-256, empty for none.
+func (p *Principal) ShownBy(certificate []byte) bool {
+	return p.Certificate == nil || subtle.ConstantTimeCompare(p.Certificate[:], certificate) == 1
 }
 
 // readActors follows the nested act claims. The depth of the JSON bounds it.

@@ -24,7 +24,7 @@ const (
 	Type Reason = "type"
 	// ClaimsInvalid: a required claim is missing, or one is malformed.
 	ClaimsInvalid Reason = "claims"
-	// Binding: the token is bound to a key that was not shown.
+	// Binding: the token is bound to a key or certificate that was not shown.
 	Binding Reason = "binding"
 	// Unavailable: the issuer's keys could not be had.
 	Unavailable Reason = "unavailable"

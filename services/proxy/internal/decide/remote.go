@@ -21,6 +21,7 @@ const maxQueued = 256
 var (
 	errNoStream    = errors.New("no stream to authz")
 	errStreamEnded = errors.New("stream to authz ended")
+	errBehind      = errors.New("authz answered from an epoch that is behind")
 )
 
 // Remote asks authz. All sessions share one stream, which is opened again when
@@ -128,7 +129,7 @@ func (s *stream) deliver(resp *authzv1.AuthorizeResponse) {
 
 // Authorize asks authz for the decision on req.
 func (r *Remote) Authorize(ctx context.Context, req *Request) (*Decision, error) {
-	withToken := false
+	withToken, behind := false, 0
 	for {
 		st, id, err := r.stream(ctx)
 		if err != nil {
@@ -159,9 +160,20 @@ func (r *Remote) Authorize(ctx context.Context, req *Request) (*Decision, error)
 			withToken = true
 			continue
 		}
-		return r.accept(msg, resp, sent)
+		d, err := r.accept(msg, resp, sent)
+		// The epoch may have risen while the answer was under way. It says so when it is
+		// asked again.
+		if errors.Is(err, errBehind) && behind < maxBehind {
+			behind++
+			continue
+		}
+		return d, err
 	}
 }
+
+// maxBehind is how often authz is asked again that answered from an epoch that is behind.
+// One that goes on so lags, which it says by itself when it is asked for a newer one.
+const maxBehind = 3
 
 // stream waits for an open stream and takes a request id.
 func (r *Remote) stream(ctx context.Context) (*stream, uint64, error) {
@@ -253,7 +265,7 @@ func (r *Remote) accept(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeRe
 		current = false
 	}
 	if !current && d.Allowed() {
-		return nil, errors.New("authz answered from an epoch that is behind")
+		return nil, errBehind
 	}
 	return d, nil
 }
