@@ -76,6 +76,10 @@ lint-light: ## gofmt, go vet and the repository rules alone
 	@echo "go vet"; go vet work
 	@echo "repository rules"; go test -count=1 ./test/rules
 
+.PHONY: psql18
+psql18: ## psql 18 with libpq-oauth for the interop tests, in a folder of its own; prints its path for SCOPEWIRE_PSQL18
+	@scripts/psql18
+
 .PHONY: test
 test: ## all tests of all modules; gets what they need and says so
 	@scripts/test

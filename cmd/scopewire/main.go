@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -53,7 +55,7 @@ func main() {
 	var c commands
 	parser := kong.Must(&c, kong.Name("scopewire"), kong.UsageOnError(), kong.Vars{"version": version}, kong.Exit(exitWith),
 		kong.Description("OAuth scopes in front of PostgreSQL."))
-	cmd, err := parser.Parse(os.Args[1:])
+	cmd, err := parser.Parse(separate(os.Args[1:]))
 	parser.FatalIfErrorf(err)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err = cmd.Run(&c, &global{ctx: ctx, system: sys.OS(), program: programName(os.Args[0])})
@@ -69,6 +71,30 @@ func main() {
 		fmt.Fprintln(os.Stderr, "scopewire:", err)
 		os.Exit(1)
 	}
+}
+
+// separate puts -- before a client's own arguments, so that none of them is taken for
+// one of ours: behind psql and exec, before the first that is not.
+func separate(args []string) []string {
+	if len(args) == 0 || args[0] != "psql" && args[0] != "exec" {
+		return args
+	}
+	for i := 1; i < len(args); i++ {
+		name, _, assigned := strings.Cut(args[i], "=")
+		switch name {
+		case "--":
+			return args
+		case "--help":
+			continue
+		case "--profile", "--address", "--env":
+			if !assigned {
+				i++
+			}
+			continue
+		}
+		return slices.Insert(slices.Clone(args), i, "--")
+	}
+	return args
 }
 
 // exit ends the process with a code; its error is printed when there is one.

@@ -31,7 +31,7 @@ type clientFlags struct {
 // psqlCommand runs psql with a fresh token.
 type psqlCommand struct {
 	clientFlags
-	Args []string `arg:"" optional:"" passthrough:"" help:"What psql is given; -- before options."`
+	Args []string `arg:"" optional:"" help:"What psql is given."`
 }
 
 // Run implements the command.
@@ -40,7 +40,7 @@ func (c *psqlCommand) Run(g *global) error { return c.run(g, append([]string{"ps
 // execCommand runs any client with a fresh token.
 type execCommand struct {
 	clientFlags
-	Command []string `arg:"" passthrough:"" help:"The client and its arguments, behind --."`
+	Command []string `arg:"" help:"The client and its arguments."`
 }
 
 // Run implements the command.
@@ -49,16 +49,6 @@ func (c *execCommand) Run(g *global) error { return c.run(g, c.Command) }
 // run runs a client until it ends, and ends as it did. Its token is in a password
 // file of its own, and renewed there while it runs.
 func (c *clientFlags) run(g *global, args []string) error {
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	// psql's own arguments may follow another --.
-	if len(args) > 1 && args[1] == "--" {
-		args = slices.Delete(slices.Clone(args), 1, 2)
-	}
-	if len(args) == 0 {
-		return errors.New("name the client to run")
-	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return &exit{code: 127, err: err}
@@ -140,11 +130,12 @@ func (c *clientFlags) environment(p *wallet.Profile, address, file, token string
 	var env []string
 	has := map[string]bool{}
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
+		name, value, _ := strings.Cut(kv, "=")
 		if name == "PGPASSWORD" || name == "PGPASSFILE" || slices.Contains(c.Env, name) {
 			continue
 		}
-		env, has[name] = append(env, kv), true
+		// An empty variable says nothing.
+		env, has[name] = append(env, kv), value != ""
 	}
 	env = append(env, "PGPASSFILE="+file)
 	for _, name := range c.Env {

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // world is a demo that takes the tokens of an oidc-provider besides its own.
 type world struct {
 	*demo.World
-	issuer, binary, dir string
+	// resource is where the proxy says who issues its tokens.
+	issuer, resource, binary, dir string
 }
 
 func start(t *testing.T, life time.Duration) *world {
@@ -37,8 +38,15 @@ func start(t *testing.T, life time.Duration) *world {
 	s.World = cluster.Start(t, demo.Config{Issuers: func(ctx context.Context, w *demo.World) (string, error) {
 		var err error
 		s.issuer, err = interop.Provider(ctx, t, w, life)
+		if err != nil {
+			return "", err
+		}
+		w.DoorIssuer = s.issuer
+		if s.resource, w.ProxyConfig, err = metadata(ctx, w, s.issuer); err != nil {
+			return "", err
+		}
 		return fmt.Sprintf("  - issuer: %s\n    audiences: [%s]\n    trust_authorization_details: {actions: [select], objects: [public.customers]}\n",
-			s.issuer, demo.Audience), err
+			s.issuer, demo.Audience), nil
 	}})
 	s.binary = filepath.Join(cluster.Binaries(t, "scopewire"), "scopewire")
 	s.dir = t.TempDir()
@@ -97,7 +105,12 @@ var (
 // and how it ended.
 func (s *world) logIn(t *testing.T, p *interop.Person, args ...string) (string, int) {
 	t.Helper()
-	cmd := s.command(t, args...)
+	return s.drive(t, p, s.command(t, args...))
+}
+
+// drive is logIn for a command that has been made.
+func (s *world) drive(t *testing.T, p *interop.Person, cmd *exec.Cmd) (string, int) {
+	t.Helper()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +168,8 @@ func TestOIDCProvider(t *testing.T) {
 	t.Run("client credentials", s.clientCredentials)
 	t.Run("one process refreshes", s.oneRefreshes)
 	t.Run("withdrawn login", s.withdrawn)
+	t.Run("psql 18", s.psql)
+	t.Run("guide", s.guide)
 }
 
 // peopleLogIn: a person's token is good for what its scopes allow, and is shown and

@@ -3,7 +3,7 @@ package demo
 import "fmt"
 
 type configValues struct {
-	Dir, Listen, Host, Port, Limits, Issuer, Database, Logins string
+	Dir, Listen, Host, Port, Limits, Issuer, Database, Logins, Proxy string
 }
 
 // configFile is the demo's configuration: a complete one, with TLS everywhere it
@@ -31,7 +31,7 @@ proxy:
           password: {file: %[1]s/app.password}
 %[11]s  spool: {dir: %[1]s/spool}
   limits: %[8]s
-authz:
+%[12]sauthz:
   policy: {file: %[1]s/policy.yaml}
   state: {memory: true}
   keys: {ca_file: %[1]s/ca.crt}
@@ -45,5 +45,5 @@ authz:
         tls: {ca_file: %[1]s/ca.crt}
 audit:
   store: {directory: %[1]s/audit}
-`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer, v.Database, v.Logins)
+`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer, v.Database, v.Logins, v.Proxy)
 }

@@ -98,6 +98,9 @@ type World struct {
 	// DoorIssuer is where clients of OAUTHBEARER are sent; Issuers may name another than
 	// the demo's own.
 	DoorIssuer string
+	// ProxyConfig are further lines of the proxy's configuration, indented by two;
+	// Issuers may set them.
+	ProxyConfig string
 	// Stack is the three services.
 	stack   *stack.Stack
 	secrets map[string]secret.Bytes
@@ -342,7 +345,7 @@ func (w *World) writeConfig(ctx context.Context) error {
 		return err
 	}
 	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits,
-		Issuer: w.DoorIssuer, Database: w.cfg.Database, Logins: w.cfg.Logins})
+		Issuer: w.DoorIssuer, Database: w.cfg.Database, Logins: w.cfg.Logins, Proxy: w.ProxyConfig})
 	return sys.WriteFileAtomic(w.cfg.System.FS, w.ConfigFile(), []byte(text), 0o644)
 }
 

@@ -42,7 +42,7 @@ const provider = new Provider(issuer, {
       defaultResource: () => resource,
       useGrantedResource: () => true,
       getResourceServerInfo: (ctx, indicator) => {
-        if (indicator !== resource) throw new errors.InvalidTarget();
+        if (indicator !== resource && !indicator.startsWith('https://localhost:')) throw new errors.InvalidTarget();
         return { scope: scopes.join(' '), audience: 'postgres', accessTokenFormat: 'jwt', accessTokenTTL: Number(life) };
       },
     },
