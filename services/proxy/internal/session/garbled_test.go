@@ -82,6 +82,8 @@ func (g *gathered) Write(p []byte) (int, error) {
 	return g.got.Write(p)
 }
 
+func (g *gathered) SetDeadline(time.Time) error { return nil }
+
 func (g *gathered) SetReadDeadline(time.Time) error  { g.once.Do(func() { close(g.ended) }); return nil }
 func (g *gathered) SetWriteDeadline(time.Time) error { return nil }
 func (g *gathered) Close() error                     { return nil }
