@@ -24,6 +24,11 @@ type Fence struct {
 	// catalog. They go back to zero when what they speak of rises.
 	confirmed time.Time
 	catalogs  map[string]time.Time
+	// moved is when a statement that changes a catalog was last seen to have been
+	// committed through this proxy, by database. What is older is not used.
+	moved map[string]time.Time
+	// read is up to when the catalog is known to have been read, whatever was found.
+	read map[string]time.Time
 }
 
 // Confirmation says up to which moments a source is known to have stood at an
@@ -37,7 +42,43 @@ type Confirmation struct {
 
 // NewFence returns a fence with the staleness bound.
 func NewFence(clock sys.Clock, bound time.Duration) *Fence {
-	return &Fence{clock: clock, bound: bound, catalog: make(map[string]uint64), catalogs: make(map[string]time.Time)}
+	return &Fence{clock: clock, bound: bound, catalog: make(map[string]uint64), catalogs: make(map[string]time.Time),
+		moved: make(map[string]time.Time), read: make(map[string]time.Time)}
+}
+
+// Move notes that the catalog of a database has just been changed: what was decided by
+// one that was read before is of no use any more, in any session.
+func (f *Fence) Move(database string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moved[database] = f.clock.Now()
+}
+
+// Moved reports whether the catalog of a database was changed, and nobody is known to have
+// read it since: a decision from one that is read now is to be asked for.
+func (f *Fence) Moved(database string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return later(f.read[database], f.catalogs[database]).Before(f.moved[database])
+}
+
+// Read notes that the catalog of a database was read at a moment, or later.
+func (f *Fence) Read(database string, asOf time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.read[database] = later(f.read[database], asOf)
+}
+
+// Outrun reports whether the catalog that a decision was made by may have been read
+// before the last change.
+func (f *Fence) Outrun(d *Decision, database string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	asOf := d.AsOf
+	if d.Epoch.GetCatalog()[database] == f.catalog[database] {
+		asOf = later(asOf, f.catalogs[database])
+	}
+	return asOf.Before(f.moved[database])
 }
 
 // Observe raises the highest epoch seen. It reports whether e is at or above it
@@ -126,7 +167,8 @@ func (f *Fence) Holds(d *Decision, database string) bool {
 	}
 	// Each fact is as young as the younger of what the decision itself and the watch
 	// know of it, and the decision as old as the older fact.
-	return f.young(later(d.AsOf, f.confirmed), now) && f.young(later(d.AsOf, f.catalogs[database]), now)
+	catalog := later(d.AsOf, f.catalogs[database])
+	return f.young(later(d.AsOf, f.confirmed), now) && f.young(catalog, now) && !catalog.Before(f.moved[database])
 }
 
 func later(a, b time.Time) time.Time {

@@ -267,5 +267,9 @@ func (r *Remote) accept(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeRe
 	if !current && d.Allowed() {
 		return nil, errBehind
 	}
+	if msg.GetFreshCatalog() && d.Allowed() {
+		// Others need not have it read again.
+		r.fence.Confirm(d.Epoch, Confirmation{Catalogs: map[string]time.Time{database: d.AsOf}})
+	}
 	return d, nil
 }

@@ -115,6 +115,7 @@ func (s *Session) answerItem(it wire.Item) error {
 		if err != nil {
 			return err
 		}
+		s.completed(o, it.Type)
 		if done {
 			s.hush(o)
 			s.answered(o, "")
@@ -243,6 +244,8 @@ func (s *Session) readyForQuery(it wire.Item) error {
 	s.answered(o, "")
 	if it.Body[0] == wire.StatusIdle {
 		s.hushed = false
+		s.committed()
+		s.moving = false
 	}
 	if s.names.InFlight() == 0 {
 		s.tx.ready(it.Body[0])

@@ -29,6 +29,8 @@ type (
 		answer *answer
 		// decision is what the message was forwarded under, nil for one that was not.
 		decision *decide.Decision
+		// moves is what it does to the catalog.
+		moves moves
 		// statement and backend are the spans that end with the answer.
 		statement, backend trace.Span
 	}
@@ -214,7 +216,9 @@ func (s *Session) flushServer() error {
 // track returns the attachment of a message that is forwarded under a unit.
 func (s *Session) track(u *unit, d *decide.Decision) *attachment {
 	_, backend := s.Observer.Start(u.ctx, telemetry.SpanBackend, telemetry.AttrStatement.String(u.id.String()))
-	return &attachment{decision: d, statement: u.span, backend: backend}
+	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements)}
+	s.moved = s.moved || a.moves.changes
+	return a
 }
 
 // substituteQuery sends a Query that stands for an answer.

@@ -181,19 +181,19 @@ func (s *Session) hold(u *unit, d *decide.Decision) *answer {
 // hold thousands of statements, as a migration file does.
 const longText = 32 << 10
 
-// decide asks the authorizer within the deadline.
+// decide asks the authorizer within the deadline, and again when the catalog was changed
+// meanwhile, by whatever session.
 func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	ctx, span := s.Observer.Start(u.ctx, telemetry.SpanDecide)
 	defer span.End()
+	database := s.p.Context.GetDatabase()
 	// While the transaction that changed the catalog is open, no catalog that anybody
 	// reads has the change.
-	fresh, deadline := s.around.fresh && !s.around.altered || u.fresh, s.Limits.Decision
+	own, deadline := s.around.fresh && !s.around.altered || u.fresh, s.Limits.Decision
+	fresh := own || s.Fence.Moved(database)
 	// What the session has of its own may contradict the catalog that authz has read: then
 	// it reads that again.
 	if c := u.view.context; fresh || c.GetAltered() || len(c.GetTemporaryRelations()) > 0 {
-		deadline = max(deadline, s.Limits.Fresh)
-	}
-	if len(u.text) > longText {
 		deadline = max(deadline, s.Limits.Fresh)
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
@@ -203,13 +203,24 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 		return nil, err
 	}
 	began := s.System.Clock.Now()
-	d, err := s.Authorizer.Authorize(ctx, &decide.Request{
+	req := &decide.Request{
 		SessionID: s.p.Record.ID, StatementID: u.id, Token: s.p.Token, TokenHash: s.tokenHash, Principal: s.p.Principal,
 		Context: u.view.context, ContextKey: u.view.key, Client: s.p.ClientInfo, Fresh: fresh,
 		Answers: answers, AnswersKey: answersKey,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, SettledTypes: u.settled, FunctionOID: u.oid, Arguments: u.args,
-	})
-	s.around.fresh = s.around.fresh && !(fresh && err == nil)
+	}
+	d, err := s.Authorizer.Authorize(ctx, req)
+	for err == nil && d.Allowed() && s.Fence.Outrun(d, database) {
+		again := *req
+		again.Fresh = true
+		if d, err = s.Authorizer.Authorize(ctx, &again); err == nil {
+			err = ctx.Err()
+		}
+	}
+	if err == nil && d.Allowed() {
+		s.Fence.Read(database, d.AsOf)
+	}
+	s.around.fresh = s.around.fresh && !(own && err == nil)
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
 	if err == nil {
 		verdict, reason, cached = d.Verdict, d.Reason, d.Cached

@@ -211,6 +211,9 @@ type Session struct {
 	// hushed says that a message of the transaction was forwarded under a decision that
 	// keeps the server's errors closed. Of the goroutine that reads the server.
 	hushed bool
+	// moving says that the transaction at hand has changed the catalog: of the same
+	// goroutine. moved that a message was forwarded that does: the frontend's.
+	moving, moved bool
 	// copying is the last message forwarded, if the server may turn to COPY for it and
 	// has not answered it. The frontend goroutine's alone.
 	copying *op
@@ -316,6 +319,10 @@ func (s *Session) Run(ctx context.Context) End {
 
 	end := s.ended()
 	s.guard(func() End { s.farewell(end); return "" })
+	if s.moved {
+		// What the server has made of the last message nobody has heard.
+		s.Fence.Move(s.p.Context.GetDatabase())
+	}
 	return end
 }
 
