@@ -3,6 +3,7 @@ package clients_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,7 +19,7 @@ type client struct {
 
 // programs are the clients, each of which leaves the database as it was.
 func programs() []client {
-	const python = "/usr/lib/python3/dist-packages/"
+	const python, node, golang = "/usr/lib/python3/dist-packages/", "scripts/node/node_modules/", "../../bin/clients/golang"
 	return []client{
 		{name: "Django migrate", needs: python + "django", command: []string{"/usr/bin/python3", "scripts/django/migrate.py", "DSN"}},
 		{name: "ActiveRecord migrate", needs: "/usr/share/rubygems-integration/all/specifications", command: []string{"ruby", "scripts/active_record.rb", "DSN"}},
@@ -29,8 +30,37 @@ func programs() []client {
 		{name: "asyncpg", needs: python + "asyncpg", command: []string{"/usr/bin/python3", "scripts/asyncpg_session.py", "DSN"}},
 		{name: "psycopg 2", needs: python + "psycopg2", command: []string{"/usr/bin/python3", "scripts/psycopg2_session.py", "DSN"}},
 		{name: "psycopg 3", needs: python + "psycopg", command: []string{"/usr/bin/python3", "scripts/psycopg_session.py", "DSN"}},
+		{name: "lib/pq", needs: golang, command: []string{golang, "pq", "DSN"}},
+		{name: "GORM", needs: golang, command: []string{golang, "gorm", "DSN"}},
+		{name: "postgres.js", needs: node + "postgres", command: []string{"node", "scripts/node/postgres.mjs", "DSN"}},
+		{name: "Knex migrate", needs: node + "knex", command: []string{"node", "scripts/node/knex.mjs", "DSN"}},
+		{name: "Sequelize sync", needs: node + "sequelize", command: []string{"node", "scripts/node/sequelize.mjs", "DSN"}},
+		{name: "libpq", needs: namedLibpq(), command: []string{"/usr/bin/python3", "scripts/libpq.py", namedLibpq(), "session", "DSN"}},
+		{name: "psql over libpq", needs: namedLibpq(), command: []string{"env", "LD_LIBRARY_PATH=" + filepath.Dir(namedLibpq()), "psql", "-X", "-a", "-v", "ON_ERROR_STOP=1",
+			"-f", "scripts/dump.sql", "-f", "scripts/migration.sql", "-f", "scripts/drop.sql", "DSN"}},
 		{name: "ODBC", needs: "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", command: []string{"/usr/bin/python3", "scripts/odbc_session.py", "DSN", "0"}},
 		{name: "ODBC with cursors", needs: "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", command: []string{"/usr/bin/python3", "scripts/odbc_session.py", "DSN", "1"}},
+	}
+}
+
+// namedLibpq is the libpq that SCOPEWIRE_LIBPQ names: one that is newer than the system's.
+func namedLibpq() string {
+	if name := os.Getenv("SCOPEWIRE_LIBPQ"); name != "" {
+		return name
+	}
+	return "SCOPEWIRE_LIBPQ"
+}
+
+// TestLibpqOAuth: a libpq that speaks OAUTHBEARER is told where to get a token, comes
+// again with it, and has a session.
+func TestLibpqOAuth(t *testing.T) {
+	installed(t, client{name: "libpq", needs: namedLibpq(), command: []string{"/usr/bin/python3"}})
+	_, proxied := sides(t)
+	out := proxied.run(t, "/usr/bin/python3", "scripts/libpq.py", namedLibpq(), "oauth",
+		proxied.dsn+" options='-c scopewire.auth=oauth' oauth_client_id=tests oauth_issuer="+proxied.world.Issuer.Issuer())
+	const want = "asked for a token, discovery True\n('SELECT 1', [['1']], None)\n"
+	if out != want {
+		t.Errorf("got %q, want %q", out, want)
 	}
 }
 

@@ -28,10 +28,14 @@ type side struct {
 const role = "shop_app"
 
 // furtherScopes is what clients need that do more than migrate: pgbench truncates and
-// vacuums its tables.
+// vacuums its tables, Sequelize finds comments by way of a statistics view.
 const furtherScopes = `  bench:
     - actions: [truncate, maintain]
       objects: ["public.*"]
+  comments:
+    - actions: [select]
+      objects: [pg_catalog.pg_statio_all_tables]
+      columns: [relid, relname]
 `
 
 // guide is one of the guide's own examples of scopes, which stands behind a sentence.
@@ -64,7 +68,7 @@ func sides(t *testing.T) (direct, proxied side) {
 			Schema:          "SELECT 1;",
 			SQL:             "GRANT CREATE, USAGE ON SCHEMA public TO " + role,
 			Scopes:          guide(t, "A migration user then has") + guide(t, "A token that may take dumps has") + furtherScopes,
-			Users:           []demo.User{{Name: "client", Scopes: []string{"migrate", "bench", "dump"}}},
+			Users:           []demo.User{{Name: "client", Scopes: []string{"migrate", "bench", "comments", "dump"}}},
 			WithoutServices: !services,
 			// A busy machine is no part of the comparison.
 			Limits: "{decision: 10s, fresh: 30s}",
