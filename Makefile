@@ -120,6 +120,10 @@ introspection: ## psql, SQLAlchemy, Django, ActiveRecord and JDBC find their way
 test-clients: ## migration tools, dump and restore, pgbench and drivers, each with and without Scopewire
 	@scripts/test-clients
 
+.PHONY: large
+large: ## COPY and results of more than 2 GiB through a session that holds nothing of them, measured
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestLarge' ./services/proxy/internal/session
+
 .PHONY: sqlsmith
 sqlsmith: ## the same with the statements of sqlsmith
 	@scripts/oracle-tools sqlsmith

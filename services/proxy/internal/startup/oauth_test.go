@@ -3,6 +3,7 @@ package startup_test
 import (
 	"encoding/binary"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -131,3 +132,35 @@ func TestDoors(t *testing.T) {
 	}
 	_ = r.client.Conn.Close()
 }
+
+// FuzzBearer: whatever a client sends by OAUTHBEARER, in one message or after an empty
+// challenge, what is taken for a token is one value of auth and has a token's letters.
+func FuzzBearer(f *testing.F) {
+	for _, data := range []string{"n,,\x01auth=Bearer a.b-c_d~e+f/g==\x01\x01", "y,,\x01host=db\x01port=5432\x01auth=bearer  t\x01\x01", "n,,\x01auth=\x01\x01",
+		"p=tls-unique,,\x01auth=Bearer t\x01\x01", "n,a=x,\x01auth=Bearer t\x01\x01", "n,,\x01\x01", "n,,\x01auth=Bearer t\x01auth=Bearer u\x01\x01"} {
+		f.Add([]byte(data), false, []byte("\x01"))
+		f.Add([]byte(data), true, []byte("x"))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, late bool, rest []byte) {
+		sent := start("user", "a") + initial("OAUTHBEARER", string(data))
+		if late {
+			sent = start("user", "a") + withoutData("OAUTHBEARER") + password(string(data))
+		}
+		conn := &script{in: strings.NewReader(sent + password(string(rest)))}
+		c, err := startup.Negotiate(t.Context(), conn, oauthListener("oauth"))
+		if err != nil {
+			if c != nil {
+				t.Error("a client that was turned away")
+			}
+			return
+		}
+		token := string(c.Token.Expose())
+		if !bearerForm.MatchString(token) || !strings.HasPrefix(string(data), "n,,\x01") && !strings.HasPrefix(string(data), "y,,\x01") ||
+			!strings.HasSuffix(string(data), "\x01\x01") || !strings.Contains(string(data), token+"\x01") {
+			t.Errorf("%q is taken for a token, of %q", token, data)
+		}
+	})
+}
+
+// bearerForm is RFC 6750's.
+var bearerForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
