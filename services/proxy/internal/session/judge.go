@@ -196,7 +196,10 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	if c := u.view.context; fresh || c.GetAltered() || len(c.GetTemporaryRelations()) > 0 {
 		deadline = max(deadline, s.Limits.Fresh)
 	}
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	if len(u.text) > longText {
+		deadline = max(deadline, s.Limits.Fresh)
+	}
+	within, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	answers, answersKey, err := answersOf(u)
 	if err != nil {
@@ -209,13 +212,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 		Answers: answers, AnswersKey: answersKey,
 		Kind: u.kind, Text: u.text, ParameterTypes: u.types, SettledTypes: u.settled, FunctionOID: u.oid, Arguments: u.args,
 	}
-	d, err := s.Authorizer.Authorize(ctx, req)
-	for err == nil && d.Allowed() && s.Fence.Outrun(d, database) {
-		again := *req
-		again.Fresh = true
-		if d, err = s.Authorizer.Authorize(ctx, &again); err == nil {
-			err = ctx.Err()
-		}
+	d, err := s.Authorizer.Authorize(within, req)
+	if err == nil && d.Allowed() && s.Fence.Outrun(d, database) {
+		d, err = s.decideAgain(ctx, req)
 	}
 	if err == nil && d.Allowed() {
 		s.Fence.Read(database, d.AsOf)

@@ -1,7 +1,10 @@
 package session
 
 import (
+	"context"
+
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
 )
 
@@ -28,6 +31,24 @@ func movesOf(statements []*authzv1.Statement) (m moves) {
 		}
 	}
 	return m
+}
+
+// decideAgain asks until the catalog has not changed while the decision was made, within
+// the deadline of those that wait for it to be read.
+func (s *Session) decideAgain(ctx context.Context, req *decide.Request) (*decide.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Fresh)
+	defer cancel()
+	again := *req
+	again.Fresh = true
+	for {
+		d, err := s.Authorizer.Authorize(ctx, &again)
+		if err != nil || !d.Allowed() || !s.Fence.Outrun(d, s.p.Context.GetDatabase()) {
+			return d, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // completed takes an answer to a message. These methods belong to the goroutine that
