@@ -19,7 +19,7 @@ type client struct {
 
 // programs are the clients, each of which leaves the database as it was.
 func programs() []client {
-	const python, node, golang = "/usr/lib/python3/dist-packages/", "scripts/node/node_modules/", "../../bin/clients/golang"
+	const python, node = "/usr/lib/python3/dist-packages/", "scripts/node/node_modules/"
 	return []client{
 		{name: "Django migrate", needs: python + "django", command: []string{"/usr/bin/python3", "scripts/django/migrate.py", "DSN"}},
 		{name: "ActiveRecord migrate", needs: "/usr/share/rubygems-integration/all/specifications", command: []string{"ruby", "scripts/active_record.rb", "DSN"}},
@@ -30,8 +30,6 @@ func programs() []client {
 		{name: "asyncpg", needs: python + "asyncpg", command: []string{"/usr/bin/python3", "scripts/asyncpg_session.py", "DSN"}},
 		{name: "psycopg 2", needs: python + "psycopg2", command: []string{"/usr/bin/python3", "scripts/psycopg2_session.py", "DSN"}},
 		{name: "psycopg 3", needs: python + "psycopg", command: []string{"/usr/bin/python3", "scripts/psycopg_session.py", "DSN"}},
-		{name: "lib/pq", needs: golang, command: []string{golang, "pq", "DSN"}},
-		{name: "GORM", needs: golang, command: []string{golang, "gorm", "DSN"}},
 		{name: "postgres.js", needs: node + "postgres", command: []string{"node", "scripts/node/postgres.mjs", "DSN"}},
 		{name: "Knex migrate", needs: node + "knex", command: []string{"node", "scripts/node/knex.mjs", "DSN"}},
 		{name: "Sequelize sync", needs: node + "sequelize", command: []string{"node", "scripts/node/sequelize.mjs", "DSN"}},
