@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -110,7 +111,7 @@ func TestFault_F16_Rotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		opened := time.Now()
-		if _, err := stream.Recv(); err == nil || err == io.EOF || time.Since(opened) > 20*time.Second {
+		if _, err := stream.Recv(); err == nil || errors.Is(err, io.EOF) || time.Since(opened) > 20*time.Second {
 			t.Errorf("a stream ended with %v after %v", err, time.Since(opened))
 		}
 		time.Sleep(10 * time.Second)

@@ -13,7 +13,7 @@ import (
 )
 
 // tokensSuffix ends the name of a file of tokens.
-const tokensSuffix = ".tokens.json"
+const tokensSuffix = ".tokens.json" //nolint:gosec // G101: a file name.
 
 // kept is the form in which tokens are kept. Times are those of the wall clock.
 type kept struct {
@@ -58,7 +58,7 @@ const maxKeyringEntry = 2 << 10
 // too long for it is left out, and asked for anew where it is needed.
 func (w *Wallet) putTokens(name string, p *Profile, t login.Tokens) error {
 	k := kept{Access: string(t.Access.Expose()), Refresh: string(t.Refresh.Expose()), Scope: t.Scope, Obtained: t.Obtained.UTC(), Expires: t.Expires.UTC()}
-	b, err := json.Marshal(k)
+	b, err := json.Marshal(k) //nolint:gosec // G117: this is where tokens are kept.
 	if err != nil {
 		return fmt.Errorf("keep the tokens: %w", err)
 	}
@@ -73,7 +73,7 @@ func (w *Wallet) putTokens(name string, p *Profile, t login.Tokens) error {
 			return errors.New("the token is too long for a keyring")
 		}
 		k.Access = ""
-		if b, err = json.Marshal(k); err != nil {
+		if b, err = json.Marshal(k); err != nil { //nolint:gosec // G117: as above.
 			return fmt.Errorf("keep the tokens: %w", err)
 		}
 	}

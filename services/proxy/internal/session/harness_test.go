@@ -178,10 +178,6 @@ type rig struct {
 
 type option func(*session.Params, *session.Deps)
 
-func expiresIn(d time.Duration) option {
-	return func(p *session.Params, deps *session.Deps) { p.Expires = deps.System.Clock.Now().Add(d) }
-}
-
 const schema = `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one'), (2, 'two')`
 
 func newRig(t *testing.T, database string, options ...option) *rig {
