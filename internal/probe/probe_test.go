@@ -17,7 +17,7 @@ var (
 // words are those before a parenthesis that are no functions.
 var words = map[string]bool{
 	"ARRAY": true, "COALESCE": true, "SELECT": true, "FROM": true, "AND": true, "NOT": true, "THEN": true, "WHEN": true, "WHERE": true,
-	"ANY": true, "": true, "MATERIALIZED": true, "EXISTS": true, "OR": true, "JOIN": true,
+	"ANY": true, "ALL": true, "": true, "MATERIALIZED": true, "EXISTS": true, "OR": true, "JOIN": true,
 }
 
 // TestNothingDependsOnThePath: whatever a client has put on its search_path, the

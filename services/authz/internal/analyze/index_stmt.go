@@ -25,8 +25,24 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 	if err != nil {
 		return err
 	}
+	// Expressions are bound before columns are looked up (transformIndexStmt, then
+	// DefineIndex).
+	condition, err := a.indexText(d, i.WhereClause, false)
+	if err != nil {
+		return err
+	}
+	elements := append(slices.Clone(i.IndexParams), i.IndexIncludingParams...)
 	var texts []catalog.Expression
-	for n, node := range append(slices.Clone(i.IndexParams), i.IndexIncludingParams...) {
+	for n, node := range elements {
+		text, err := a.indexText(d, node.GetIndexElem().GetExpr(), true)
+		if err != nil {
+			return err
+		}
+		if node.GetIndexElem().GetExpr() != nil && n < len(i.IndexParams) {
+			texts = append(texts, text)
+		}
+	}
+	for _, node := range elements {
 		element := node.GetIndexElem()
 		if element == nil {
 			return deny(access.Construct, "an index")
@@ -37,17 +53,6 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 		if err := a.keyElement(d, nil, element.Collation, element.Opclass); err != nil {
 			return err
 		}
-		text, err := a.indexText(d, element.Expr, true)
-		if err != nil {
-			return err
-		}
-		if element.Expr != nil && n < len(i.IndexParams) {
-			texts = append(texts, text)
-		}
-	}
-	condition, err := a.indexText(d, i.WhereClause, false)
-	if err != nil {
-		return err
 	}
 	if i.WhereClause != nil {
 		texts = append(texts, condition)
@@ -74,6 +79,18 @@ func (a *analyzer) createStats(s *pg_query.CreateStatsStmt) error {
 	if err != nil {
 		return err
 	}
+	// As above (transformStatsStmt, then CreateStatistics).
+	for _, node := range s.Exprs {
+		expr := node.GetStatsElem().GetExpr()
+		text, err := a.indexText(d, expr, true)
+		if err != nil {
+			return err
+		}
+		if expr != nil {
+			expressions := a.edited(rel.OID)
+			expressions.StatisticsExpressions = append(expressions.StatisticsExpressions, text)
+		}
+	}
 	for _, node := range s.Exprs {
 		element := node.GetStatsElem()
 		if element == nil {
@@ -81,14 +98,6 @@ func (a *analyzer) createStats(s *pg_query.CreateStatsStmt) error {
 		}
 		if err := a.hasColumn(d, element.Name, "column \"%s\" does not exist", -1); err != nil {
 			return err
-		}
-		text, err := a.indexText(d, element.Expr, true)
-		if err != nil {
-			return err
-		}
-		if element.Expr != nil {
-			expressions := a.edited(rel.OID)
-			expressions.StatisticsExpressions = append(expressions.StatisticsExpressions, text)
 		}
 	}
 	a.change.known = true

@@ -23,13 +23,15 @@ func sample() *Snapshot {
 				Triggers: []Trigger{{Name: "t", Function: 20004, Columns: []int16{1}, References: refs}}, Rules: []Rule{{Name: "r", Event: 2, References: refs}},
 				Policies:         []Policy{{Name: "p", Command: 'r', Roles: []string{"r"}, References: refs}},
 				Checks:           []Expression{{Text: "c", References: refs}},
+				CheckNames:       []string{"c"},
+				OtherConstraints: []string{"o"},
 				IndexExpressions: []Expression{{Text: "e", References: refs}}, ExclusionOperators: []OID{4}, StatisticsExpressions: []Expression{{Text: "s", References: refs}},
 				ForeignOperatorClasses: []OID{1}, PartitionOperatorClasses: []OID{1}, PartitionKey: Expression{Text: "k", References: refs}, Children: []OID{2}, Parents: []OID{3},
 				ForeignKeys: []ForeignKey{key}, Keys: []Key{{Name: "k", Columns: []int16{1}}}, ReferencedBy: []ForeignKey{key}, Definition: "d", References: refs,
 			},
 			{OID: 20002, Schema: "pub", Name: "licorders", Kind: KindView},
 		},
-		Types: []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []Expression{{Text: "c", References: refs}}, References: refs, Support: []OID{4}}, {OID: 20003, Schema: "public", Name: "orders"}},
+		Types: []Type{{OID: 23, Schema: "pg_catalog", Name: "int4", Kind: 'b', Checks: []Expression{{Text: "c", References: refs}}, References: refs, Support: []OID{4}, Constraints: []string{"d"}}, {OID: 20003, Schema: "public", Name: "orders"}},
 		Functions: []Function{{OID: 20004, Schema: "public", Name: "f", Arguments: []OID{23}, AllArguments: []OID{23, 25}, ArgumentModes: []byte("io"),
 			ArgumentNames: []string{"a", "b"}, DefaultExpressions: []string{"1"}, Settings: []string{"a=b"}, References: refs, Aggregate: Aggregate{Functions: []OID{5}}}, {OID: 20005, Schema: "hr", Name: "f"}},
 		Operators: []Operator{{OID: 20006, Schema: "public", Name: "+", Left: 23}, {OID: 551, Schema: "pg_catalog", Name: "+"}},
@@ -41,6 +43,7 @@ func sample() *Snapshot {
 		Extensions:    []Extension{{OID: 20011, Name: "citext"}},
 		EventTriggers: []EventTrigger{{OID: 20012, Name: "e", Tags: []string{"t"}}},
 		Settings:      []Setting{{Name: "work_mem", Context: "user"}},
+		Globals:       []Global{{Kind: KindLanguage, OID: 20013, Name: "plsql"}},
 	}
 }
 
