@@ -189,7 +189,7 @@ func checkRelations(t *testing.T, s *catalog.Snapshot, name string) {
 		CheckNames:            []string{"t_id_check"},
 		StatisticsExpressions: []catalog.Expression{{Text: "f.plus(id)", References: calls(tab.OID)}, {Text: "(" + qualified + " || 'x'::text)", References: calls(tab.OID)}},
 		RowType:               s.TypeByName("f", "t").OID,
-		Keys:                  []catalog.Key{{Name: "t_pkey", Columns: []int16{1}}},
+		Keys:                  []catalog.Key{{Name: "t_pkey", Columns: []int16{1}, Primary: true}},
 	}, *tab, "OID", "Details")
 	for _, want := range []string{"CREATE RULE r AS\n    ON UPDATE TO f.t", "new.id = f.plus(1)", "DO INSTEAD  DELETE FROM f.t"} {
 		if got := tab.Rules[0].Definition; !strings.Contains(got, want) {

@@ -106,6 +106,7 @@ func checkParent(t *testing.T, s *catalog.Snapshot) {
 		Rules:                  []catalog.Rule{{Name: "quiet", Event: 4, Enabled: 'O', Definition: parent.Rules[0].Definition, References: depends(parent.OID, 0)}},
 		Policies:               []catalog.Policy{{Name: "own", Command: '*', Permissive: true, Using: "(id > 0)", References: depends(parent.OID, 0)}},
 		Checks:                 []catalog.Expression{{Text: "app.good(id)", References: depends(parent.OID, good)}},
+		CheckNames:             []string{"parent_id_check"},
 		IndexExpressions:       []catalog.Expression{{Text: "app.good(id)", References: depends(parent.OID, good)}, {Text: "(id > 0)", References: depends(parent.OID, good)}},
 		ExclusionOperators:     []catalog.OID{s.OperatorsNamed("===")[0].OID},
 		ForeignOperatorClasses: s.RelationByName("app", "opclass").ForeignOperatorClasses,
