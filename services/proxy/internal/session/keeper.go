@@ -35,6 +35,7 @@ func (s *Session) keeper(ctx context.Context) End {
 	now := s.System.Clock.Now()
 	timer := s.System.Clock.NewTimer(s.life.next(now))
 	defer timer.Stop()
+	recorded := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,11 +47,17 @@ func (s *Session) keeper(ctx context.Context) End {
 			s.cancelServer(ctx)
 			continue
 		case <-s.life.changed:
+			recorded = false
 		case <-timer.C():
 			switch s.life.enter(s.System.Clock.Now()) {
 			case phaseGrace:
+				s.recordExpiry()
+				recorded = true
 				s.expire()
 			case phaseOver:
+				if !recorded {
+					s.recordExpiry() // There was no grace.
+				}
 				return EndTokenExpired
 			case phaseLiving:
 				// The timer was for another cancel, or for a life that was renewed.
@@ -65,12 +72,14 @@ func (s *Session) keeper(ctx context.Context) End {
 	}
 }
 
-// expire records that the token has, and wakes the frontend goroutine to abort what is
-// open.
-func (s *Session) expire() {
+func (s *Session) recordExpiry() {
 	if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED, trace.SpanContext{})); err != nil {
 		s.Logger.Error("expiry not recorded", "error", err)
 	}
+}
+
+// expire wakes the frontend goroutine to abort what is open.
+func (s *Session) expire() {
 	s.cutting.Store(!s.Expiry.Finish)
 	s.mu.Lock()
 	defer s.mu.Unlock()
