@@ -125,8 +125,20 @@ func (d *Database) prints(ctx context.Context, c Comparison, missing *access.Acc
 	}) {
 		return false, nil
 	}
-	// An INSERT lists what goes into every column: one more is to be seen.
-	more, err := d.printed(ctx, c, "ALTER TABLE "+quote(rel.Schema)+"."+quote(rel.Name)+" ADD COLUMN oracle_added text")
+	// An INSERT lists what goes into every column: one more is to be seen. A partition has
+	// those of its parent, a view none of its own.
+	widened := rel
+	for len(widened.Parents) == 1 {
+		parent := d.Snapshot.RelationByOID(widened.Parents[0])
+		if parent == nil || parent.Kind != catalog.KindPartitionedTable {
+			break
+		}
+		widened = parent
+	}
+	if widened.Kind == catalog.KindView {
+		return false, nil
+	}
+	more, err := d.printed(ctx, c, "ALTER TABLE "+quote(widened.Schema)+"."+quote(widened.Name)+" ADD COLUMN oracle_added text")
 	return err == nil && len(more) > 0 && !slices.Equal(lines, more), err
 }
 
