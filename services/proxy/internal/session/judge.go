@@ -92,6 +92,8 @@ func (s *Session) judge(u *unit) (*decide.Decision, *answer) {
 		// The session is ending; whatever is answered is not heard.
 		return nil, s.refuse(u, nil, pgerr.RefusalUnavailable, "backend", authzv1.Reason_REASON_UNAVAILABLE, "")
 	}
+	// Before the decision, which is for now: one that waited would outlive what it rests on.
+	s.wait(u, s.owed.Sub(s.System.Clock.Now()))
 	expired := s.life.phase(s.System.Clock.Now()) != phaseLiving
 	d, err := s.decide(u)
 	if expired && !mayConclude(d, err) {
@@ -227,8 +229,9 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 	u.span.SetAttributes(telemetry.AttrVerdict.String(telemetry.VerdictLabel(verdict)),
 		telemetry.AttrReason.String(telemetry.ReasonLabel(reason)), telemetry.AttrCache.Bool(cached))
 	s.Observer.Judged(verdict, reason, cached, s.System.Clock.Now().Sub(began))
-	if !cached {
-		s.wait(u, s.Pace.Asked)
+	if count := s.Pace.Asked; count != nil && !cached {
+		now := s.System.Clock.Now()
+		s.owed = now.Add(count(now))
 	}
 	return d, err
 }
@@ -276,17 +279,15 @@ func (s *Session) deny(u *unit, d *decide.Decision) *answer {
 	if err != nil {
 		return s.unrecorded(u, err)
 	}
-	s.wait(u, s.Pace.Denied)
+	if count := s.Pace.Denied; count != nil {
+		s.wait(u, count(s.System.Clock.Now()))
+	}
 	return s.answer(u, pgerr.Denied(ref.String()), ref, true)
 }
 
-// wait counts something that has a rate, and waits while the principal is over it. Who
-// is waited for reads no message meanwhile.
-func (s *Session) wait(u *unit, count func(time.Time) time.Duration) {
-	if count == nil {
-		return
-	}
-	long := count(s.System.Clock.Now())
+// wait holds a unit up because its principal is over a rate. The session reads no message
+// meanwhile.
+func (s *Session) wait(u *unit, long time.Duration) {
 	if long <= 0 {
 		return
 	}

@@ -247,6 +247,8 @@ type Session struct {
 	// leaving says that the client has said Terminate: answers may still come, and
 	// go nowhere if the client has closed.
 	leaving bool
+	// owed is until when the next unit that is judged waits. The frontend goroutine's alone.
+	owed time.Time
 	// told says that the server has told the client of the end, partial that the client
 	// has a message of which more is to come. The backend goroutine's alone.
 	told, partial bool
