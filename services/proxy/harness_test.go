@@ -24,6 +24,7 @@ import (
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/pgboot"
 	"github.com/scopewire/scopewire/internal/pgtest"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/internal/telemetry"
@@ -293,8 +294,13 @@ type option func(*proxy.Config, *sys.System)
 func newWorld(t *testing.T, options ...option) *world {
 	t.Helper()
 	srv := pgtest.Start(t)
-	w := &world{t: t, recorder: pgtest.Record(t, srv.Addr), log: &lines{},
-		database: pgtest.NewDatabaseOn(t, srv, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one')")}
+	return newWorldOn(t, srv, pgtest.NewDatabaseOn(t, srv, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one')"), options...)
+}
+
+// newWorldOn is a world in front of a server and a database of the test's own.
+func newWorldOn(t *testing.T, srv *pgboot.Server, database string, options ...option) *world {
+	t.Helper()
+	w := &world{t: t, recorder: pgtest.Record(t, srv.Addr), log: &lines{}, database: database}
 	w.authz = &authz{database: w.database}
 	dir := t.TempDir()
 	password := filepath.Join(dir, "password")
