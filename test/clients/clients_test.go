@@ -19,7 +19,7 @@ type client struct {
 
 // programs are the clients, each of which leaves the database as it was.
 func programs() []client {
-	const python, node = "/usr/lib/python3/dist-packages/", "scripts/node/node_modules/"
+	const python, node, jdbc = "/usr/lib/python3/dist-packages/", "scripts/node/node_modules/", "/usr/share/java/postgresql.jar"
 	return []client{
 		{name: "Django migrate", needs: python + "django", command: []string{"/usr/bin/python3", "scripts/django/migrate.py", "DSN"}},
 		{name: "ActiveRecord migrate", needs: "/usr/share/rubygems-integration/all/specifications", command: []string{"ruby", "scripts/active_record.rb", "DSN"}},
@@ -36,6 +36,7 @@ func programs() []client {
 		{name: "libpq", needs: namedLibpq(), command: []string{"/usr/bin/python3", "scripts/libpq.py", namedLibpq(), "session", "DSN"}},
 		{name: "psql over libpq", needs: namedLibpq(), command: []string{"env", "LD_LIBRARY_PATH=" + filepath.Dir(namedLibpq()), "psql", "-X", "-a", "-v", "ON_ERROR_STOP=1",
 			"-f", "scripts/dump.sql", "-f", "scripts/migration.sql", "-f", "scripts/drop.sql", "DSN"}},
+		{name: "JDBC", needs: jdbc, command: []string{"java", "-cp", jdbc, "scripts/Session.java", "DSN"}},
 		{name: "ODBC", needs: "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", command: []string{"/usr/bin/python3", "scripts/odbc_session.py", "DSN", "0"}},
 		{name: "ODBC with cursors", needs: "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so", command: []string{"/usr/bin/python3", "scripts/odbc_session.py", "DSN", "1"}},
 	}

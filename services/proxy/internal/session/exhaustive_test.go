@@ -3,6 +3,7 @@ package session_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +86,8 @@ func sequences(n int, f func([]pgproto3.FrontendMessage)) {
 // an Execute of nothing 34000 on both sides. Where a COPY is under way the sequence is
 // ended by a CopyFail, which is ignored elsewhere. Sequences at which the server ends
 // the session have a session each; of those only every twentieth is tried, all with
-// SCOPEWIRE_NIGHTLY set.
+// SCOPEWIRE_NIGHTLY set. With SCOPEWIRE_SHARD=k/n it is every n-th sequence, from the
+// k-th on: n runs, of which each takes its time, try all of them.
 func TestSec_T14_EverySequence(t *testing.T) {
 	length, every := 3, 20
 	if os.Getenv("SCOPEWIRE_NIGHTLY") != "" {
@@ -100,7 +102,8 @@ func TestSec_T14_EverySequence(t *testing.T) {
 	}
 	const together = 64
 	var batch []pending
-	n, lethal := 0, 0
+	n, tried, lethal := 0, 0, 0
+	first, of := shard(t)
 	var alone [][]pgproto3.FrontendMessage
 	run := func() {
 		var atServer, atSession []pgproto3.FrontendMessage
@@ -125,7 +128,10 @@ func TestSec_T14_EverySequence(t *testing.T) {
 		batch = batch[:0]
 	}
 	sequences(length, func(seq []pgproto3.FrontendMessage) {
-		n++
+		if n++; n%of != first%of {
+			return
+		}
+		tried++
 		if deadly(seq) {
 			if lethal++; lethal%every == 0 {
 				alone = append(alone, seq)
@@ -138,16 +144,43 @@ func TestSec_T14_EverySequence(t *testing.T) {
 		}
 	})
 	run()
-	for _, seq := range alone {
-		apart(t, database, seq)
-	}
+	apartAll(t, database, alone)
 	if r.received("denied") {
 		t.Error("the server was sent a denied text")
 	}
-	if len(r.spool.of(auditv1.EventType_EVENT_TYPE_STATEMENT_DENIED)) < n/4 {
+	if len(r.spool.of(auditv1.EventType_EVENT_TYPE_STATEMENT_DENIED)) < tried/4 {
 		t.Error("too few denials for what was sent")
 	}
-	t.Logf("%d sequences, %d of %d in sessions of their own", n, len(alone), lethal)
+	t.Logf("%d of %d sequences, %d of %d in sessions of their own", tried, n, len(alone), lethal)
+}
+
+// shard is which of how many parts of the sequences are tried.
+func shard(t *testing.T) (k, n int) {
+	t.Helper()
+	text := os.Getenv("SCOPEWIRE_SHARD")
+	if text == "" {
+		return 1, 1
+	}
+	if _, err := fmt.Sscanf(text, "%d/%d", &k, &n); err != nil || k < 1 || k > n {
+		t.Fatalf("SCOPEWIRE_SHARD is k/n, not %q", text)
+	}
+	return k, n
+}
+
+// apartAll runs sequences at which the server may end the session, some at a time: each
+// opens connections, and closes them only at the end of its test.
+func apartAll(t *testing.T, database string, alone [][]pgproto3.FrontendMessage) {
+	t.Helper()
+	t.Run("apart", func(t *testing.T) {
+		for some := range slices.Chunk(alone, 50) {
+			t.Run(fmt.Sprintf("%T", some[0][0]), func(t *testing.T) {
+				t.Parallel()
+				for _, seq := range some {
+					apart(t, database, seq)
+				}
+			})
+		}
+	})
 }
 
 // apart runs a sequence at which the server may end the session.
