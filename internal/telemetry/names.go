@@ -127,6 +127,7 @@ func sessionOutcomes() []string {
 		"protocol_violation",  // a message that may not come, or is not known
 		"backend_unavailable", // the server could not be reached
 		"backend_gone",        // the server ended the session
+		"backend_hung",        // the server did not stop what was over its time
 		"token_expired",       // expiry and grace passed
 		"token_revoked",       // the token was revoked
 		"limit",               // a limit of the session or of the proxy

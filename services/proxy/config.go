@@ -149,6 +149,11 @@ type SpoolConfig struct {
 
 // LimitsConfig bounds what clients may ask for.
 type LimitsConfig struct {
+	// StatementTime is how long the server may take over a message, from when it comes to
+	// it to the last of its answer, the data of a COPY and the client's reading included.
+	// Default 0s: without end, as PostgreSQL's own statement_timeout, which clients set for
+	// themselves. Lower frees what forgotten statements hold, and stops those that need long.
+	StatementTime config.Duration `yaml:"statement_time,omitempty"`
 	// Login is how long a client may take from connecting to its session.
 	// Default 10s, absolute. Higher lets slow clients hold connections.
 	Login config.Duration `yaml:"login,omitempty"`
@@ -349,7 +354,7 @@ func (l *LimitsConfig) validate(p *config.Problems, path string) {
 	for _, d := range []struct {
 		key string
 		v   config.Duration
-	}{{"login", l.Login}, {"decision", l.Decision}, {"fresh", l.Fresh}, {"staleness", l.Staleness}} {
+	}{{"login", l.Login}, {"decision", l.Decision}, {"fresh", l.Fresh}, {"staleness", l.Staleness}, {"statement_time", l.StatementTime}} {
 		if d.v < 0 {
 			p.Addf(path+"."+d.key, "is not negative")
 		}

@@ -111,7 +111,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		limits: session.Limits{
 			Statement: or(cfg.Limits.StatementBytes, maxStatementBytes), Prepared: or(cfg.Limits.Prepared, defaultPrepared),
 			PreparedText: or(cfg.Limits.PreparedBytes, defaultPreparedBytes), Decision: cfg.Limits.Decision.Or(defaultDecision),
-			Fresh: cfg.Limits.Fresh.Or(defaultFresh),
+			Fresh: cfg.Limits.Fresh.Or(defaultFresh), StatementTime: time.Duration(cfg.Limits.StatementTime),
 		},
 		login:    cfg.Limits.Login.Or(defaultLogin),
 		sessions: int64(or(cfg.Limits.Sessions, defaultSessions)),

@@ -90,8 +90,14 @@ func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) er
 		return errors.New("authz asks for edits, which this version does not make")
 	}
 	ob := resp.GetObligations()
-	if ob.GetRowLimit() != 0 || ob.GetStatementTimeout() != nil || ob.GetAudit() == authzv1.AuditMode_AUDIT_MODE_COUNT {
+	if ob.GetRowLimit() != 0 || ob.GetAudit() == authzv1.AuditMode_AUDIT_MODE_COUNT {
 		return errors.New("authz asks for obligations that this version does not fulfil")
+	}
+	if limit := ob.GetStatementTimeout(); limit != nil {
+		if !limit.IsValid() || limit.AsDuration() <= 0 {
+			return errors.New("authz answered an allow with a statement timeout that is none")
+		}
+		d.Longest = limit.AsDuration()
 	}
 	for _, s := range d.Statements {
 		for _, e := range s.GetEffects() {

@@ -113,6 +113,8 @@ type Decision struct {
 	Cacheable, Cached bool
 	// Open says that the server's errors and notices may reach the client untouched.
 	Open bool
+	// Longest is the longest that the unit may run, 0 without a limit.
+	Longest time.Duration
 }
 
 // Refreshed is a token that is to take the place of a session's.

@@ -140,6 +140,12 @@ func Statement(sqlstate, message string, position uint32) *pgproto3.ErrorRespons
 	return e
 }
 
+// OverTime is what PostgreSQL answers for a statement over its time (ProcessInterrupts,
+// tcop/postgres.c).
+func OverTime() *pgproto3.ErrorResponse {
+	return statement(QueryCanceled, "canceling statement due to statement timeout")
+}
+
 // Aborted is what PostgreSQL answers in a failed transaction
 // (tcop/postgres.c, exec_simple_query).
 func Aborted() *pgproto3.ErrorResponse {

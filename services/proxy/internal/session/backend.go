@@ -171,6 +171,8 @@ func (s *Session) errorResponse(it wire.Item) error {
 		return errServerClosed
 	}
 	failed := s.names.Failed()
+	// Before whoever waits for the answer winds up.
+	expired := s.expired(f)
 	o, done, err := s.names.Answer(wire.ErrorResponse, 0)
 	if err != nil {
 		return err
@@ -185,8 +187,11 @@ func (s *Session) errorResponse(it wire.Item) error {
 		}
 		return s.send(att.answer.response)
 	}
-	if s.expired(f) {
+	if expired {
 		return s.send(s.missingToken().response)
+	}
+	if f.SQLState == pgerr.QueryCanceled && s.watched.stopped(o) {
+		return s.send(pgerr.OverTime())
 	}
 	a := s.cutBy.Load()
 	if a == nil || !quotes(f, pgerr.QueryCanceled, a) {
@@ -236,7 +241,7 @@ func (s *Session) readyForQuery(it wire.Item) error {
 	if len(it.Body) != 1 {
 		return fmt.Errorf("%w: ReadyForQuery", wire.ErrMalformed)
 	}
-	o, _, err := s.names.Answer(wire.ReadyForQuery, it.Body[0])
+	o, err := s.settled(it.Body[0])
 	if err != nil {
 		return err
 	}

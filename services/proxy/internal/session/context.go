@@ -248,7 +248,7 @@ func (s *Session) concluded(failed bool) (idle bool) {
 // await waits until the server has worked off everything it was sent.
 func (s *Session) await() (skipping bool, err error) {
 	if s.names.InFlight() > 0 {
-		if _, err := s.toServer.Write(wire.AppendBare(nil, wire.Flush)); err != nil {
+		if err := s.askForAnswers(); err != nil {
 			return false, err
 		}
 	}

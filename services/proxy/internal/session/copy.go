@@ -44,7 +44,7 @@ func (s *Session) readsData() (bool, error) {
 	}
 	if s.names.MustAwaitCopy(o) {
 		if o.Kind == stmt.Execute {
-			if _, err := s.toServer.Write(wire.AppendBare(nil, wire.Flush)); err != nil {
+			if err := s.askForAnswers(); err != nil {
 				return false, err
 			}
 		}

@@ -21,6 +21,9 @@ const (
 	EndProtocolViolation End = "protocol_violation"
 	// EndBackendGone: the server ended the session, or its connection broke.
 	EndBackendGone End = "backend_gone"
+	// EndBackendHung: the server ran a statement for longer than it may, and did not stop
+	// when it was cancelled.
+	EndBackendHung End = "backend_hung"
 	// EndTokenExpired: the token's life is over.
 	EndTokenExpired End = "token_expired"
 	// EndTokenRevoked: the token was revoked.
@@ -43,6 +46,8 @@ func (e End) farewell() *pgproto3.ErrorResponse {
 		return pgerr.Fatal(pgerr.ProtocolViolation, "protocol violation: the message is malformed or not known")
 	case EndBackendGone:
 		return pgerr.Fatal(pgerr.ConnectionFailure, "the connection to the database server was lost")
+	case EndBackendHung:
+		return pgerr.Fatal(pgerr.ConnectionFailure, "the database server does not answer, and the statement was over its time")
 	case EndTokenExpired:
 		return pgerr.Fatal(pgerr.InvalidAuthorization, "the access token has expired: connect again with a new one")
 	case EndTokenRevoked:

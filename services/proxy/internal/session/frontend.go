@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
@@ -33,6 +34,9 @@ type (
 		moves moves
 		// statement and backend are the spans that end with the answer.
 		statement, backend trace.Span
+		// id is the statement's, and intent its event's.
+		id     id.ID
+		intent []byte
 	}
 )
 
@@ -158,8 +162,7 @@ func (s *Session) message(ctx context.Context, msg wire.Message) error {
 		s.around.own.boundary(s.tx.current() != 0)
 		return s.forward(&op{Kind: stmt.Sync}, msg.Raw)
 	case wire.Flush:
-		_, err := s.toServer.Write(msg.Raw)
-		return err
+		return s.askForAnswers()
 	case wire.CopyData, wire.CopyDone, wire.CopyFail:
 		// Outside of COPY the server ignores these: what follows a COPY that has failed
 		// (tcop/postgres.c, PostgresMain).
@@ -196,10 +199,18 @@ func (s *Session) forward(o *op, raw []byte) error {
 	s.around.sent(o)
 	s.around.own.done = s.around.own.done && o.Kind == stmt.Execute
 	s.around.crossed = s.around.crossed || !s.piped
+	s.watched.limited(longestOf(o))
 	if o.Copies {
 		s.copying = o
 	}
 	_, err := s.toServer.Write(raw)
+	return err
+}
+
+// askForAnswers sends a Flush: the server is to say what it has done so far.
+func (s *Session) askForAnswers() error {
+	s.names.Asked()
+	_, err := s.toServer.Write(wire.AppendBare(nil, wire.Flush))
 	return err
 }
 
@@ -216,7 +227,7 @@ func (s *Session) flushServer() error {
 // track returns the attachment of a message that is forwarded under a unit.
 func (s *Session) track(u *unit, d *decide.Decision) *attachment {
 	_, backend := s.Observer.Start(u.ctx, telemetry.SpanBackend, telemetry.AttrStatement.String(u.id.String()))
-	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements)}
+	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements), id: u.id, intent: u.intent}
 	s.moved = s.moved || a.moves.changes
 	return a
 }
@@ -344,6 +355,12 @@ func (s *Session) bind(ctx context.Context, msg wire.Message) error {
 	}
 	s.touches(stmt.Portals, portal)
 	s.plan(p.decision)
+	if msg.More > 0 && s.piped {
+		// It may take its time to come, and nothing can be put into it.
+		if err := s.askForAnswers(); err != nil {
+			return err
+		}
+	}
 	bound := &prepared{text: p.text, types: p.types, settled: p.settled, decision: p.decision, naming: p.naming, view: p.view,
 		source: p.source, meaning: meaningOf(p.decision.Statements)}
 	if err := s.forward(&op{Kind: stmt.Bind, Space: stmt.Portals, Name: cutName(portal), Value: bound,

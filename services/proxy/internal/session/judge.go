@@ -64,6 +64,8 @@ type unit struct {
 	names []*authzv1.ProbeAnswer
 	// refreshed is the token that the unit brings.
 	refreshed *decide.Refreshed
+	// intent is the id of the event that says that it is about to be forwarded.
+	intent []byte
 	// span is the statement's.
 	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
 	span trace.Span
@@ -365,7 +367,9 @@ func (s *Session) intend(u *unit, d *decide.Decision) *answer {
 	u.refreshed = d.Refreshed
 	s.follow(d.Statements, u)
 	s.tx.apply(d.Statements)
-	if err := record(s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)); err != nil {
+	ev := s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)
+	u.intent = ev.GetEventId()
+	if err := record(ev); err != nil {
 		return s.unrecorded(u, err)
 	}
 	return nil

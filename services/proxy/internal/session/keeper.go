@@ -30,10 +30,10 @@ import (
 // that comes before the server has begun has no effect.
 const cancelAgain = 250 * time.Millisecond
 
-// keeper sends cancels to the server, one at a time, and keeps the token's life.
+// keeper sends cancels to the server, one at a time, keeps the token's life, and watches
+// what runs longer than it may.
 func (s *Session) keeper(ctx context.Context) End {
-	now := s.System.Clock.Now()
-	timer := s.System.Clock.NewTimer(s.life.next(now))
+	timer := s.System.Clock.NewTimer(0)
 	defer timer.Stop()
 	recorded := false
 	for {
@@ -48,6 +48,7 @@ func (s *Session) keeper(ctx context.Context) End {
 			continue
 		case <-s.life.changed:
 			recorded = false
+		case <-s.watched.changed:
 		case <-timer.C():
 			switch s.life.enter(s.System.Clock.Now()) {
 			case phaseGrace:
@@ -64,7 +65,11 @@ func (s *Session) keeper(ctx context.Context) End {
 			}
 			s.cutShort(ctx)
 		}
-		wait := s.life.next(s.System.Clock.Now())
+		longer, hung := s.watch(ctx)
+		if hung {
+			return EndBackendHung
+		}
+		wait := min(s.life.next(s.System.Clock.Now()), longer)
 		if s.cutting.Load() {
 			wait = min(wait, cancelAgain)
 		}
@@ -81,6 +86,11 @@ func (s *Session) recordExpiry() {
 // expire wakes the frontend goroutine to abort what is open.
 func (s *Session) expire() {
 	s.cutting.Store(!s.Expiry.Finish)
+	s.wake()
+}
+
+// wake interrupts the frontend goroutine where it reads.
+func (s *Session) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.woken = true
@@ -116,6 +126,9 @@ func (s *Session) wakened() bool {
 // goroutine calls it between two messages.
 func (s *Session) windUp() error {
 	s.late = false
+	if err := s.hurry(); err != nil {
+		return err
+	}
 	defer s.cutting.Store(false)
 	if s.life.phase(s.System.Clock.Now()) == phaseLiving {
 		return nil

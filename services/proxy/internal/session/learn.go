@@ -155,6 +155,7 @@ func (s *Session) asked() (skipping bool, err error) {
 			return false, err
 		}
 	}
+	s.names.Asked()
 	if _, err := s.toServer.Write(wire.AppendBare(nil, end)); err != nil {
 		return false, err
 	}

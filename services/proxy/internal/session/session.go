@@ -87,6 +87,9 @@ type Limits struct {
 	// Decision is how long a decision may take, Fresh one that waits for a catalog that
 	// is read after the session's own DDL, or is about objects of its own.
 	Decision, Fresh time.Duration
+	// StatementTime is how long the server may take over a message, 0 is without end. What
+	// a decision says may be shorter.
+	StatementTime time.Duration
 }
 
 const (
@@ -235,6 +238,10 @@ type Session struct {
 	tx      transaction
 	life    *life
 	gate    *gate
+	// watched is what is known of statements that run longer than they may, receiver the
+	// client as bytes go to it.
+	watched  *watched
+	receiver *receiver
 	// cutting says that what runs is cancelled because the token has expired; late, which
 	// is the frontend goroutine's, that it has been asked to wind up amid a message.
 	cutting atomic.Bool
@@ -263,12 +270,14 @@ func New(p Params, deps Deps) *Session {
 	p.Server = g
 	s := &Session{Deps: deps, gate: g, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
-		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry)}
+		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry),
+		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)
-	s.toClient = bufio.NewWriterSize(p.Client, 16<<10)
+	s.toClient = bufio.NewWriterSize(s.receiver, 16<<10)
 	s.names.Skipped = func(o *op) { s.answered(o, "") }
+	s.names.Now = deps.System.Clock.Now
 	return s
 }
 
@@ -396,7 +405,7 @@ func (s *Session) farewell(end End) {
 			s.Logger.Error("revocation not recorded", "error", err)
 		}
 	}
-	if s.names.InFlight() > 0 && end != EndBackendGone && end != EndClosed {
+	if s.names.InFlight() > 0 && end != EndBackendGone && end != EndBackendHung && end != EndClosed {
 		s.cancelServer(context.Background())
 	}
 	_ = s.p.Server.Close()

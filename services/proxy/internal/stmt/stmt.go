@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
 )
@@ -62,6 +63,8 @@ type Tracker[P any] struct {
 	// server skips after an error, on the goroutine of either side. It must not
 	// call the tracker.
 	Skipped func(*Op[P])
+	// Now, if set before the first Push, is what Oldest counts by.
+	Now func() time.Time
 
 	// overlay is the frontend side's alone.
 	overlay map[key]entry[P]
@@ -81,7 +84,12 @@ type Tracker[P any] struct {
 	skipping bool
 	// failures counts the errors answered.
 	failures uint64
-	ended    bool
+	// pushed and popped count messages that were queued and that left the queue, asked those
+	// whose answers the server was asked for. since is when the first of the queue became
+	// that.
+	pushed, popped, asked uint64
+	since                 time.Time
+	ended                 bool
 }
 
 // NewTracker returns a tracker of a session that is ready for a query.
@@ -129,7 +137,14 @@ func (t *Tracker[P]) enqueue(op *Op[P], k key, hasName bool) error {
 		return nil
 	}
 	op.queued = true
+	if len(t.queue) == 0 {
+		t.began()
+	}
 	t.queue = append(t.queue, op)
+	t.pushed++
+	if op.Kind == Query || op.Kind == FunctionCall || op.Kind == Sync {
+		t.asked = t.pushed
+	}
 	t.weight += op.Weight
 	if hasName {
 		t.touched[k]++
@@ -282,6 +297,10 @@ func (t *Tracker[P]) pop() {
 	op.queued = false
 	t.queue[0] = nil
 	t.queue = t.queue[1:]
+	t.popped++
+	if len(t.queue) > 0 {
+		t.began()
+	}
 	t.weight -= op.Weight
 	if k, ok := op.key(); ok {
 		if t.touched[k]--; t.touched[k] == 0 {

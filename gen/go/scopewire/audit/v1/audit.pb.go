@@ -51,7 +51,8 @@ const (
 	EventType_EVENT_TYPE_STATEMENT_ERROR EventType = 8
 	// The token of a session has expired.
 	EventType_EVENT_TYPE_TOKEN_EXPIRED EventType = 9
-	// A cancel request was taken.
+	// A cancel request was taken; or, with reason LIMIT, a statement was over its time and
+	// is cancelled.
 	EventType_EVENT_TYPE_CANCEL EventType = 10
 	// Records are missing or damaged; `gap` says which.
 	EventType_EVENT_TYPE_GAP EventType = 11
