@@ -267,18 +267,19 @@ func (a *analyzer) typeCast(s *scope, c *pg_query.TypeCast) (value, error) {
 		}
 		made.kind = computed
 	}
-	if !a.keepsPlace(v, to, c.TypeName) {
+	if !a.keepsPlace(v, made, to, c.TypeName) {
 		made.location = leftmost(location, v.location, c.TypeName.GetLocation())
 	}
 	return made, nil
 }
 
 // keepsPlace reports whether a cast leaves no node of its own (coerce_type of
-// parse_coerce.c): what is of the type already stays what it is, and an untyped
-// literal becomes a constant in its own place. Errors then point at that.
-func (a *analyzer) keepsPlace(v value, to catalog.OID, name *pg_query.TypeName) bool {
+// parse_coerce.c): what is of the type already stays what it is, under a polymorphic
+// pseudo-type and record as well, and an untyped literal becomes a constant in its own
+// place. Errors then point at that.
+func (a *analyzer) keepsPlace(v, made value, to catalog.OID, name *pg_query.TypeName) bool {
 	literal := v.open() && (v.kind == constant || v.kind == null) && a.names().Base(to) == to
-	return len(name.GetTypmods()) == 0 && (v.typ == to || literal)
+	return len(name.GetTypmods()) == 0 && (v.typ == made.typ || literal)
 }
 
 // applyModifier judges the cast of a type to itself, which applies a type modifier

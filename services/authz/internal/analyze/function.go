@@ -151,7 +151,7 @@ func (a *analyzer) invokeResolved(found resolve.Found, args []value, location in
 			return value{}, err
 		}
 		v, err := a.coerce(args[0], found.Result, resolve.Explicit, nil)
-		if !a.keepsPlace(args[0], found.Result, nil) {
+		if !a.keepsPlace(args[0], v, found.Result, nil) {
 			v.location = result.location
 		}
 		return v, err

@@ -32,6 +32,8 @@ const (
 	// starCost is that of a column that a star stands for, or that INSERT writes without
 	// naming it: it is read, held and recorded.
 	starCost = 100
+	// throughCost is that of an access of a view which is had by way of it.
+	throughCost = 200
 )
 
 // layer is what some statements in a row have made, over what was there before them.

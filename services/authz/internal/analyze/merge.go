@@ -15,7 +15,7 @@ const (
 )
 
 // mergeStmt binds MERGE in PostgreSQL's order (transformMergeStmt): WITH, target,
-// source, ON, then each branch, RETURNING.
+// source, ON, RETURNING, then each branch.
 func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) {
 	if err := a.mergeServed(s, m); err != nil {
 		return nil, err
@@ -49,16 +49,14 @@ func (a *analyzer) mergeStmt(s *scope, m *pg_query.MergeStmt) ([]output, error) 
 	if err := a.condition(s, m.JoinCondition, "JOIN/ON"); err != nil {
 		return nil, err
 	}
+	columns, err := a.returning(s, it, m.ReturningList)
+	if err != nil {
+		return nil, err
+	}
 	for _, node := range m.MergeWhenClauses {
 		if err := a.mergeBranch(s, it, source, node.GetMergeWhenClause()); err != nil {
 			return nil, err
 		}
-	}
-	source.columnsVisible, source.nameVisible = true, true
-	it.columnsVisible, it.nameVisible = true, true
-	columns, err := a.returning(s, it, m.ReturningList)
-	if err != nil {
-		return nil, err
 	}
 	if it.entry.relation.Kind == catalog.KindView {
 		return columns, a.finishWrite(it, actions...)

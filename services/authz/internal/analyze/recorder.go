@@ -242,21 +242,6 @@ func (r *recorder) absorbView(inner *recorder, view *catalog.Relation, at place)
 	})
 }
 
-// mergeBut adds the entries of another recorder but for some.
-func (r *recorder) mergeBut(inner *recorder, skip func(*entry) bool) {
-	rest := &recorder{opaque: inner.opaque, loose: inner.loose, negatable: inner.negatable, negates: inner.negates,
-		members: inner.members, classed: inner.classed,
-		compares: inner.compares, predicates: inner.predicates, appends: inner.appends,
-		rows: inner.rows, items: inner.items, operands: inner.operands, lateral: inner.lateral}
-	for _, e := range inner.entries {
-		if !skip(e) {
-			rest.entries = append(rest.entries, e)
-		}
-	}
-	r.merge(rest, nil, false, nil)
-	r.absorbLoose(rest, nil)
-}
-
 // merge adds the entries of another recorder, reached by way of an object. trusting says whose grant must trust
 // what an entry runs, when it is not the entry's own.
 func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trusting func(*entry) *entry) {

@@ -57,6 +57,21 @@ type rangeEntry struct {
 	// read says that a column of a target was read: from then on select is asked of it
 	// as of what stands in FROM.
 	read bool
+	// used are the columns that were read by it (selectedCols).
+	used columnSet
+	// apart says that its columns are noted in used alone: what reads them says who asks
+	// for them.
+	apart bool
+}
+
+// uses notes that a column is read by an entry of a relation, and reports whether
+// select is asked for on it.
+func (e *rangeEntry) uses(column string) bool {
+	if e.used == nil {
+		e.used = columnSet{}
+	}
+	e.used[column] = true
+	return !e.apart
 }
 
 // item is a ParseNamespaceItem: names that a range table entry or a join brings
@@ -157,7 +172,7 @@ func systemColumnType(name string) catalog.OID {
 
 // read marks a column as read under select.
 func (a *analyzer) read(c *column) {
-	if c.entry != nil {
+	if c.entry != nil && c.entry.uses(c.source) {
 		if !c.entry.inFrom && !c.entry.read {
 			c.entry.read = true
 			a.current.need(access.Select, c.entry.named, c.entry.relation)
@@ -177,9 +192,11 @@ func (a *analyzer) readWhole(it *item) error {
 			return err
 		}
 		for _, c := range side.relation.Columns {
-			a.current.column(access.Select, side.named, side.relation, c.Name)
+			if side.uses(c.Name) {
+				a.current.column(access.Select, side.named, side.relation, c.Name)
+			}
 		}
-		if len(side.relation.Columns) == 0 {
+		if len(side.relation.Columns) == 0 && !side.apart {
 			a.current.whole(access.Select, side.named, side.relation)
 		}
 	}

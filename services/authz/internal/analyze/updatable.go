@@ -69,11 +69,10 @@ func replaced(rel *catalog.Relation, action access.Action) bool {
 	})
 }
 
-// caught reports whether a rule or an INSTEAD OF trigger stands at an action on a view: it
-// then gets rows of the view's whole query.
-func caught(view *catalog.Relation, action access.Action) bool {
-	return slices.ContainsFunc(view.Rules, func(r catalog.Rule) bool { return r.Event == ruleEvent(action) }) ||
-		slices.ContainsFunc(view.Triggers, func(t catalog.Trigger) bool { return t.Type&triggerInstead != 0 && t.Type&events(action) != 0 })
+// ruled reports whether a rule stands at an action on a view: its action may read the
+// view's whole query, which the write is then put into (rewriteRuleAction).
+func ruled(view *catalog.Relation, action access.Action) bool {
+	return view.Kind == catalog.KindView && slices.ContainsFunc(view.Rules, func(r catalog.Rule) bool { return r.Event == ruleEvent(action) })
 }
 
 // writeBase judges the write that a write to an automatically updatable view becomes
@@ -110,18 +109,22 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 		inner.current.column(w.action, named, base, of)
 	}
 	if w.reads {
-		inner.current.absorbRead(bound.accesses, base)
+		inner.current.absorbRead(bound.accesses, bound.query.ranges[0])
 	}
-	if w.merges || base.Kind == catalog.KindView && caught(base, w.action) {
-		inner.current.mergeBut(bound.accesses, func(e *entry) bool {
-			return readsOf(e, base) && e.needs == 1
-		})
-	} else {
-		parts, err := inner.partsOf(rel)
-		if err != nil {
+	parts, err := inner.partsOf(rel)
+	if err != nil {
+		return err
+	}
+	turned := ruled(base, w.action)
+	if turned {
+		if err := inner.readView(base); err != nil {
 			return err
 		}
-		next.read = inner.current.absorbParts(parts.used(rel, w), base)
+	}
+	if turned || w.merges {
+		inner.current.absorbParts(append(parts.columns, parts.quals))
+	} else {
+		next.read = inner.current.absorbParts(parts.used(rel, w))
 	}
 	if err := inner.written(base, next); err != nil {
 		return err

@@ -39,6 +39,9 @@ func (a *analyzer) readView(rel *catalog.Relation) error {
 	if err != nil {
 		return err
 	}
+	if err := a.spend(throughCost * len(v.accesses.entries)); err != nil {
+		return err
+	}
 	a.current.absorbView(v.accesses, rel, place{access.Select, rel})
 	return nil
 }

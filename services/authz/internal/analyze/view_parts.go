@@ -14,12 +14,18 @@ import (
 // of a write only those stay that it uses (rewriteTargetView).
 type viewParts struct {
 	// quals is its condition; columns are the expressions of the view's columns.
-	quals   *recorder
-	columns []*recorder
+	quals   viewPart
+	columns []viewPart
 }
 
-// partsOf binds the parts of a view's query apart. Reading the columns of base is among
-// them; the need of it is not, unless a subquery names it once more.
+// viewPart is what a part reads and runs, but for the row of the relation that the view is
+// over: of that it reads the columns.
+type viewPart struct {
+	accesses *recorder
+	columns  columnSet
+}
+
+// partsOf binds the parts of an automatically updatable view's query apart.
 func (a *analyzer) partsOf(view *catalog.Relation) (*viewParts, error) {
 	p := &viewParts{}
 	_, err := a.catalogued(view.Definition, inside{path: a.storedPath(), reader: a.viewReader(view), stored: true,
@@ -32,10 +38,16 @@ func (a *analyzer) partsOf(view *catalog.Relation) (*viewParts, error) {
 			if err := inner.fromClause(s, q.FromClause); err != nil {
 				return err
 			}
-			// apart has what follows collected by a recorder of its own.
-			apart := func() *recorder {
+			if len(s.ranges) != 1 {
+				return deny(access.Construct, "a view over other than one relation")
+			}
+			base := s.ranges[0]
+			base.apart = true
+			// apart has what follows collected by a part of its own.
+			apart := func() viewPart {
 				inner.current = &recorder{within: inner.current.within, stored: true}
-				return inner.current
+				base.used = columnSet{}
+				return viewPart{accesses: inner.current, columns: base.used}
 			}
 			for _, node := range q.TargetList {
 				p.columns = append(p.columns, apart())
@@ -61,8 +73,8 @@ func (a *analyzer) partsOf(view *catalog.Relation) (*viewParts, error) {
 
 // used are the parts that a write uses. The condition holds the rows that are there, and
 // new ones where it is checked; of the columns those are computed that the statement reads.
-func (p *viewParts) used(view *catalog.Relation, w viewWrite) []*recorder {
-	var all []*recorder
+func (p *viewParts) used(view *catalog.Relation, w viewWrite) []viewPart {
+	var all []viewPart
 	if w.action != access.Insert && !w.unseen || w.cascaded || view.CheckOption != 0 {
 		all = append(all, p.quals)
 	}
@@ -74,31 +86,27 @@ func (p *viewParts) used(view *catalog.Relation, w viewWrite) []*recorder {
 	return all
 }
 
-// absorbParts adds what a write to a view uses of its query, and returns the columns of
-// base that it reads.
-func (r *recorder) absorbParts(parts []*recorder, base *catalog.Relation) columnSet {
+// absorbParts adds what a write to a view uses of its query, and returns the columns that
+// it reads of the relation that the view is over.
+func (r *recorder) absorbParts(parts []viewPart) columnSet {
 	read := columnSet{}
 	for _, part := range parts {
-		maps.Copy(read, part.columnsOf(access.Select, base))
-		r.mergeBut(part, func(e *entry) bool {
-			return e.needs == 0 && !e.access.AllColumns && readsOf(e, base)
-		})
+		maps.Copy(read, part.columns)
+		r.absorb(part.accesses, nil, false)
 	}
 	return read
 }
 
-// absorbRead adds the right to read what a query reads of a relation, and nothing else.
-func (r *recorder) absorbRead(query *recorder, rel *catalog.Relation) {
-	for _, e := range query.entries {
-		if readsOf(e, rel) {
-			r.merge(&recorder{entries: []*entry{e}}, nil, false, nil)
-		}
+// absorbRead adds the right to read the columns of a relation that a query reads by one of
+// its entries, and nothing else: others of that relation, in subqueries, ask for theirs.
+func (r *recorder) absorbRead(query *recorder, of *rangeEntry) {
+	e := query.index[query.tableKey(access.Select, of.relation)]
+	if e == nil {
+		return
 	}
-}
-
-// readsOf reports whether an entry is about reading a relation.
-func readsOf(e *entry, rel *catalog.Relation) bool {
-	return e.relation != nil && e.relation.OID == rel.OID && e.access.Action == access.Select
+	one := *e
+	one.columns, one.access.AllColumns, one.needs = of.used, len(of.relation.Columns) == 0, 1
+	r.merge(&recorder{entries: []*entry{&one}}, nil, false, nil)
 }
 
 // readOf are the columns of a view that a statement reads; nil stands for all of them.

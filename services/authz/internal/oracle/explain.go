@@ -80,8 +80,8 @@ func inBody(sql string, position int) bool {
 var refusedObject = regexp.MustCompile(`^permission denied for (?:table|view|materialized view|sequence|function|procedure) (.*)$`)
 
 // toldBeside reports whether the server's error is what Scopewire says to who may administer
-// the database and read the catalogs as well, and whose grants are trusted: who may not do all that a statement does
-// is not told what is wrong with it.
+// the database, read the catalogs and use all types as well, and whose grants are trusted: who may not do all that a
+// statement does is not told what is wrong with it.
 func (d *Database) toldBeside(c Comparison) (bool, error) {
 	more := slices.Clone(c.Role.Grants)
 	for i := range more {
@@ -91,6 +91,9 @@ func (d *Database) toldBeside(c Comparison) (bool, error) {
 		}
 	}
 	more = append(more, Grant{Action: access.Admin, Kind: access.Database, Name: d.Model.Database})
+	for _, schema := range d.Model.Schemas {
+		more = append(more, Grant{Action: access.Usage, Kind: access.Type, Schema: schema, Name: every, Trusted: true})
+	}
 	for _, schema := range []string{"pg_catalog", "information_schema"} {
 		more = append(more, Grant{Action: access.Select, Kind: access.Table, Schema: schema, Name: every})
 	}
@@ -160,10 +163,14 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 		return Explained, "base type", err
 	}
 	unreached, err := d.unreached(ctx, c, missing)
-	if err != nil || !unreached {
+	if err != nil || unreached {
+		return Explained, "code not reached", err
+	}
+	another, err := d.refusedAnother(ctx, c, missing)
+	if err != nil || !another {
 		return Overdenied, "", err
 	}
-	return Explained, "code not reached", nil
+	return Explained, "key there already", nil
 }
 
 // own reports whether a relation is none of the database's but one that the statement

@@ -64,6 +64,9 @@ func (d *Database) keeps(ctx context.Context, c Comparison, missing *access.Acce
 		return false, nil
 	}
 	stored, err := d.stores(ctx, c, d.reachable(missing)...)
+	if err == nil && !stored {
+		stored, err = d.storesWhole(ctx, c, missing)
+	}
 	if err != nil || stored || !definesBody.MatchString(strings.Join(Tokens(c.Unit.SQL), " ")) {
 		return stored, err
 	}
@@ -85,8 +88,7 @@ func (d *Database) keeps(ctx context.Context, c Comparison, missing *access.Acce
 }
 
 // stores reports whether the login makes something by a statement that depends on one
-// of the objects, or on an operator of one of the functions. What a message makes, it may
-// drop again: it is looked at after each of its statements.
+// of the objects, or on an operator of one of the functions.
 func (d *Database) stores(ctx context.Context, c Comparison, of ...address) (bool, error) {
 	if len(of) == 0 {
 		return false, nil
@@ -108,13 +110,38 @@ func (d *Database) stores(ctx context.Context, c Comparison, of ...address) (boo
 	query := `SELECT count(*) FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_operator o
  ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
  WHERE d.xmin = pg_catalog.pg_current_xact_id()::xid AND (` + strings.Join(depends, " OR ") + `)`
-	statements := Script(c.Unit.SQL)
+	return afterEach(c.Unit, func(u Unit) (bool, error) { return d.counts(ctx, c, u, query) })
+}
+
+// storesWhole reports whether a query that the login stores by a statement asks for an
+// access, as its tree has it: where some columns of a relation are named, pg_depend has
+// these alone, and nothing of its whole row (eliminate_duplicate_dependencies of
+// dependency.c).
+func (d *Database) storesWhole(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	return afterEach(c.Unit, func(u Unit) (bool, error) {
+		stored := newFootprint()
+		_, _, err := d.login.rolledBackAfter(ctx, c.Role.Path, u, nil, func() error {
+			trees, err := d.login.rows(ctx, `SELECT ev_action::text FROM pg_catalog.pg_rewrite WHERE xmin = pg_catalog.pg_current_xact_id()::xid
+ UNION ALL SELECT prosqlbody::text FROM pg_catalog.pg_proc WHERE prosqlbody IS NOT NULL AND xmin = pg_catalog.pg_current_xact_id()::xid`)
+			for _, tree := range trees {
+				stored.add(tree[0], d.Snapshot)
+			}
+			return err
+		})
+		return err == nil && d.asks(stored, c.Role.Grants, missing), err
+	})
+}
+
+// afterEach asks about a unit cut off behind each of its statements, until one answers:
+// what a message makes, it may drop again.
+func afterEach(u Unit, holds func(Unit) (bool, error)) (bool, error) {
+	statements := Script(u.SQL)
 	for n := range statements {
-		u := c.Unit
+		part := u
 		if len(statements) > 1 {
-			u.SQL = strings.Join(statements[:n+1], "; ")
+			part.SQL = strings.Join(statements[:n+1], "; ")
 		}
-		if found, err := d.counts(ctx, c, u, query); err != nil || found {
+		if found, err := holds(part); err != nil || found {
 			return found, err
 		}
 	}

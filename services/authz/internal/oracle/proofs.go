@@ -125,21 +125,30 @@ func (d *Database) prints(ctx context.Context, c Comparison, missing *access.Acc
 	}) {
 		return false, nil
 	}
-	// An INSERT lists what goes into every column: one more is to be seen. A partition has
-	// those of its parent, a view none of its own.
-	widened := rel
-	for len(widened.Parents) == 1 {
-		parent := d.Snapshot.RelationByOID(widened.Parents[0])
-		if parent == nil || parent.Kind != catalog.KindPartitionedTable {
-			break
-		}
-		widened = parent
-	}
-	if widened.Kind == catalog.KindView {
-		return false, nil
-	}
-	more, err := d.printed(ctx, c, "ALTER TABLE "+quote(widened.Schema)+"."+quote(widened.Name)+" ADD COLUMN oracle_added text")
+	// An INSERT lists what goes into every column: one more is to be seen.
+	more, err := d.printed(ctx, c, d.widening(rel)...)
 	return err == nil && len(more) > 0 && !slices.Equal(lines, more), err
+}
+
+// widening are the statements that give a table another column, where it can have one. A
+// partition has those of its parent; what is inserted into a view goes to the table under it.
+func (d *Database) widening(rel *catalog.Relation) []string {
+	if len(rel.Parents) == 1 {
+		if parent := d.Snapshot.RelationByOID(rel.Parents[0]); parent != nil && parent.Kind == catalog.KindPartitionedTable {
+			return d.widening(parent)
+		}
+	}
+	if rel.Kind != catalog.KindView {
+		return []string{"DO $oracle$ BEGIN ALTER TABLE " + quote(rel.Schema) + "." + quote(rel.Name) +
+			" ADD COLUMN oracle_added text; EXCEPTION WHEN OTHERS THEN NULL; END $oracle$"}
+	}
+	var all []string
+	for _, oid := range rel.References.Relations {
+		if under := d.Snapshot.RelationByOID(oid); under != nil && under != rel {
+			all = append(all, d.widening(under)...)
+		}
+	}
+	return all
 }
 
 // printed are the values that a statement gives the login, after further statements.

@@ -67,6 +67,27 @@ func (d *Database) uncalled(ctx context.Context, c Comparison, bodies []*catalog
 	return idle, before, err
 }
 
+// refusedAnother reports whether the role is refused the function that a denial is about
+// when the statement runs once more. An INSERT with ON CONFLICT computes the indexes of a row
+// only when nothing is in its way (ExecInsert): a sequence gives a key that is there already
+// once, and a new one another time.
+func (d *Database) refusedAnother(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	f := d.function(missing.Resolved)
+	if f == nil {
+		return false, nil
+	}
+	for range sequenceTries {
+		answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, c.Unit)
+		if err != nil || lost {
+			return false, err
+		}
+		if refused := refusedObject.FindStringSubmatch(answer.Message); answer.Refused() && refused != nil {
+			return refused[1] == f.Name, nil
+		}
+	}
+	return false, nil
+}
+
 // checksDomain reports whether a check of a domain calls a function.
 func (d *Database) checksDomain(f *catalog.Function) bool {
 	return slices.ContainsFunc(d.Snapshot.Types, func(t catalog.Type) bool {
