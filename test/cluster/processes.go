@@ -17,7 +17,6 @@ import (
 
 	"github.com/scopewire/scopewire/cmd/scopewire/demo"
 	"github.com/scopewire/scopewire/internal/devca"
-	"github.com/scopewire/scopewire/internal/pgboot"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -79,16 +78,18 @@ func StartProcesses(t testing.TB, cfg demo.Config) *Processes {
 		}
 		return files
 	}
+	at := host(t)
 	server := func(role string) devca.Files {
-		return certificate(role, devca.Options{Name: role, DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
+		return certificate(role, devca.Options{Name: role, DNSNames: []string{"localhost"}, IPs: []net.IP{at},
 			URIs: []string{"spiffe://scopewire/" + role}, Server: true, Client: true})
 	}
 	server("authz")
 	server("audit")
 	server("proxy")
 	p.Admin = certificate("admin", devca.Options{Name: "admin", URIs: []string{"spiffe://scopewire/admin"}, Client: true})
-	p.ProxyAddr, p.AuditAddr = address(t), address(t)
-	authzAddr := address(t)
+	certificate("front", devca.Options{Name: "front", IPs: []net.IP{at}, Server: true})
+	p.ProxyAddr, p.AuditAddr = address(t, at), address(t, at)
+	authzAddr := address(t, at)
 	host, port, err := net.SplitHostPort(w.Postgres.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +106,7 @@ func StartProcesses(t testing.TB, cfg demo.Config) *Processes {
 	tlsOf := func(role string) string {
 		return fmt.Sprintf("{cert_file: %[1]s/%[2]s.crt, key_file: %[1]s/%[2]s.key, ca_file: %[1]s/ca.crt}", w.Dir, role)
 	}
-	admin := [3]string{address(t), address(t), address(t)}
+	admin := [3]string{address(t, at), address(t, at), address(t, at)}
 	p.Audit = p.process(t, "scopewire-audit", admin[2], write("audit.yaml", fmt.Sprintf(`
 listen: {address: %s, tls: %s}
 store: {directory: %s/audit}
@@ -125,7 +126,7 @@ admin: {address: %[8]s}
 	p.Proxy = p.process(t, "scopewire-proxy", admin[0], write("proxy.yaml", fmt.Sprintf(`
 instance: proxy-1
 listeners:
-  - {address: %[1]s, tls: {cert_file: %[2]s/server.crt, key_file: %[2]s/server.key}}
+  - {address: %[1]s, tls: {cert_file: %[2]s/front.crt, key_file: %[2]s/front.key}}
 databases:
   - name: %[3]s
     host: %[4]s
@@ -142,17 +143,6 @@ admin: {address: %[10]s}
 	p.Authz.Start()
 	p.Proxy.Start()
 	return p
-}
-
-// address is a free loopback address.
-func address(t testing.TB) string {
-	t.Helper()
-	l, err := pgboot.Listen(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func (p *Processes) process(t testing.TB, name, admin, config string) *Process {
@@ -183,6 +173,12 @@ func (p *Process) Start() {
 		_ = cmd.Wait()
 	}()
 	p.AwaitReady()
+}
+
+// DSN is where a user connects, without a password.
+func (p *Processes) DSN(user string) string {
+	host, port, _ := net.SplitHostPort(p.ProxyAddr)
+	return fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=verify-full sslrootcert=%s", host, port, demo.Database, user, p.CAFile)
 }
 
 // AwaitReady waits until the program says that it is ready.

@@ -61,7 +61,7 @@ func logged(t *testing.T, p *cluster.Processes, text string) int {
 
 func TestThreeProcesses(t *testing.T) {
 	p := cluster.StartProcesses(t, demo.Config{PostgresSettings: map[string]string{"log_statement": "all"}})
-	dsn := p.ConnStringAt(p.ProxyAddr, "alice")
+	dsn := p.DSN("alice")
 	s := session{t, cluster.ConnectWith(t, dsn, token(t, p.World, "alice"))}
 	if _, err := s.Prepare(t.Context(), "kept", "SELECT count(*) FROM orders WHERE id > 0"); err != nil {
 		t.Fatal(err)
