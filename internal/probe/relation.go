@@ -62,6 +62,7 @@ var relationFields = []field{
 		WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid`)},
 	{"PartitionKey", "CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN " +
 		object(expressionFields("pg_catalog.pg_get_partkeydef(c.oid)", "pg_class", "c.oid")) + " END"},
+	{"DefaultPartition", `c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_partitioned_table AS h WHERE h.partdefid OPERATOR(pg_catalog.=) c.oid)`},
 	// Another session's temporary children are not read (expand_inherited_rtentry).
 	{"Children", oids(`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS h ON h.oid OPERATOR(pg_catalog.=) i.inhrelid
 		WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid

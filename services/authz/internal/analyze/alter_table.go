@@ -132,6 +132,9 @@ func alterTableStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) 
 		if err := a.altersFamily(rel); err != nil {
 			return found, err
 		}
+		if err := a.altersPartitions(rel); err != nil {
+			return found, err
+		}
 		if d, err = a.definitionOf(rel); err != nil {
 			return found, err
 		}

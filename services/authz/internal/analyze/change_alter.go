@@ -286,6 +286,7 @@ func (a *analyzer) alterInherit(rel *catalog.Relation, m *alteration) bool {
 }
 
 func unlink(parent, child *catalog.Relation) {
+	child.DefaultPartition = false
 	child.Parents = slices.DeleteFunc(child.Parents, func(oid catalog.OID) bool { return oid == parent.OID })
 	parent.Children = slices.DeleteFunc(parent.Children, func(oid catalog.OID) bool { return oid == child.OID })
 }
@@ -304,6 +305,7 @@ func (a *analyzer) alterPartition(rel *catalog.Relation, m *alteration) bool {
 	}
 	if m.cmd.Subtype == pg_query.AlterTableType_AT_AttachPartition {
 		part.Parents, rel.Children = append(part.Parents, rel.OID), append(rel.Children, part.OID)
+		part.DefaultPartition = m.cmd.Def.GetPartitionCmd().GetBound().GetIsDefault()
 		return true
 	}
 	unlink(rel, part)

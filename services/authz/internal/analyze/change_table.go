@@ -182,7 +182,7 @@ func (a *analyzer) userClass(method string, typ catalog.OID) catalog.OID {
 
 // madeTable shows a table that was made, with all that is made with it (DefineRelation
 // of tablecmds.c).
-func (a *analyzer) madeTable(d *definition, rel catalog.Relation, partition bool) error {
+func (a *analyzer) madeTable(d *definition, rel catalog.Relation, bound *pg_query.PartitionBoundSpec) error {
 	if a.settleColumns(d); d.unsure {
 		return nil
 	}
@@ -197,9 +197,10 @@ func (a *analyzer) madeTable(d *definition, rel catalog.Relation, partition bool
 	a.change.known = true
 	for _, oid := range d.parents {
 		if parent := a.edited(oid); parent != nil {
+			made.DefaultPartition = bound.GetIsDefault()
 			parent.Children, made.Parents = append(parent.Children, made.OID), append(made.Parents, oid)
 		}
-		if partition && a.hasParts(oid) {
+		if bound != nil && a.hasParts(oid) {
 			// Indexes, foreign keys and triggers of the table are made on the partition, too.
 			a.change.known = false
 		}

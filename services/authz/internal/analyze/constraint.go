@@ -83,6 +83,18 @@ func (a *analyzer) indexed(d *definition, c *pg_query.Constraint) error {
 	if !ok {
 		return deny(access.Construct, "the columns of a key")
 	}
+	if d.relation != nil && c.Contype == pg_query.ConstrType_CONSTR_PRIMARY {
+		// They are made NOT NULL before there is an index (transformIndexConstraint, then
+		// ATExecSetNotNull).
+		if err := a.spend(len(c.Keys) * len(d.item.columns)); err != nil {
+			return err
+		}
+		for _, name := range names[:len(c.Keys)] {
+			if name != "" && !d.has(name) && !isSystemColumn(name) {
+				return noColumn(d.relation.Name, name)
+			}
+		}
+	}
 	return a.keyColumns(d, c, names)
 }
 
@@ -213,6 +225,10 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 		return slices.ContainsFunc(c.PkAttrs, func(node *pg_query.Node) bool { return node.GetString_().GetSval() == column.Name })
 	})
 	if err != nil {
+		return err
+	}
+	// The key is made for each of its partitions (addFkRecurseReferenced).
+	if err := a.opensPartitions(rel, access.References); err != nil {
 		return err
 	}
 	if len(c.PkAttrs) == 0 && primary < 0 {

@@ -113,7 +113,7 @@ func (a *analyzer) createTable(c *pg_query.CreateStmt, kind catalog.RelationKind
 		a.change.known = c.IfNotExists
 		return object, nil
 	}
-	return object, a.madeTable(d, catalog.Relation{Kind: kind, Server: server, PartitionKey: d.key, ForeignOperatorClasses: d.keyClasses}, c.Partbound != nil)
+	return object, a.madeTable(d, catalog.Relation{Kind: kind, Server: server, PartitionKey: d.key, ForeignOperatorClasses: d.keyClasses}, c.Partbound)
 }
 
 // parent judges a table's parent: it must be the owner's (MergeAttributes). Its
@@ -131,9 +131,7 @@ func (a *analyzer) parent(d *definition, rv *pg_query.RangeVar, partition bool) 
 		a.usesType(c.Type)
 	}
 	if partition {
-		// The bound is compared with the others', and the rows of a default partition are held
-		// against it.
-		if err := a.byDefinition(rel, func(inner *analyzer) error { return inner.boundsOf(rel) }); err != nil {
+		if err := a.addsPartition(rel); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,9 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 	if err := a.altersFamily(rel); err != nil {
 		return err
 	}
+	if err := a.altersPartitions(rel); err != nil {
+		return err
+	}
 	a.tablespace(i.TableSpace)
 	a.runsStored = true
 	d, err := a.definitionOf(rel)

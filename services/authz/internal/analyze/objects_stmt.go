@@ -67,6 +67,12 @@ func (a *analyzer) renameStmt(r *pg_query.RenameStmt) error {
 	if err != nil {
 		return err
 	}
+	if s.kind.kind == pg_query.ObjectType_OBJECT_TRIGGER && s.relation != nil {
+		// It goes by that name on the partitions as well (renametrig of trigger.c).
+		if err := a.altersPartitions(s.relation); err != nil {
+			return err
+		}
+	}
 	a.renamed(r, s, object)
 	if s.kind.form == schemaForm {
 		if err := a.ddlIn(r.Newname); err != nil {

@@ -77,7 +77,7 @@ func (a *analyzer) triggers(rv *pg_query.RangeVar, row bool) (*catalog.Relation,
 	for _, child := range children {
 		a.current.whole(access.Trigger, relationObject(child), child)
 	}
-	return rel, nil
+	return rel, a.opensPartitions(rel, access.Trigger)
 }
 
 // oldAndNew is the level at which the condition of a trigger or rule is bound: the row

@@ -26,7 +26,7 @@ func sample() *Snapshot {
 				CheckNames:       []string{"c"},
 				OtherConstraints: []string{"o"},
 				IndexExpressions: []Expression{{Text: "e", References: refs}}, ExclusionOperators: []OID{4}, StatisticsExpressions: []Expression{{Text: "s", References: refs}},
-				ForeignOperatorClasses: []OID{1}, PartitionOperatorClasses: []OID{1}, PartitionKey: Expression{Text: "k", References: refs}, Children: []OID{2}, Parents: []OID{3},
+				ForeignOperatorClasses: []OID{1}, PartitionOperatorClasses: []OID{1}, PartitionKey: Expression{Text: "k", References: refs}, DefaultPartition: true, Children: []OID{2}, Parents: []OID{3},
 				ForeignKeys: []ForeignKey{key}, Keys: []Key{{Name: "k", Columns: []int16{1}}}, ReferencedBy: []ForeignKey{key}, Definition: "d", References: refs,
 			},
 			{OID: 20002, Schema: "pub", Name: "licorders", Kind: KindView},

@@ -138,6 +138,8 @@ type Relation struct {
 	StatisticsExpressions []Expression `digest:"-"`
 	// PartitionKey is pg_get_partkeydef, its text empty for what is not partitioned.
 	PartitionKey Expression
+	// DefaultPartition is set for the default partition of a partitioned table.
+	DefaultPartition bool
 	// Children are the OIDs of direct inheritance children and partitions.
 	Children []OID
 	// Parents are the OIDs of direct parents.

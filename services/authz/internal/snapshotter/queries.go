@@ -62,6 +62,7 @@ SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind:
 		WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
 			AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0
 			AND d.deptype IN ('a', 'i') ORDER BY d.refobjid LIMIT 1), 0) ELSE 0 END,
+	c.relispartition AND c.oid IN (SELECT a.partdefid FROM pg_catalog.pg_partitioned_table AS a),
 	ROW(c.relpersistence, c.relam, c.reloftype, c.reloptions, c.relispartition, c.relpartbound::pg_catalog.text,
 		c.relrowsecurity, c.relforcerowsecurity, p::pg_catalog.text, f::pg_catalog.text)::pg_catalog.text
 FROM pg_catalog.pg_class AS c

@@ -236,7 +236,7 @@ func (r *reader) readRelations(ctx context.Context) error {
 	var v catalog.Relation
 	into := []any{
 		&v.OID, &v.Schema, &v.Name, &kind, &v.Owner, &v.RowSecurity, &v.ForceRowSecurity, &partitioned, &view,
-		&v.SecurityInvoker, &check, &ofQuery, &ofKey, &v.IndexOf, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &details,
+		&v.SecurityInvoker, &check, &ofQuery, &ofKey, &v.IndexOf, &v.ForeignOperatorClasses, &v.RowType, &v.OfType, &v.Server, &v.OwnedBy, &v.DefaultPartition, &details,
 	}
 	return r.eachRelation(ctx, queryRelations, "c.oid", into, func() error {
 		v.Kind, v.CheckOption = catalog.RelationKind(char(kind)), char(check)
