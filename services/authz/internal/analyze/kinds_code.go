@@ -27,7 +27,7 @@ func codeKinds() []kind {
 			accesses: "`execute` on the procedure; what its SQL body needs, trust in any other; what the arguments need"},
 		{node: "CreateTrigStmt", stores: true, command: "CREATE TRIGGER", effects: effect,
 			judge:    changing("create trigger", access.EffectDDL, (*pg_query.Node).GetCreateTrigStmt, (*analyzer).createTrigger),
-			accesses: "`trigger` on the table, its partitions and the table of FROM; `execute` on the function, trusted if it cannot be looked into"},
+			accesses: "`trigger` on the table, its partitions and the table of FROM, trusted where a partition key's class or expression runs code; `execute` on the function, trusted if it cannot be looked into"},
 		{node: "RuleStmt", stores: true, command: "CREATE RULE", effects: effect,
 			judge:    changing("create rule", access.EffectDDL, (*pg_query.Node).GetRuleStmt, (*analyzer).createRule),
 			accesses: ddl + "; what condition and actions read, write and run: they run with the rights of the table's owner"},
