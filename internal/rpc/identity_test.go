@@ -83,6 +83,7 @@ func strange(t *testing.T, ca *authority, want leaf, address string) *grpc.Clien
 func TestSec_T42_CallerMatrix(t *testing.T) {
 	allowed := map[string]string{
 		"/scopewire.authz.v1.AuthorizationService/Authenticate":       "proxy",
+		"/scopewire.authz.v1.AuthorizationService/Confirm":            "proxy",
 		"/scopewire.authz.v1.AuthorizationService/Authorize":          "proxy",
 		"/scopewire.authz.v1.AuthorizationService/Watch":              "proxy",
 		"/scopewire.authz.v1.AuthorizationAdminService/Revoke":        "admin",

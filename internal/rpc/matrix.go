@@ -24,6 +24,7 @@ func DefaultMatrix() Matrix {
 	return Matrix{
 		"/scopewire.authz.v1.AuthorizationService/Authenticate":       {Proxy},
 		"/scopewire.authz.v1.AuthorizationService/Authorize":          {Proxy},
+		"/scopewire.authz.v1.AuthorizationService/Confirm":            {Proxy},
 		"/scopewire.authz.v1.AuthorizationService/Watch":              {Proxy},
 		"/scopewire.authz.v1.AuthorizationAdminService/Revoke":        {Admin},
 		"/scopewire.authz.v1.AuthorizationAdminService/ListRevisions": {Admin},

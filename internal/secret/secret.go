@@ -48,6 +48,9 @@ func (s Bytes) Equal(o Bytes) bool { return subtle.ConstantTimeCompare(s.Expose(
 // SHA256 is the digest by which a token is known outside authz.
 func (s Bytes) SHA256() [sha256.Size]byte { return sha256.Sum256(s.Expose()) }
 
+// Clone is a secret of the same bytes in another place: to wipe either leaves the other.
+func (s Bytes) Clone() Bytes { return New(append([]byte(nil), s.Expose()...)) }
+
 // Wipe overwrites the bytes. Every copy of s is empty of meaning afterwards.
 func (s Bytes) Wipe() {
 	clear(s.Expose())

@@ -243,6 +243,7 @@ func issuersOf(p *policy.Policy) []verify.Issuer {
 		issuers = append(issuers, verify.Issuer{
 			Issuer: is.Issuer, Audiences: is.Audiences, JWKSURI: is.JWKSURI, JWKSFile: is.JWKSFile,
 			Algorithms: is.Algorithms, AcceptTypJWT: is.AcceptTypJWT, Skew: is.Skew,
+			Mode: verify.Mode(is.Verification), Introspection: verify.Introspection(is.Introspection),
 		})
 	}
 	return issuers

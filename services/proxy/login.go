@@ -254,6 +254,10 @@ func (c *connection) authenticate(ctx context.Context, settings map[string]strin
 		return nil, c.unavailable(errors.New("authz accepted a token without a subject or a lifetime"),
 			authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE)
 	}
+	if ok.GetConfirmIn() != nil && (!ok.GetConfirmIn().IsValid() || ok.GetConfirmIn().AsDuration() <= 0) {
+		return nil, c.unavailable(errors.New("authz does not say when a token is to be confirmed"),
+			authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE)
+	}
 	c.expires = asked.Add(life.AsDuration())
 	return ok, nil
 }
@@ -335,6 +339,8 @@ func (c *connection) tokenRefused(r *authzv1.AuthenticateRefusal) *refusal {
 		code, message = pgerr.InvalidAuthorization, "the access token gives no access to this database"
 	case authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE:
 		code, message = pgerr.CannotConnectNow, "no login is possible now: try again later"
+	case authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_INTROSPECTION:
+		code, message = pgerr.CannotConnectNow, "the access token's issuer cannot be asked now: try again later"
 	default:
 		// Claims, binding and whatever is not known: the general sentence.
 	}
@@ -367,12 +373,12 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 	defer left()
 	var entry *registry.Entry
 	s := session.New(session.Params{Client: c.client.Conn, Server: server, Record: c.record, Context: server.Context, ClientInfo: c.clientInfo(),
-		Token: c.client.Token, Expires: c.expires, Principal: c.principal,
+		Token: c.client.Token, Expires: c.expires, ConfirmIn: who.GetConfirmIn().AsDuration(), Principal: c.principal,
 		Renew: func(p *authzv1.Principal, sum [32]byte, asOf uint64) bool {
 			return entry.Renew(revocation.Of(p, sum), asOf)
 		}},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
-			Observer: c.metrics, Limits: c.limits, Expiry: c.cfg.Expiry.rules(), Pace: session.Pace{Asked: asked, Denied: denied}})
+			Confirm: c.confirm, Observer: c.metrics, Limits: c.limits, Expiry: c.cfg.Expiry.rules(), Pace: session.Pace{Asked: asked, Denied: denied}})
 	entry, stands := c.registry.Enter(s, revocation.Of(who.GetPrincipal(), c.client.Token.SHA256()), who.GetEpoch().GetRevocation())
 	defer entry.Leave()
 	if !stands {

@@ -32,12 +32,15 @@ type world struct {
 	issuer, resource, binary, dir string
 }
 
-func start(t *testing.T, life time.Duration) *world {
+func start(t *testing.T, life time.Duration, by clientAuth) *world {
 	t.Helper()
 	s := &world{}
 	s.World = cluster.Start(t, demo.Config{Issuers: func(ctx context.Context, w *demo.World) (string, error) {
-		var err error
-		s.issuer, err = interop.Provider(ctx, t, w, life)
+		keys, asks, err := by(w)
+		if err != nil {
+			return "", err
+		}
+		s.issuer, err = interop.Provider(ctx, t, w, life, keys)
 		if err != nil {
 			return "", err
 		}
@@ -45,8 +48,8 @@ func start(t *testing.T, life time.Duration) *world {
 		if s.resource, w.ProxyConfig, err = metadata(ctx, w, s.issuer); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("  - issuer: %s\n    audiences: [%s]\n    trust_authorization_details: {actions: [select], objects: [public.customers]}\n",
-			s.issuer, demo.Audience), nil
+		return fmt.Sprintf("  - issuer: %s\n    audiences: [%s]\n    trust_authorization_details: {actions: [select], objects: [public.customers]}\n%s",
+			s.issuer, demo.Audience, asks), nil
 	}})
 	s.binary = filepath.Join(cluster.Binaries(t, "scopewire"), "scopewire")
 	s.dir = t.TempDir()
@@ -160,12 +163,13 @@ func (s *world) person(t *testing.T, name string) *interop.Person {
 // TestOIDCProvider: tokens of an oidc-provider go through the proxy to PostgreSQL, by
 // every flow that it and we have.
 func TestOIDCProvider(t *testing.T) {
-	s := start(t, 600*time.Second)
+	s := start(t, 600*time.Second, bySecret)
 	t.Run("device flow", func(t *testing.T) { s.peopleLogIn(t, "device", "--device") })
 	t.Run("code and PKCE", func(t *testing.T) { s.peopleLogIn(t, "browser", "--browser", "--prompt", "consent") })
 	t.Run("refusal", s.peopleRefuse)
 	t.Run("authorization details", s.authorizationDetails)
 	t.Run("client credentials", s.clientCredentials)
+	t.Run("opaque tokens", s.opaqueTokens)
 	t.Run("one process refreshes", s.oneRefreshes)
 	t.Run("withdrawn login", s.withdrawn)
 	t.Run("psql 18", s.psql)
@@ -337,7 +341,8 @@ func (s *world) withdrawn(t *testing.T) {
 // TestTokensAreRenewedWhileClientsRun: a client that runs for longer than its token
 // connects anew with another.
 func TestTokensAreRenewedWhileClientsRun(t *testing.T) {
-	s := start(t, 4*time.Second)
+	s := start(t, 4*time.Second, byKey)
+	t.Run("opaque tokens, asked about by a key", s.opaqueTokens)
 	if out, code := s.logIn(t, s.person(t, "rene"), s.loginArgs("--device")...); code != 0 {
 		t.Fatalf("%d:\n%s", code, out)
 	}

@@ -30,11 +30,17 @@ const (
 	Service, ServiceSecret = "service", "a-secret-of-the-test"
 	// Resource is whom tokens are for (RFC 8707); their audience is the demo's.
 	Resource = "https://db.example.com/"
+	// OpaqueResource is the same with opaque tokens.
+	OpaqueResource = "https://opaque.example.com/"
+	// Asker is a client that may ask about tokens, by the secret AskerSecret; KeyedAsker
+	// one that does so by a key of its own.
+	Asker, AskerSecret, KeyedAsker = "scopewire", "a secret: of & scopewire", "scopewire-key"
 )
 
 // Provider starts an oidc-provider whose certificate is the world's, until the end
-// of the test, and returns its issuer. life is that of its access tokens.
-func Provider(ctx context.Context, t testing.TB, w *demo.World, life time.Duration) (issuer string, err error) {
+// of the test, and returns its issuer. life is that of its access tokens, keys the JSON Web
+// Key Set of KeyedAsker.
+func Provider(ctx context.Context, t testing.TB, w *demo.World, life time.Duration, keys string) (issuer string, err error) {
 	dir := filepath.Join(folder(t), "oidc")
 	install(t, dir)
 	files, err := w.Certificate("oidc", devca.Options{Name: "oidc-provider", DNSNames: []string{"localhost"}, Server: true})
@@ -42,7 +48,7 @@ func Provider(ctx context.Context, t testing.TB, w *demo.World, life time.Durati
 		return "", err
 	}
 	//nolint:gosec // G204: our own script.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "node", "provider.mjs", files.Cert, files.Key, strconv.Itoa(int(life.Seconds())))
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "node", "provider.mjs", files.Cert, files.Key, strconv.Itoa(int(life.Seconds())), keys)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var stderr bytes.Buffer

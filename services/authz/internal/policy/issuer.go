@@ -26,6 +26,10 @@ type Issuer struct {
 	Algorithms []string
 	// Skew is how far the issuer's clock may be off, at most MaxSkew.
 	Skew time.Duration
+	// Verification says by what its tokens are verified, one of Verifications.
+	Verification string
+	// Introspection is how the issuer is asked; zero where it is not.
+	Introspection Introspection
 }
 
 // MaxSkew bounds the skew of an issuer's clock.
@@ -40,13 +44,15 @@ var defaultAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
 
 // issuerEntry is an issuer as written.
 type issuerEntry struct {
-	Issuer       string        `yaml:"issuer"`
-	Audiences    []string      `yaml:"audiences"`
-	JWKSURI      *string       `yaml:"jwks_uri"`
-	JWKSFile     *string       `yaml:"jwks_file"`
-	AcceptTypJWT bool          `yaml:"accept_typ_jwt"`
-	Algorithms   *[]string     `yaml:"algorithms"`
-	Skew         time.Duration `yaml:"skew"`
+	Issuer        string              `yaml:"issuer"`
+	Audiences     []string            `yaml:"audiences"`
+	JWKSURI       *string             `yaml:"jwks_uri"`
+	JWKSFile      *string             `yaml:"jwks_file"`
+	AcceptTypJWT  bool                `yaml:"accept_typ_jwt"`
+	Algorithms    *[]string           `yaml:"algorithms"`
+	Skew          time.Duration       `yaml:"skew"`
+	Verification  *string             `yaml:"verification"`
+	Introspection *introspectionEntry `yaml:"introspection"`
 	// TrustAuthorizationDetails is the ceiling of what tokens of the issuer may
 	// grant by themselves; none when it is not there.
 	TrustAuthorizationDetails *ceilingEntry `yaml:"trust_authorization_details"`
@@ -58,6 +64,7 @@ func compileIssuers(c *compiler, entries []issuerEntry) ([]Issuer, map[string]*c
 		c.Addf("issuers", "name at least one issuer")
 	}
 	var out []Issuer
+	asked := ""
 	for i, e := range entries {
 		path := fmt.Sprintf("issuers[%d]", i)
 		if slices.ContainsFunc(out, func(o Issuer) bool { return o.Issuer == e.Issuer }) {
@@ -67,6 +74,13 @@ func compileIssuers(c *compiler, entries []issuerEntry) ([]Issuer, map[string]*c
 		is := Issuer{
 			Issuer: e.Issuer, Audiences: e.Audiences, JWKSURI: value(e.JWKSURI), JWKSFile: value(e.JWKSFile),
 			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: e.Skew,
+		}
+		is.Verification, is.Introspection = e.introspection(c, path)
+		if is.Verification != verifyLocal {
+			if asked != "" {
+				c.Addf(path+".verification", "an opaque token does not say whose it is: tokens of %s are introspected already", asked)
+			}
+			asked = e.Issuer
 		}
 		if e.Algorithms != nil {
 			is.Algorithms = *e.Algorithms
@@ -83,7 +97,7 @@ func (e issuerEntry) check(c *compiler, path string) {
 	switch {
 	case e.Issuer == "":
 		c.Addf(path+".issuer", "name the issuer as its tokens do, by their claim iss")
-	case e.JWKSURI == nil && e.JWKSFile == nil && !secureURL(e.Issuer):
+	case e.JWKSURI == nil && e.JWKSFile == nil && value(e.Verification) != verifyIntrospect && !secureURL(e.Issuer):
 		c.Addf(path+".issuer", "discovery needs an https URL; else name jwks_uri or jwks_file")
 	}
 	if len(e.Audiences) == 0 {

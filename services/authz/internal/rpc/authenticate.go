@@ -41,11 +41,7 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 	}
 	session, err := s.tokens.verify(ctx, token)
 	if err != nil {
-		var r *verify.Refusal
-		if !errors.As(err, &r) {
-			return refusal(unavailable, "the token could not be verified", nil)
-		}
-		return refusal(refusalProto(r.Reason), r.Detail, r.Unverified)
+		return refusalOf(err)
 	}
 	who := session.who
 	if !who.ShownBy(req.GetClient().GetCertificateSha256()) {
@@ -80,7 +76,7 @@ func (s *Server) authenticate(ctx context.Context, req *authzv1.AuthenticateRequ
 	return &authzv1.AuthenticateResponse{Outcome: &authzv1.AuthenticateResponse_Authenticated{
 		Authenticated: &authzv1.Authenticated{
 			Principal: principalProto(&who), Login: login, ExpiresIn: until(who.Deadline, now), Epoch: f.epoch,
-			AcceptedSettings: slices.Sorted(maps.Keys(req.GetSettings())),
+			AcceptedSettings: slices.Sorted(maps.Keys(req.GetSettings())), ConfirmIn: confirmIn(&who, now),
 		},
 	}}
 }
@@ -115,6 +111,15 @@ func (s *Server) startup(ctx context.Context, req *authzv1.AuthenticateRequest, 
 // maxStartupSettings bounds the settings of one startup: a packet of PostgreSQL's
 // longest (MAX_STARTUP_PACKET_LENGTH) holds no more.
 const maxStartupSettings = 2500
+
+// refusalOf is the refusal by which a token was not verified.
+func refusalOf(err error) *authzv1.AuthenticateResponse {
+	var r *verify.Refusal
+	if !errors.As(err, &r) {
+		return refusal(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNAVAILABLE, "the token could not be verified", nil)
+	}
+	return refusal(refusalProto(r.Reason), r.Detail, r.Unverified)
+}
 
 func refusal(reason authzv1.AuthenticateRefusalReason, detail string, who *verify.Principal) *authzv1.AuthenticateResponse {
 	return &authzv1.AuthenticateResponse{Outcome: &authzv1.AuthenticateResponse_Refusal{

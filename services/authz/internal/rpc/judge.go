@@ -180,6 +180,10 @@ func tokenReason(err error) (access.Reason, string) {
 		return access.TokenExpired, r.Detail
 	case r.Reason == verify.Unavailable:
 		return access.Unavailable, r.Detail
+	case r.Reason == verify.Unconfirmed:
+		return access.Introspection, r.Detail
+	case r.Reason == verify.Revoked:
+		return access.TokenRevoked, r.Detail
 	default:
 		return access.TokenInvalid, r.Detail
 	}
@@ -249,10 +253,13 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 	if resp.Verdict != authzv1.Verdict_VERDICT_ALLOW {
 		return resp, resp.Verdict == authzv1.Verdict_VERDICT_ERROR && analysis.Outcome == access.Hidden && len(analysis.Requires) > 0
 	}
-	ttl := min(s.cfg.TTL, session.left(now))
+	ttl := min(s.cfg.TTL, session.stands(now))
 	if concludes(analysis) {
 		// Such a statement runs without a token as well.
 		ttl = conditionalTTL
+	}
+	if session.left(now) > 0 && ttl <= 0 {
+		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.Introspection, "what the issuer has said of the token is too old"), false
 	}
 	if ttl <= 0 {
 		return answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenExpired, "the token has expired"), false

@@ -96,6 +96,7 @@ func (s *Server) refresh(ctx context.Context, req *authzv1.AuthorizeRequest, uni
 	case fresh.left(now) <= 0:
 		return refuse(access.TokenExpired, "it has expired")
 	}
-	resp.Refreshed = &authzv1.Refreshed{Token: kept, Principal: principalProto(&fresh.who), ExpiresIn: until(fresh.who.Deadline, now)}
+	resp.Refreshed = &authzv1.Refreshed{Token: kept, Principal: principalProto(&fresh.who), ExpiresIn: until(fresh.who.Deadline, now),
+		ConfirmIn: confirmIn(&fresh.who, now)}
 	return nil
 }

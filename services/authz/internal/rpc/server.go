@@ -46,6 +46,9 @@ type Verifier interface {
 	// Verify returns who the token names, or a *verify.Refusal. It does not keep
 	// the token. It may block for a few seconds while keys are fetched.
 	Verify(ctx context.Context, token secret.Bytes) (verify.Principal, error)
+	// Confirm is Verify for a token that was verified before: what its issuer was asked
+	// of it a while ago is asked anew.
+	Confirm(ctx context.Context, token secret.Bytes) (verify.Principal, error)
 	// Holds reports whether what made p's token good still does.
 	Holds(p verify.Principal) bool
 }

@@ -70,9 +70,26 @@ func (t *tokens) find(h hash) *session {
 // verify verifies a token and remembers it. The error is a *verify.Refusal. The
 // token's bytes are overwritten.
 func (t *tokens) verify(ctx context.Context, token secret.Bytes) (*session, error) {
+	return t.verifyBy(ctx, token, t.verifier.Verify)
+}
+
+// confirm verifies a token again that sessions are open with. One that is not good any
+// more is forgotten.
+func (t *tokens) confirm(ctx context.Context, token secret.Bytes) (*session, error) {
+	h := hash(token.SHA256())
+	s, err := t.verifyBy(ctx, token, t.verifier.Confirm)
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.known, h)
+	}
+	return s, err
+}
+
+func (t *tokens) verifyBy(ctx context.Context, token secret.Bytes, by func(context.Context, secret.Bytes) (verify.Principal, error)) (*session, error) {
 	defer token.Wipe()
 	h := hash(token.SHA256())
-	who, err := t.verifier.Verify(ctx, token)
+	who, err := by(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +135,15 @@ func (t *tokens) evictLocked() {
 
 // left is how long the token is still valid, on the monotonic clock.
 func (s *session) left(now time.Time) time.Duration { return s.who.Deadline.Sub(now) }
+
+// stands is how long what is said of the token now may be used: until it ends, or its
+// issuer has to be asked again.
+func (s *session) stands(now time.Time) time.Duration {
+	if s.who.ConfirmBy.IsZero() {
+		return s.left(now)
+	}
+	return min(s.left(now), s.who.ConfirmBy.Sub(now))
+}
 
 // grantsOf compiles what a policy grants a session's principal, or returns the
 // last result for the same policy.

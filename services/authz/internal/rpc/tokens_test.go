@@ -201,6 +201,10 @@ func (v *stubVerifier) Verify(_ context.Context, token secret.Bytes) (verify.Pri
 	return verify.Principal{Subject: string(token.Expose()), Deadline: v.until}, nil
 }
 
+func (v *stubVerifier) Confirm(ctx context.Context, token secret.Bytes) (verify.Principal, error) {
+	return v.Verify(ctx, token)
+}
+
 func (v *stubVerifier) Holds(verify.Principal) bool { return !v.gone }
 
 func TestTokensAreBoundedAndWiped(t *testing.T) {

@@ -36,6 +36,11 @@ type Principal struct {
 	// that verified it, with its monotonic reading: a step of the wall clock does
 	// not move it.
 	Deadline time.Time
+	// ConfirmBy is when the issuer's word that the token is active is too old, on the same
+	// clock and never after Deadline. Zero when the issuer was not asked.
+	ConfirmBy time.Time
+	// ConfirmAt is when it is time to ask again; zero where the token ends first.
+	ConfirmAt time.Time
 
 	// Certificate is the SHA-256 of the certificate that the token is bound to, nil for a
 	// token that is bound to none: it is worth nothing without a client that has shown

@@ -70,6 +70,10 @@ type Issuer struct {
 	// Skew is by how much the issuer's clock may be ahead, at most MaxSkew. It
 	// never lengthens a token's life.
 	Skew time.Duration
+	// Mode says by what its tokens are verified; empty is Local. Introspection is how the
+	// issuer is asked, where it is.
+	Mode          Mode
+	Introspection Introspection
 }
 
 // check adds what is wrong with the issuer to p.
@@ -88,11 +92,17 @@ func (is Issuer) check(p *config.Problems, path string) {
 			p.Addf(path+".jwks_uri", "%s", err)
 		}
 	case is.JWKSFile == "":
-		// RFC 8414 section 2: no query and no fragment.
-		u, err := url.Parse(is.Issuer)
-		if herr := checkHTTPS(is.Issuer); herr != nil || err != nil || u.RawQuery != "" || u.ForceQuery {
+		if is.Mode != Introspect && checkDiscovery(is.Issuer) != nil {
 			p.Addf(path+".issuer", "discovery needs an https URL without query; give jwks_uri or jwks_file otherwise")
 		}
+	}
+	switch {
+	case !slices.Contains(Modes(), is.Mode):
+		p.Addf(path+".verification", "%q is not one of %v", is.Mode, Modes())
+	case is.Mode.asks():
+		is.Introspection.check(p, path+".introspection", is.Issuer)
+	case is.Introspection != (Introspection{}):
+		p.Addf(path+".introspection", "verification is local: the issuer is never asked")
 	}
 	for _, alg := range is.Algorithms {
 		if !known(alg) {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/scopewire/scopewire/internal/sys"
 )
@@ -22,6 +23,9 @@ const maxResponseHeader = 16 << 10
 // the environment, a bounded body.
 type fetcher struct {
 	client *http.Client
+	// asking is for questions about tokens, which come one after the other: its
+	// connections are kept.
+	asking *http.Client
 }
 
 func newFetcher(cfg Config, machine sys.System) (*fetcher, error) {
@@ -36,20 +40,29 @@ func newFetcher(cfg Config, machine sys.System) (*fetcher, error) {
 			return nil, fmt.Errorf("read roots for issuers: %s holds no certificate", cfg.CAFile)
 		}
 	}
-	return &fetcher{client: &http.Client{
-		Transport: &http.Transport{
-			DialContext:            machine.Net.DialContext,
-			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: machine.Clock.Now},
-			TLSHandshakeTimeout:    cfg.FetchTimeout,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxResponseHeader,
-			// Minutes lie between two fetches; a kept connection would only be found
-			// broken.
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	client := func(keep bool) *http.Client {
+		return &http.Client{
+			Transport: &http.Transport{
+				DialContext:            machine.Net.DialContext,
+				TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: machine.Clock.Now},
+				TLSHandshakeTimeout:    cfg.FetchTimeout,
+				DisableCompression:     true,
+				MaxResponseHeaderBytes: maxResponseHeader,
+				DisableKeepAlives:      !keep,
+				MaxIdleConnsPerHost:    maxQuestions,
+				IdleConnTimeout:        keepIdle,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	// Minutes lie between two fetches of keys; a kept connection would only be found
+	// broken.
+	return &fetcher{client: client(false), asking: client(true)}, nil
 }
+
+// keepIdle is how long an idle connection to an introspection endpoint is kept: shorter
+// than servers do, which would break it under a question.
+const keepIdle = 20 * time.Second
 
 // get fetches an https document of at most maxJWKS bytes. A status other than
 // 200, a redirect included, is an error.
@@ -62,7 +75,13 @@ func (f *fetcher) get(ctx context.Context, address string) ([]byte, error) {
 		return nil, fmt.Errorf("fetch %s: %w", address, err)
 	}
 	req.Header.Set("Accept", "application/json, application/jwk-set+json")
-	resp, err := f.client.Do(req)
+	return f.do(f.client, req, maxJWKS)
+}
+
+// do sends a request and reads the body of its answer, at most so many bytes of it.
+func (f *fetcher) do(client *http.Client, req *http.Request, most int64) ([]byte, error) {
+	address := req.URL.String()
+	resp, err := client.Do(req)
 	if err != nil {
 		// It names the address itself.
 		return nil, fmt.Errorf("fetch: %w", err)
@@ -71,12 +90,12 @@ func (f *fetcher) get(ctx context.Context, address string) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, &statusError{address: address, status: resp.StatusCode}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxJWKS+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s: read body: %w", address, err)
 	}
-	if len(body) > maxJWKS {
-		return nil, fmt.Errorf("fetch %s: the body is longer than 64 KiB", address)
+	if int64(len(body)) > most {
+		return nil, fmt.Errorf("fetch %s: the body is longer than %d KiB", address, most>>10)
 	}
 	return body, nil
 }
@@ -91,11 +110,11 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("fetch %s: the answer's status is %d", e.address, e.status)
 }
 
-// discover asks the issuer where its keys are: by OpenID Connect Discovery 1.0
+// discover asks the issuer for an address that its metadata has under a name: by OpenID Connect Discovery 1.0
 // section 4, and where that address answers without a document by RFC 8414
 // section 3. The document must name the issuer exactly (RFC 8414 section 3.3),
 // else one tenant of a host could speak for another.
-func (f *fetcher) discover(ctx context.Context, issuer string) (string, error) {
+func (f *fetcher) discover(ctx context.Context, issuer, name string) (string, error) {
 	doc, err := f.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	var status *statusError
 	if errors.As(err, &status) {
@@ -114,9 +133,9 @@ func (f *fetcher) discover(ctx context.Context, issuer string) (string, error) {
 	if named, ok := meta.get("issuer"); !ok || named.kind != kindString || named.text != issuer {
 		return "", errors.New("discover: the document is another issuer's")
 	}
-	address := meta.optional("jwks_uri")
+	address := meta.optional(name)
 	if err := checkHTTPS(address); err != nil {
-		return "", fmt.Errorf("discover: jwks_uri: %w", err)
+		return "", fmt.Errorf("discover: %s: %w", name, err)
 	}
 	return address, nil
 }
@@ -154,7 +173,7 @@ func (f *fetcher) loader(is Issuer, fsys sys.FS) func(ctx context.Context, fresh
 			mu.Unlock()
 			if fresh || address == "" {
 				var err error
-				if address, err = f.discover(ctx, is.Issuer); err != nil {
+				if address, err = f.discover(ctx, is.Issuer, "jwks_uri"); err != nil {
 					return nil, err
 				}
 				mu.Lock()

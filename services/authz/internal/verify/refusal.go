@@ -28,6 +28,10 @@ const (
 	Binding Reason = "binding"
 	// Unavailable: the issuer's keys could not be had.
 	Unavailable Reason = "unavailable"
+	// Revoked: the issuer says that the token is not active.
+	Revoked Reason = "revoked"
+	// Unconfirmed: the issuer was to say whether the token is active, and did not.
+	Unconfirmed Reason = "introspection"
 )
 
 // Refusal is the error of Verify. It holds no part of the token's text.

@@ -34,17 +34,24 @@ type Verifier struct {
 	// configure serialises Configure; wake tells Run of it.
 	configure sync.Mutex
 	wake      chan struct{}
+	machine   sys.System
+	// questions counts what is asked of issuers.
+	questions sync.WaitGroup
 }
 
-// issuer is a configured issuer with its keys.
+// issuer is a configured issuer with its keys, and with whom to ask about its tokens, nil
+// where nobody is asked.
 type issuer struct {
 	rules Issuer
 	keys  *source
+	ask   *introspector
 }
 
-// proof is what made a token good: the issuer as it was configured and the key.
+// proof is what made a token good: the issuer as it was configured and, where the token
+// was signed, the key.
 type proof struct {
 	issuer *issuer
+	signed bool
 	print  [sha256.Size]byte
 }
 
@@ -61,7 +68,7 @@ func New(cfg Config, deps Deps) (*Verifier, error) {
 	}
 	v := &Verifier{
 		cfg: cfg, clock: deps.System.Clock, fs: deps.System.FS, log: deps.Logger, fetcher: f,
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), machine: deps.System,
 	}
 	v.issuers.Store(&map[string]*issuer{})
 	return v, nil
@@ -76,9 +83,19 @@ func (v *Verifier) Configure(issuers []Issuer) error {
 	var p config.Problems
 	old := *v.issuers.Load()
 	next := make(map[string]*issuer, len(issuers))
+	asked := ""
 	for i, is := range issuers {
 		path := fmt.Sprintf("issuers[%d]", i)
+		if is.Mode == "" {
+			is.Mode = Local
+		}
 		is.check(&p, path)
+		if is.Mode.asks() {
+			if asked != "" {
+				p.Addf(path+".verification", "an opaque token does not say whose it is: tokens of %s are asked about already", asked)
+			}
+			asked = is.Issuer
+		}
 		if _, twice := next[is.Issuer]; twice {
 			p.Addf(path+".issuer", "the issuer is listed twice")
 		}
@@ -105,21 +122,36 @@ func (v *Verifier) adopt(before *issuer, is Issuer) *issuer {
 	if before != nil && before.rules.JWKSURI == is.JWKSURI && before.rules.JWKSFile == is.JWKSFile {
 		was := before.rules
 		if slices.Equal(was.Audiences, is.Audiences) && slices.Equal(was.Algorithms, is.Algorithms) &&
-			was.AcceptTypJWT == is.AcceptTypJWT && was.Skew == is.Skew {
+			was.AcceptTypJWT == is.AcceptTypJWT && was.Skew == is.Skew && was.Mode == is.Mode && was.Introspection == is.Introspection {
 			return before
 		}
-		return &issuer{rules: is, keys: before.keys}
+		return &issuer{rules: is, keys: before.keys, ask: v.introspector(is)}
 	}
-	return &issuer{rules: is, keys: &source{
+	return &issuer{rules: is, ask: v.introspector(is), keys: &source{
 		issuer: is.Issuer, clock: v.clock, log: v.log, cfg: v.cfg, load: v.fetcher.loader(is, v.fs),
 		unknown: make(map[string]time.Time),
 	}}
 }
 
+func (v *Verifier) introspector(is Issuer) *introspector {
+	if !is.Mode.asks() {
+		return nil
+	}
+	return &introspector{
+		rules: is.Introspection, issuer: is.Issuer, clock: v.clock, log: v.log, timeout: v.cfg.FetchTimeout,
+		question: v.fetcher.asker(is, v.cfg, v.machine), flights: &v.questions, slots: make(chan struct{}, maxQuestions),
+		known: make(map[[sha256.Size]byte]opinion), asking: make(map[[sha256.Size]byte]*inquiry),
+	}
+}
+
+// usesKeys reports whether the issuer's keys are of any use.
+func (is *issuer) usesKeys() bool { return is.rules.Mode != Introspect }
+
 // Run keeps the key sets fresh until ctx ends, and returns when every fetch it
 // began has ended. It returns nil.
 func (v *Verifier) Run(ctx context.Context) error {
-	defer v.fetcher.client.CloseIdleConnections()
+	defer v.fetcher.asking.CloseIdleConnections()
+	defer v.questions.Wait()
 	timer := v.clock.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -138,7 +170,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 func (v *Verifier) refreshDue(ctx context.Context) {
 	var loads sync.WaitGroup
 	for _, is := range *v.issuers.Load() {
-		if is.keys.due().After(v.clock.Now()) {
+		if !is.usesKeys() || is.keys.due().After(v.clock.Now()) {
 			continue
 		}
 		// A failure is logged and counted where it happens.
@@ -150,6 +182,9 @@ func (v *Verifier) refreshDue(ctx context.Context) {
 func (v *Verifier) untilDue() time.Duration {
 	wait := v.cfg.Refresh
 	for _, is := range *v.issuers.Load() {
+		if !is.usesKeys() {
+			continue
+		}
 		wait = min(wait, is.keys.due().Sub(v.clock.Now()))
 	}
 	return max(wait, 0)
@@ -161,7 +196,7 @@ func (v *Verifier) untilDue() time.Duration {
 func (v *Verifier) Ready() error {
 	var missing []string
 	for name, is := range *v.issuers.Load() {
-		if _, ok := is.keys.current(); ok {
+		if _, ok := is.keys.current(); ok || !is.usesKeys() {
 			return nil
 		}
 		missing = append(missing, name)
@@ -172,22 +207,43 @@ func (v *Verifier) Ready() error {
 
 // Verify returns who the token names. The error is a *Refusal. Verify does not
 // keep the token. It may wait for a key set to be fetched, at most as long as
-// Config.FetchTimeout.
+// Config.FetchTimeout, or for its issuer to say that it is active.
 func (v *Verifier) Verify(ctx context.Context, token secret.Bytes) (Principal, error) {
-	p, c, r := v.verify(ctx, token.Expose())
+	return v.principal(ctx, token, 1)
+}
+
+// Confirm is Verify for a token that was verified some time ago: where its issuer is asked
+// about it, a word that has been used for half of its time is not taken.
+func (v *Verifier) Confirm(ctx context.Context, token secret.Bytes) (Principal, error) {
+	return v.principal(ctx, token, 2)
+}
+
+// principal verifies by what issuers have said within a share of the time for which it
+// counts.
+func (v *Verifier) principal(ctx context.Context, token secret.Bytes, share time.Duration) (Principal, error) {
+	p, c, r := v.verify(ctx, token.Expose(), share)
 	if r != nil {
-		r.Unverified = claimed(c.claims)
-		return Principal{}, r
+		// It may be one that others are given, too.
+		own := *r
+		own.Unverified = claimed(c.claims)
+		return Principal{}, &own
 	}
 	return p, nil
 }
 
 // Holds reports whether what made p's token good still does: its issuer is
-// configured as it was, and the key that signed it is in the issuer's set, which
-// is not too old. Expiry is not looked at.
+// configured as it was, the key that signed it is in the issuer's set, which
+// is not too old, and so is the issuer's word where it was asked. Expiry is not looked at,
+// and who has expired needs nobody's word for it.
 func (v *Verifier) Holds(p Principal) bool {
 	if p.proof.issuer == nil || (*v.issuers.Load())[p.Issuer] != p.proof.issuer {
 		return false
+	}
+	if now := v.clock.Now(); !p.ConfirmBy.IsZero() && !now.Before(p.ConfirmBy) && now.Before(p.Deadline) {
+		return false
+	}
+	if !p.proof.signed {
+		return true
 	}
 	set, ok := p.proof.issuer.keys.current()
 	return ok && set.holds(p.proof.print)
@@ -204,7 +260,11 @@ func (v *Verifier) Skew() time.Duration {
 
 // verify is the one place that makes a good principal: every return before the
 // last is a refusal.
-func (v *Verifier) verify(ctx context.Context, token []byte) (Principal, compact, *Refusal) {
+func (v *Verifier) verify(ctx context.Context, token []byte, share time.Duration) (Principal, compact, *Refusal) {
+	if is := v.opaque(token); is != nil {
+		p, r := v.asked(ctx, is, token, share)
+		return p, compact{}, r
+	}
 	c, r := split(token)
 	if r != nil {
 		return Principal{}, c, r
@@ -216,6 +276,10 @@ func (v *Verifier) verify(ctx context.Context, token []byte) (Principal, compact
 	}
 	if r := judgeType(c.typ, c.claims, is.rules.AcceptTypJWT); r != nil {
 		return Principal{}, c, r
+	}
+	if is.rules.Mode == Introspect {
+		p, r := v.asked(ctx, is, token, share)
+		return p, c, r
 	}
 	if !slices.Contains(is.rules.Algorithms, c.alg) {
 		return Principal{}, c, refuse(Algorithm, "the algorithm is not allowed for this issuer")
@@ -232,8 +296,37 @@ func (v *Verifier) verify(ctx context.Context, token []byte) (Principal, compact
 		r.Signed = true
 		return Principal{}, c, r
 	}
-	p.proof, p.payload = proof{issuer: is, print: k.print}, string(c.payload)
+	if is.rules.Mode == Both {
+		if r := p.narrow(is.ask.ask(ctx, token, is.rules.Introspection.TTL/share), is.rules, v.clock.Now()); r != nil {
+			return Principal{}, c, r
+		}
+	}
+	p.proof, p.payload = proof{issuer: is, signed: true, print: k.print}, string(c.payload)
 	return p, c, nil
+}
+
+// opaque is the issuer that is asked about a token which has the form of no JWT, nil for
+// any other token and where no issuer is asked.
+func (v *Verifier) opaque(token []byte) *issuer {
+	if isJWT(token) || !isOpaque(token) {
+		return nil
+	}
+	for _, is := range *v.issuers.Load() {
+		if is.ask != nil {
+			return is
+		}
+	}
+	return nil
+}
+
+// asked verifies a token by its issuer's word alone.
+func (v *Verifier) asked(ctx context.Context, is *issuer, token []byte, share time.Duration) (Principal, *Refusal) {
+	p, r := judgeOpinion(is.ask.ask(ctx, token, is.rules.Introspection.TTL/share), is.rules, v.clock.Now())
+	if r != nil {
+		return Principal{}, r
+	}
+	p.proof = proof{issuer: is}
+	return p, nil
 }
 
 // keyFor finds the key that the token names in its issuer's set, which it loads

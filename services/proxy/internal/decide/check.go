@@ -133,11 +133,12 @@ func checkRefresh(r *authzv1.Refreshed, d *Decision, sent time.Time) error {
 	}
 	alone := len(d.Statements) == 1 && len(d.Statements[0].GetEffects()) == 1 && len(d.Statements[0].GetAccesses()) == 0
 	life := r.GetExpiresIn()
-	if r == nil || !brings || !alone || len(r.GetToken()) == 0 || r.GetPrincipal().GetSubject() == "" || !life.IsValid() || life.AsDuration() <= 0 {
+	confirm := r.GetConfirmIn()
+	if r == nil || !brings || !alone || confirm != nil && (!confirm.IsValid() || confirm.AsDuration() <= 0) || len(r.GetToken()) == 0 || r.GetPrincipal().GetSubject() == "" || !life.IsValid() || life.AsDuration() <= 0 {
 		return errors.New("authz answered a new token that is not one, or not alone")
 	}
 	d.Refreshed = &Refreshed{Token: secret.New(r.GetToken()), Principal: r.GetPrincipal(), Expires: sent.Add(life.AsDuration()),
-		Revocation: d.Epoch.GetRevocation()}
+		ConfirmIn: confirm.AsDuration(), Revocation: d.Epoch.GetRevocation()}
 	return nil
 }
 

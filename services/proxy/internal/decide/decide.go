@@ -124,6 +124,8 @@ type Refreshed struct {
 	// Principal is whom it names, Expires when its life ends.
 	Principal *authzv1.Principal
 	Expires   time.Time
+	// ConfirmIn is after how long the token is to be confirmed, 0 for never.
+	ConfirmIn time.Duration
 	// Revocation is the number of the last revocation that it was judged by.
 	Revocation uint64
 }

@@ -26,6 +26,8 @@ const (
 // its subject up to its first dot, and lives a minute.
 type minder struct {
 	*judge
+	// confirm is after how long a new token is to be confirmed.
+	confirm time.Duration
 }
 
 var tokenText = regexp.MustCompile(`^SET scopewire\.token = '(.*)'$`)
@@ -41,7 +43,7 @@ func (m *minder) Authorize(ctx context.Context, req *decide.Request) (*decide.De
 	case found != nil:
 		effect.Kind = authzv1.EffectKind_EFFECT_KIND_REFRESH
 		subject, _, _ := strings.Cut(found[1], ".")
-		d.Refreshed = &decide.Refreshed{Token: secret.FromString(found[1]), Expires: m.clock.Now().Add(time.Minute),
+		d.Refreshed = &decide.Refreshed{Token: secret.FromString(found[1]), Expires: m.clock.Now().Add(time.Minute), ConfirmIn: m.confirm,
 			Principal: &authzv1.Principal{Issuer: "https://idp.example.com", Subject: subject}}
 	case string(req.Text) == "ROLLBACK":
 		effect.Kind = authzv1.EffectKind_EFFECT_KIND_ROLLBACK
@@ -64,7 +66,7 @@ func newLifeRig(t *testing.T, database string, rules session.Expiry) (*rig, *man
 		p.Record.SetPrincipal(&authzv1.Principal{Issuer: "https://idp.example.com", Subject: "alice"}, "login")
 		j, _ := deps.Authorizer.(*judge)
 		j.clock = clock
-		deps.Authorizer, deps.Expiry = &minder{j}, rules
+		deps.Authorizer, deps.Expiry = &minder{judge: j}, rules
 		deps.Fence = decide.NewFence(clock, time.Hour)
 		deps.Fence.Observe(&authzv1.Epoch{Policy: j.policy})
 	})

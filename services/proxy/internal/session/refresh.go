@@ -63,6 +63,7 @@ func (s *Session) adopt(r *decide.Refreshed) {
 	old.Wipe()
 	s.p.Record.SetToken(r.Principal)
 	s.life.renew(r.Expires)
+	s.confirming.renew(r.Token, r.ConfirmIn)
 	if !s.p.Renew(r.Principal, s.tokenHash, r.Revocation) {
 		s.Revoke()
 	}

@@ -8,7 +8,8 @@
 // backend goroutine reads the server and alone writes to the client, so nothing
 // the proxy says can fall into the middle of a message. They share a
 // stmt.Tracker, which knows what each answer belongs to. A third goroutine sends
-// cancels and keeps the token's life (keeper.go). Run owns all of them, and waits.
+// cancels and keeps the token's life (keeper.go), a fourth has the token confirmed
+// (confirm.go). Run owns all of them, and waits.
 //
 // # A denial
 //
@@ -129,6 +130,8 @@ type Deps struct {
 	Observer   Observer
 	Limits     Limits
 	Expiry     Expiry
+	// Confirm asks whether a token is still good. It does not keep it.
+	Confirm func(ctx context.Context, token secret.Bytes) Standing
 	// Pace says how fast the session's principal may be.
 	Pace Pace
 }
@@ -159,6 +162,8 @@ type Params struct {
 	// monotonic clock.
 	Token   secret.Bytes
 	Expires time.Time
+	// ConfirmIn is after how long the token is to be confirmed, 0 for never.
+	ConfirmIn time.Duration
 	// Principal is whom the token names, for the share of the decision cache.
 	Principal string
 	// Renew says that the session has another token, which was judged by all revocations up
@@ -242,6 +247,8 @@ type Session struct {
 	// client as bytes go to it.
 	watched  *watched
 	receiver *receiver
+	// confirming is the token that is asked about.
+	confirming *confirming
 	// cutting says that what runs is cancelled because the token has expired; late, which
 	// is the frontend goroutine's, that it has been asked to wind up amid a message.
 	cutting atomic.Bool
@@ -271,7 +278,7 @@ func New(p Params, deps Deps) *Session {
 	s := &Session{Deps: deps, gate: g, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
 		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry),
-		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}}
+		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}, confirming: newConfirming(p.Token, p.ConfirmIn)}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)
@@ -325,6 +332,7 @@ func (s *Session) Run(ctx context.Context) End {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.guard(s.backend) })
 	wg.Go(func() { s.guard(func() End { return s.keeper(ctx) }) })
+	wg.Go(func() { s.guard(func() End { return s.confirmer(ctx) }) })
 	s.guard(func() End { return s.frontend(ctx) })
 	wg.Wait()
 

@@ -990,8 +990,10 @@ type Authenticated struct {
 	// The names of the startup settings that were judged and may be set. The proxy
 	// refuses the session when one that matters is missing.
 	AcceptedSettings []string `protobuf:"bytes,6,rep,name=accepted_settings,json=acceptedSettings,proto3" json:"accepted_settings,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// After how long the proxy asks Confirm. Absent: never.
+	ConfirmIn     *durationpb.Duration `protobuf:"bytes,7,opt,name=confirm_in,json=confirmIn,proto3" json:"confirm_in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Authenticated) Reset() {
@@ -1066,6 +1068,210 @@ func (x *Authenticated) GetAcceptedSettings() []string {
 	return nil
 }
 
+func (x *Authenticated) GetConfirmIn() *durationpb.Duration {
+	if x != nil {
+		return x.ConfirmIn
+	}
+	return nil
+}
+
+// ConfirmRequest presents the token of an open session again.
+type ConfirmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token, exactly as the client sent it. It goes here and nowhere else.
+	Token []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The session (UUIDv7, 16 bytes).
+	SessionId []byte `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// What is known of the client.
+	Client        *ClientInfo `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmRequest) Reset() {
+	*x = ConfirmRequest{}
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmRequest) ProtoMessage() {}
+
+func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmRequest) Descriptor() ([]byte, []int) {
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ConfirmRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *ConfirmRequest) GetSessionId() []byte {
+	if x != nil {
+		return x.SessionId
+	}
+	return nil
+}
+
+func (x *ConfirmRequest) GetClient() *ClientInfo {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+// ConfirmResponse says whether the token is good.
+type ConfirmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Either outcome; neither set is an answer that could not be had.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*ConfirmResponse_Confirmed
+	//	*ConfirmResponse_Refusal
+	Outcome       isConfirmResponse_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmResponse) Reset() {
+	*x = ConfirmResponse{}
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmResponse) ProtoMessage() {}
+
+func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmResponse) Descriptor() ([]byte, []int) {
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConfirmResponse) GetOutcome() isConfirmResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *ConfirmResponse) GetConfirmed() *Confirmed {
+	if x != nil {
+		if x, ok := x.Outcome.(*ConfirmResponse_Confirmed); ok {
+			return x.Confirmed
+		}
+	}
+	return nil
+}
+
+func (x *ConfirmResponse) GetRefusal() *AuthenticateRefusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*ConfirmResponse_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isConfirmResponse_Outcome interface {
+	isConfirmResponse_Outcome()
+}
+
+type ConfirmResponse_Confirmed struct {
+	// It is.
+	Confirmed *Confirmed `protobuf:"bytes,1,opt,name=confirmed,proto3,oneof"`
+}
+
+type ConfirmResponse_Refusal struct {
+	// It is not, or nobody knows.
+	Refusal *AuthenticateRefusal `protobuf:"bytes,2,opt,name=refusal,proto3,oneof"`
+}
+
+func (*ConfirmResponse_Confirmed) isConfirmResponse_Outcome() {}
+
+func (*ConfirmResponse_Refusal) isConfirmResponse_Outcome() {}
+
+// Confirmed lets a session go on.
+type Confirmed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// After how long the proxy asks again. Absent: never.
+	ConfirmIn     *durationpb.Duration `protobuf:"bytes,1,opt,name=confirm_in,json=confirmIn,proto3" json:"confirm_in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirmed) Reset() {
+	*x = Confirmed{}
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirmed) ProtoMessage() {}
+
+func (x *Confirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirmed.ProtoReflect.Descriptor instead.
+func (*Confirmed) Descriptor() ([]byte, []int) {
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Confirmed) GetConfirmIn() *durationpb.Duration {
+	if x != nil {
+		return x.ConfirmIn
+	}
+	return nil
+}
+
 // AuthenticateRefusal says why a session is not opened.
 type AuthenticateRefusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1083,7 +1289,7 @@ type AuthenticateRefusal struct {
 
 func (x *AuthenticateRefusal) Reset() {
 	*x = AuthenticateRefusal{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[4]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1301,7 @@ func (x *AuthenticateRefusal) String() string {
 func (*AuthenticateRefusal) ProtoMessage() {}
 
 func (x *AuthenticateRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[4]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1314,7 @@ func (x *AuthenticateRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateRefusal.ProtoReflect.Descriptor instead.
 func (*AuthenticateRefusal) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{4}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuthenticateRefusal) GetReason() AuthenticateRefusalReason {
@@ -1181,7 +1387,7 @@ type AuthorizeRequest struct {
 
 func (x *AuthorizeRequest) Reset() {
 	*x = AuthorizeRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[5]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1399,7 @@ func (x *AuthorizeRequest) String() string {
 func (*AuthorizeRequest) ProtoMessage() {}
 
 func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[5]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1412,7 @@ func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{5}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuthorizeRequest) GetRequestId() uint64 {
@@ -1372,7 +1578,7 @@ type TraceContext struct {
 
 func (x *TraceContext) Reset() {
 	*x = TraceContext{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[6]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1590,7 @@ func (x *TraceContext) String() string {
 func (*TraceContext) ProtoMessage() {}
 
 func (x *TraceContext) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[6]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1603,7 @@ func (x *TraceContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceContext.ProtoReflect.Descriptor instead.
 func (*TraceContext) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{6}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TraceContext) GetTraceparent() string {
@@ -1431,7 +1637,7 @@ type ParseUnit struct {
 
 func (x *ParseUnit) Reset() {
 	*x = ParseUnit{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[7]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1649,7 @@ func (x *ParseUnit) String() string {
 func (*ParseUnit) ProtoMessage() {}
 
 func (x *ParseUnit) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[7]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1662,7 @@ func (x *ParseUnit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParseUnit.ProtoReflect.Descriptor instead.
 func (*ParseUnit) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{7}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ParseUnit) GetText() []byte {
@@ -1493,7 +1699,7 @@ type FunctionCallUnit struct {
 
 func (x *FunctionCallUnit) Reset() {
 	*x = FunctionCallUnit{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[8]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1711,7 @@ func (x *FunctionCallUnit) String() string {
 func (*FunctionCallUnit) ProtoMessage() {}
 
 func (x *FunctionCallUnit) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[8]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1724,7 @@ func (x *FunctionCallUnit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionCallUnit.ProtoReflect.Descriptor instead.
 func (*FunctionCallUnit) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{8}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FunctionCallUnit) GetFunctionOid() uint32 {
@@ -1573,7 +1779,7 @@ type SessionContext struct {
 
 func (x *SessionContext) Reset() {
 	*x = SessionContext{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[9]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1791,7 @@ func (x *SessionContext) String() string {
 func (*SessionContext) ProtoMessage() {}
 
 func (x *SessionContext) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[9]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1804,7 @@ func (x *SessionContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionContext.ProtoReflect.Descriptor instead.
 func (*SessionContext) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{9}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionContext) GetGeneration() uint64 {
@@ -1728,7 +1934,7 @@ type AuthorizeResponse struct {
 
 func (x *AuthorizeResponse) Reset() {
 	*x = AuthorizeResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[10]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1946,7 @@ func (x *AuthorizeResponse) String() string {
 func (*AuthorizeResponse) ProtoMessage() {}
 
 func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[10]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1959,7 @@ func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{10}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AuthorizeResponse) GetRequestId() uint64 {
@@ -1878,14 +2084,16 @@ type Refreshed struct {
 	// Who it names.
 	Principal *Principal `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
 	// How long the session may live, counted from this evaluation.
-	ExpiresIn     *durationpb.Duration `protobuf:"bytes,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	ExpiresIn *durationpb.Duration `protobuf:"bytes,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	// After how long the proxy asks Confirm. Absent: never.
+	ConfirmIn     *durationpb.Duration `protobuf:"bytes,4,opt,name=confirm_in,json=confirmIn,proto3" json:"confirm_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Refreshed) Reset() {
 	*x = Refreshed{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +2105,7 @@ func (x *Refreshed) String() string {
 func (*Refreshed) ProtoMessage() {}
 
 func (x *Refreshed) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[11]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +2118,7 @@ func (x *Refreshed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refreshed.ProtoReflect.Descriptor instead.
 func (*Refreshed) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{11}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Refreshed) GetToken() []byte {
@@ -1930,6 +2138,13 @@ func (x *Refreshed) GetPrincipal() *Principal {
 func (x *Refreshed) GetExpiresIn() *durationpb.Duration {
 	if x != nil {
 		return x.ExpiresIn
+	}
+	return nil
+}
+
+func (x *Refreshed) GetConfirmIn() *durationpb.Duration {
+	if x != nil {
+		return x.ConfirmIn
 	}
 	return nil
 }
@@ -1960,7 +2175,7 @@ type Statement struct {
 
 func (x *Statement) Reset() {
 	*x = Statement{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +2187,7 @@ func (x *Statement) String() string {
 func (*Statement) ProtoMessage() {}
 
 func (x *Statement) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[12]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +2200,7 @@ func (x *Statement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statement.ProtoReflect.Descriptor instead.
 func (*Statement) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{12}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Statement) GetKind() string {
@@ -2063,7 +2278,7 @@ type Effect struct {
 
 func (x *Effect) Reset() {
 	*x = Effect{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2290,7 @@ func (x *Effect) String() string {
 func (*Effect) ProtoMessage() {}
 
 func (x *Effect) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[13]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2303,7 @@ func (x *Effect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effect.ProtoReflect.Descriptor instead.
 func (*Effect) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{13}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Effect) GetKind() EffectKind {
@@ -2155,7 +2370,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2382,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[14]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2395,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{14}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Edit) GetStart() uint32 {
@@ -2219,7 +2434,7 @@ type Obligations struct {
 
 func (x *Obligations) Reset() {
 	*x = Obligations{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2231,7 +2446,7 @@ func (x *Obligations) String() string {
 func (*Obligations) ProtoMessage() {}
 
 func (x *Obligations) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[15]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2244,7 +2459,7 @@ func (x *Obligations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligations.ProtoReflect.Descriptor instead.
 func (*Obligations) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{15}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Obligations) GetAudit() AuditMode {
@@ -2288,7 +2503,7 @@ type StatementError struct {
 
 func (x *StatementError) Reset() {
 	*x = StatementError{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2515,7 @@ func (x *StatementError) String() string {
 func (*StatementError) ProtoMessage() {}
 
 func (x *StatementError) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[16]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2528,7 @@ func (x *StatementError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatementError.ProtoReflect.Descriptor instead.
 func (*StatementError) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{16}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatementError) GetSqlstate() string {
@@ -2364,7 +2579,7 @@ type Probe struct {
 
 func (x *Probe) Reset() {
 	*x = Probe{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2591,7 @@ func (x *Probe) String() string {
 func (*Probe) ProtoMessage() {}
 
 func (x *Probe) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[17]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2604,7 @@ func (x *Probe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probe.ProtoReflect.Descriptor instead.
 func (*Probe) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{17}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Probe) GetKind() ProbeKind {
@@ -2427,7 +2642,7 @@ type ProbeAnswer struct {
 
 func (x *ProbeAnswer) Reset() {
 	*x = ProbeAnswer{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2654,7 @@ func (x *ProbeAnswer) String() string {
 func (*ProbeAnswer) ProtoMessage() {}
 
 func (x *ProbeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[18]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2667,7 @@ func (x *ProbeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeAnswer.ProtoReflect.Descriptor instead.
 func (*ProbeAnswer) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{18}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ProbeAnswer) GetProbe() *Probe {
@@ -2512,7 +2727,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2739,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[19]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2752,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{19}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchRequest) GetInstance() string {
@@ -2596,7 +2811,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2823,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[20]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2836,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{20}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchResponse) GetEpoch() *Epoch {
@@ -2680,7 +2895,7 @@ type SourceAges struct {
 
 func (x *SourceAges) Reset() {
 	*x = SourceAges{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2907,7 @@ func (x *SourceAges) String() string {
 func (*SourceAges) ProtoMessage() {}
 
 func (x *SourceAges) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[21]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2920,7 @@ func (x *SourceAges) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceAges.ProtoReflect.Descriptor instead.
 func (*SourceAges) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{21}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SourceAges) GetPolicy() *durationpb.Duration {
@@ -2752,7 +2967,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +2979,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[22]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +2992,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{22}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Revocation) GetTokenId() string {
@@ -2850,7 +3065,7 @@ type RevokeRequest struct {
 
 func (x *RevokeRequest) Reset() {
 	*x = RevokeRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2862,7 +3077,7 @@ func (x *RevokeRequest) String() string {
 func (*RevokeRequest) ProtoMessage() {}
 
 func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[23]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2875,7 +3090,7 @@ func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
 func (*RevokeRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{23}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RevokeRequest) GetRevocation() *Revocation {
@@ -2907,7 +3122,7 @@ type RevokeResponse struct {
 
 func (x *RevokeResponse) Reset() {
 	*x = RevokeResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3134,7 @@ func (x *RevokeResponse) String() string {
 func (*RevokeResponse) ProtoMessage() {}
 
 func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[24]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3147,7 @@ func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
 func (*RevokeResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{24}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RevokeResponse) GetEpoch() *Epoch {
@@ -2969,7 +3184,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3196,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[25]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3209,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{25}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListRevisionsRequest) GetPageSize() uint32 {
@@ -3024,7 +3239,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3036,7 +3251,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[26]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3049,7 +3264,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{26}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*PolicyRevision {
@@ -3081,7 +3296,7 @@ type PolicyRevision struct {
 
 func (x *PolicyRevision) Reset() {
 	*x = PolicyRevision{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3308,7 @@ func (x *PolicyRevision) String() string {
 func (*PolicyRevision) ProtoMessage() {}
 
 func (x *PolicyRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[27]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3106,7 +3321,7 @@ func (x *PolicyRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRevision.ProtoReflect.Descriptor instead.
 func (*PolicyRevision) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{27}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PolicyRevision) GetRevision() uint64 {
@@ -3139,7 +3354,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3366,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[28]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3379,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{28}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{31}
 }
 
 // ReloadResponse says what is in force after the reload.
@@ -3180,7 +3395,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[29]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3192,7 +3407,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[29]
+	mi := &file_scopewire_authz_v1_authz_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3205,7 +3420,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{29}
+	return file_scopewire_authz_v1_authz_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReloadResponse) GetRevision() uint64 {
@@ -3249,7 +3464,7 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x14AuthenticateResponse\x12I\n" +
 	"\rauthenticated\x18\x01 \x01(\v2!.scopewire.authz.v1.AuthenticatedH\x00R\rauthenticated\x12C\n" +
 	"\arefusal\x18\x02 \x01(\v2'.scopewire.authz.v1.AuthenticateRefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"\xa1\x03\n" +
+	"\aoutcome\"\xdb\x03\n" +
 	"\rAuthenticated\x12;\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x1d.scopewire.authz.v1.PrincipalR\tprincipal\x12\x14\n" +
 	"\x05login\x18\x02 \x01(\tR\x05login\x12a\n" +
@@ -3257,10 +3472,24 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\n" +
 	"expires_in\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\x12/\n" +
 	"\x05epoch\x18\x05 \x01(\v2\x19.scopewire.authz.v1.EpochR\x05epoch\x12+\n" +
-	"\x11accepted_settings\x18\x06 \x03(\tR\x10acceptedSettings\x1aB\n" +
+	"\x11accepted_settings\x18\x06 \x03(\tR\x10acceptedSettings\x128\n" +
+	"\n" +
+	"confirm_in\x18\a \x01(\v2\x19.google.protobuf.DurationR\tconfirmIn\x1aB\n" +
 	"\x14SessionSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"}\n" +
+	"\x0eConfirmRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\fR\tsessionId\x126\n" +
+	"\x06client\x18\x03 \x01(\v2\x1e.scopewire.authz.v1.ClientInfoR\x06client\"\xa0\x01\n" +
+	"\x0fConfirmResponse\x12=\n" +
+	"\tconfirmed\x18\x01 \x01(\v2\x1d.scopewire.authz.v1.ConfirmedH\x00R\tconfirmed\x12C\n" +
+	"\arefusal\x18\x02 \x01(\v2'.scopewire.authz.v1.AuthenticateRefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"E\n" +
+	"\tConfirmed\x128\n" +
+	"\n" +
+	"confirm_in\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tconfirmIn\"\xb3\x01\n" +
 	"\x13AuthenticateRefusal\x12E\n" +
 	"\x06reason\x18\x01 \x01(\x0e2-.scopewire.authz.v1.AuthenticateRefusalReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12=\n" +
@@ -3349,12 +3578,14 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x06errors\x18\r \x01(\x0e2!.scopewire.authz.v1.ErrorExposureR\x06errors\x128\n" +
 	"\x05error\x18\x0e \x01(\v2\".scopewire.authz.v1.StatementErrorR\x05error\x121\n" +
 	"\x06probes\x18\x0f \x03(\v2\x19.scopewire.authz.v1.ProbeR\x06probes\x12;\n" +
-	"\trefreshed\x18\x10 \x01(\v2\x1d.scopewire.authz.v1.RefreshedR\trefreshed\"\x98\x01\n" +
+	"\trefreshed\x18\x10 \x01(\v2\x1d.scopewire.authz.v1.RefreshedR\trefreshed\"\xd2\x01\n" +
 	"\tRefreshed\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\fR\x05token\x12;\n" +
 	"\tprincipal\x18\x02 \x01(\v2\x1d.scopewire.authz.v1.PrincipalR\tprincipal\x128\n" +
 	"\n" +
-	"expires_in\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\"\x96\x02\n" +
+	"expires_in\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\x128\n" +
+	"\n" +
+	"confirm_in\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\tconfirmIn\"\x96\x02\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x126\n" +
 	"\baccesses\x18\x02 \x03(\v2\x1a.scopewire.authz.v1.AccessR\baccesses\x12\x1e\n" +
@@ -3551,9 +3782,10 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x12PROBE_KIND_OBJECTS\x10\x05\x12\x18\n" +
 	"\x14PROBE_KIND_STATEMENT\x10\x06\x12\x15\n" +
 	"\x11PROBE_KIND_PORTAL\x10\a\x12\x16\n" +
-	"\x12PROBE_KIND_CATALOG\x10\b2\xa9\x02\n" +
+	"\x12PROBE_KIND_CATALOG\x10\b2\xfd\x02\n" +
 	"\x14AuthorizationService\x12a\n" +
-	"\fAuthenticate\x12'.scopewire.authz.v1.AuthenticateRequest\x1a(.scopewire.authz.v1.AuthenticateResponse\x12\\\n" +
+	"\fAuthenticate\x12'.scopewire.authz.v1.AuthenticateRequest\x1a(.scopewire.authz.v1.AuthenticateResponse\x12R\n" +
+	"\aConfirm\x12\".scopewire.authz.v1.ConfirmRequest\x1a#.scopewire.authz.v1.ConfirmResponse\x12\\\n" +
 	"\tAuthorize\x12$.scopewire.authz.v1.AuthorizeRequest\x1a%.scopewire.authz.v1.AuthorizeResponse(\x010\x01\x12P\n" +
 	"\x05Watch\x12 .scopewire.authz.v1.WatchRequest\x1a!.scopewire.authz.v1.WatchResponse(\x010\x012\xa3\x02\n" +
 	"\x19AuthorizationAdminService\x12O\n" +
@@ -3574,7 +3806,7 @@ func file_scopewire_authz_v1_authz_proto_rawDescGZIP() []byte {
 }
 
 var file_scopewire_authz_v1_authz_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_scopewire_authz_v1_authz_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(AuthenticateRefusalReason)(0), // 0: scopewire.authz.v1.AuthenticateRefusalReason
 	(Verdict)(0),                   // 1: scopewire.authz.v1.Verdict
@@ -3588,119 +3820,130 @@ var file_scopewire_authz_v1_authz_proto_goTypes = []any{
 	(*ClientInfo)(nil),             // 9: scopewire.authz.v1.ClientInfo
 	(*AuthenticateResponse)(nil),   // 10: scopewire.authz.v1.AuthenticateResponse
 	(*Authenticated)(nil),          // 11: scopewire.authz.v1.Authenticated
-	(*AuthenticateRefusal)(nil),    // 12: scopewire.authz.v1.AuthenticateRefusal
-	(*AuthorizeRequest)(nil),       // 13: scopewire.authz.v1.AuthorizeRequest
-	(*TraceContext)(nil),           // 14: scopewire.authz.v1.TraceContext
-	(*ParseUnit)(nil),              // 15: scopewire.authz.v1.ParseUnit
-	(*FunctionCallUnit)(nil),       // 16: scopewire.authz.v1.FunctionCallUnit
-	(*SessionContext)(nil),         // 17: scopewire.authz.v1.SessionContext
-	(*AuthorizeResponse)(nil),      // 18: scopewire.authz.v1.AuthorizeResponse
-	(*Refreshed)(nil),              // 19: scopewire.authz.v1.Refreshed
-	(*Statement)(nil),              // 20: scopewire.authz.v1.Statement
-	(*Effect)(nil),                 // 21: scopewire.authz.v1.Effect
-	(*Edit)(nil),                   // 22: scopewire.authz.v1.Edit
-	(*Obligations)(nil),            // 23: scopewire.authz.v1.Obligations
-	(*StatementError)(nil),         // 24: scopewire.authz.v1.StatementError
-	(*Probe)(nil),                  // 25: scopewire.authz.v1.Probe
-	(*ProbeAnswer)(nil),            // 26: scopewire.authz.v1.ProbeAnswer
-	(*WatchRequest)(nil),           // 27: scopewire.authz.v1.WatchRequest
-	(*WatchResponse)(nil),          // 28: scopewire.authz.v1.WatchResponse
-	(*SourceAges)(nil),             // 29: scopewire.authz.v1.SourceAges
-	(*Revocation)(nil),             // 30: scopewire.authz.v1.Revocation
-	(*RevokeRequest)(nil),          // 31: scopewire.authz.v1.RevokeRequest
-	(*RevokeResponse)(nil),         // 32: scopewire.authz.v1.RevokeResponse
-	(*ListRevisionsRequest)(nil),   // 33: scopewire.authz.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),  // 34: scopewire.authz.v1.ListRevisionsResponse
-	(*PolicyRevision)(nil),         // 35: scopewire.authz.v1.PolicyRevision
-	(*ReloadRequest)(nil),          // 36: scopewire.authz.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 37: scopewire.authz.v1.ReloadResponse
-	nil,                            // 38: scopewire.authz.v1.AuthenticateRequest.SettingsEntry
-	nil,                            // 39: scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	nil,                            // 40: scopewire.authz.v1.SessionContext.SettingsEntry
-	nil,                            // 41: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	nil,                            // 42: scopewire.authz.v1.SessionContext.CursorsEntry
-	nil,                            // 43: scopewire.authz.v1.SourceAges.CatalogEntry
-	(*Principal)(nil),              // 44: scopewire.authz.v1.Principal
-	(*durationpb.Duration)(nil),    // 45: google.protobuf.Duration
-	(*Epoch)(nil),                  // 46: scopewire.authz.v1.Epoch
-	(*Access)(nil),                 // 47: scopewire.authz.v1.Access
-	(*ObjectName)(nil),             // 48: scopewire.authz.v1.ObjectName
+	(*ConfirmRequest)(nil),         // 12: scopewire.authz.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),        // 13: scopewire.authz.v1.ConfirmResponse
+	(*Confirmed)(nil),              // 14: scopewire.authz.v1.Confirmed
+	(*AuthenticateRefusal)(nil),    // 15: scopewire.authz.v1.AuthenticateRefusal
+	(*AuthorizeRequest)(nil),       // 16: scopewire.authz.v1.AuthorizeRequest
+	(*TraceContext)(nil),           // 17: scopewire.authz.v1.TraceContext
+	(*ParseUnit)(nil),              // 18: scopewire.authz.v1.ParseUnit
+	(*FunctionCallUnit)(nil),       // 19: scopewire.authz.v1.FunctionCallUnit
+	(*SessionContext)(nil),         // 20: scopewire.authz.v1.SessionContext
+	(*AuthorizeResponse)(nil),      // 21: scopewire.authz.v1.AuthorizeResponse
+	(*Refreshed)(nil),              // 22: scopewire.authz.v1.Refreshed
+	(*Statement)(nil),              // 23: scopewire.authz.v1.Statement
+	(*Effect)(nil),                 // 24: scopewire.authz.v1.Effect
+	(*Edit)(nil),                   // 25: scopewire.authz.v1.Edit
+	(*Obligations)(nil),            // 26: scopewire.authz.v1.Obligations
+	(*StatementError)(nil),         // 27: scopewire.authz.v1.StatementError
+	(*Probe)(nil),                  // 28: scopewire.authz.v1.Probe
+	(*ProbeAnswer)(nil),            // 29: scopewire.authz.v1.ProbeAnswer
+	(*WatchRequest)(nil),           // 30: scopewire.authz.v1.WatchRequest
+	(*WatchResponse)(nil),          // 31: scopewire.authz.v1.WatchResponse
+	(*SourceAges)(nil),             // 32: scopewire.authz.v1.SourceAges
+	(*Revocation)(nil),             // 33: scopewire.authz.v1.Revocation
+	(*RevokeRequest)(nil),          // 34: scopewire.authz.v1.RevokeRequest
+	(*RevokeResponse)(nil),         // 35: scopewire.authz.v1.RevokeResponse
+	(*ListRevisionsRequest)(nil),   // 36: scopewire.authz.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),  // 37: scopewire.authz.v1.ListRevisionsResponse
+	(*PolicyRevision)(nil),         // 38: scopewire.authz.v1.PolicyRevision
+	(*ReloadRequest)(nil),          // 39: scopewire.authz.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 40: scopewire.authz.v1.ReloadResponse
+	nil,                            // 41: scopewire.authz.v1.AuthenticateRequest.SettingsEntry
+	nil,                            // 42: scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	nil,                            // 43: scopewire.authz.v1.SessionContext.SettingsEntry
+	nil,                            // 44: scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	nil,                            // 45: scopewire.authz.v1.SessionContext.CursorsEntry
+	nil,                            // 46: scopewire.authz.v1.SourceAges.CatalogEntry
+	(*Principal)(nil),              // 47: scopewire.authz.v1.Principal
+	(*durationpb.Duration)(nil),    // 48: google.protobuf.Duration
+	(*Epoch)(nil),                  // 49: scopewire.authz.v1.Epoch
+	(*Access)(nil),                 // 50: scopewire.authz.v1.Access
+	(*ObjectName)(nil),             // 51: scopewire.authz.v1.ObjectName
 }
 var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	9,  // 0: scopewire.authz.v1.AuthenticateRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	38, // 1: scopewire.authz.v1.AuthenticateRequest.settings:type_name -> scopewire.authz.v1.AuthenticateRequest.SettingsEntry
+	41, // 1: scopewire.authz.v1.AuthenticateRequest.settings:type_name -> scopewire.authz.v1.AuthenticateRequest.SettingsEntry
 	11, // 2: scopewire.authz.v1.AuthenticateResponse.authenticated:type_name -> scopewire.authz.v1.Authenticated
-	12, // 3: scopewire.authz.v1.AuthenticateResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
-	44, // 4: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
-	39, // 5: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
-	45, // 6: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
-	46, // 7: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
-	0,  // 8: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	44, // 9: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
-	17, // 10: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
-	15, // 11: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
-	16, // 12: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
-	46, // 13: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
-	26, // 14: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
-	14, // 15: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
-	9,  // 16: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	40, // 17: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
-	41, // 18: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	42, // 19: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
-	1,  // 20: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
-	2,  // 21: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
-	20, // 22: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
-	22, // 23: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
-	3,  // 24: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
-	45, // 25: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
-	45, // 26: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
-	46, // 27: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	23, // 28: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
-	4,  // 29: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
-	24, // 30: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
-	25, // 31: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
-	19, // 32: scopewire.authz.v1.AuthorizeResponse.refreshed:type_name -> scopewire.authz.v1.Refreshed
-	44, // 33: scopewire.authz.v1.Refreshed.principal:type_name -> scopewire.authz.v1.Principal
-	45, // 34: scopewire.authz.v1.Refreshed.expires_in:type_name -> google.protobuf.Duration
-	47, // 35: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
-	21, // 36: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
-	5,  // 37: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
-	15, // 38: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
-	6,  // 39: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	45, // 40: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
-	7,  // 41: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	48, // 42: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
-	25, // 43: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	15, // 44: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
-	46, // 45: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	45, // 46: scopewire.authz.v1.WatchRequest.lease:type_name -> google.protobuf.Duration
-	46, // 47: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	45, // 48: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	30, // 49: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	29, // 50: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
-	45, // 51: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
-	43, // 52: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
-	30, // 53: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	46, // 54: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	35, // 55: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	45, // 56: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
-	8,  // 57: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	13, // 58: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	27, // 59: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	31, // 60: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	33, // 61: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	36, // 62: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 63: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	18, // 64: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	28, // 65: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	32, // 66: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	34, // 67: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	37, // 68: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	63, // [63:69] is the sub-list for method output_type
-	57, // [57:63] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	15, // 3: scopewire.authz.v1.AuthenticateResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
+	47, // 4: scopewire.authz.v1.Authenticated.principal:type_name -> scopewire.authz.v1.Principal
+	42, // 5: scopewire.authz.v1.Authenticated.session_settings:type_name -> scopewire.authz.v1.Authenticated.SessionSettingsEntry
+	48, // 6: scopewire.authz.v1.Authenticated.expires_in:type_name -> google.protobuf.Duration
+	49, // 7: scopewire.authz.v1.Authenticated.epoch:type_name -> scopewire.authz.v1.Epoch
+	48, // 8: scopewire.authz.v1.Authenticated.confirm_in:type_name -> google.protobuf.Duration
+	9,  // 9: scopewire.authz.v1.ConfirmRequest.client:type_name -> scopewire.authz.v1.ClientInfo
+	14, // 10: scopewire.authz.v1.ConfirmResponse.confirmed:type_name -> scopewire.authz.v1.Confirmed
+	15, // 11: scopewire.authz.v1.ConfirmResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
+	48, // 12: scopewire.authz.v1.Confirmed.confirm_in:type_name -> google.protobuf.Duration
+	0,  // 13: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
+	47, // 14: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
+	20, // 15: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
+	18, // 16: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
+	19, // 17: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
+	49, // 18: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
+	29, // 19: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
+	17, // 20: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
+	9,  // 21: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
+	43, // 22: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
+	44, // 23: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	45, // 24: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
+	1,  // 25: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
+	2,  // 26: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
+	23, // 27: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
+	25, // 28: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
+	3,  // 29: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
+	48, // 30: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
+	48, // 31: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
+	49, // 32: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	26, // 33: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
+	4,  // 34: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
+	27, // 35: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
+	28, // 36: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
+	22, // 37: scopewire.authz.v1.AuthorizeResponse.refreshed:type_name -> scopewire.authz.v1.Refreshed
+	47, // 38: scopewire.authz.v1.Refreshed.principal:type_name -> scopewire.authz.v1.Principal
+	48, // 39: scopewire.authz.v1.Refreshed.expires_in:type_name -> google.protobuf.Duration
+	48, // 40: scopewire.authz.v1.Refreshed.confirm_in:type_name -> google.protobuf.Duration
+	50, // 41: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
+	24, // 42: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
+	5,  // 43: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
+	18, // 44: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
+	6,  // 45: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
+	48, // 46: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	7,  // 47: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
+	51, // 48: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	28, // 49: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
+	18, // 50: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
+	49, // 51: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	48, // 52: scopewire.authz.v1.WatchRequest.lease:type_name -> google.protobuf.Duration
+	49, // 53: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	48, // 54: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	33, // 55: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	32, // 56: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
+	48, // 57: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
+	46, // 58: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
+	33, // 59: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	49, // 60: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	38, // 61: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	48, // 62: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
+	8,  // 63: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	12, // 64: scopewire.authz.v1.AuthorizationService.Confirm:input_type -> scopewire.authz.v1.ConfirmRequest
+	16, // 65: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	30, // 66: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	34, // 67: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	36, // 68: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	39, // 69: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 70: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	13, // 71: scopewire.authz.v1.AuthorizationService.Confirm:output_type -> scopewire.authz.v1.ConfirmResponse
+	21, // 72: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	31, // 73: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	35, // 74: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	37, // 75: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	40, // 76: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	70, // [70:77] is the sub-list for method output_type
+	63, // [63:70] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }
@@ -3714,18 +3957,22 @@ func file_scopewire_authz_v1_authz_proto_init() {
 		(*AuthenticateResponse_Refusal)(nil),
 	}
 	file_scopewire_authz_v1_authz_proto_msgTypes[5].OneofWrappers = []any{
+		(*ConfirmResponse_Confirmed)(nil),
+		(*ConfirmResponse_Refusal)(nil),
+	}
+	file_scopewire_authz_v1_authz_proto_msgTypes[8].OneofWrappers = []any{
 		(*AuthorizeRequest_Query)(nil),
 		(*AuthorizeRequest_Parse)(nil),
 		(*AuthorizeRequest_FunctionCall)(nil),
 	}
-	file_scopewire_authz_v1_authz_proto_msgTypes[18].OneofWrappers = []any{}
+	file_scopewire_authz_v1_authz_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_authz_v1_authz_proto_rawDesc), len(file_scopewire_authz_v1_authz_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   36,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	AuthorizationService_Authenticate_FullMethodName = "/scopewire.authz.v1.AuthorizationService/Authenticate"
+	AuthorizationService_Confirm_FullMethodName      = "/scopewire.authz.v1.AuthorizationService/Confirm"
 	AuthorizationService_Authorize_FullMethodName    = "/scopewire.authz.v1.AuthorizationService/Authorize"
 	AuthorizationService_Watch_FullMethodName        = "/scopewire.authz.v1.AuthorizationService/Watch"
 )
@@ -38,6 +39,10 @@ type AuthorizationServiceClient interface {
 	// sessions run. Called once per session, before the backend is dialled.
 	// A refusal is an answer, not a gRPC error; a gRPC error refuses as well.
 	Authenticate(ctx context.Context, in *AuthenticateRequest, opts ...grpc.CallOption) (*AuthenticateResponse, error)
+	// Confirm asks whether the token of an open session is still good. A proxy calls it
+	// where it was told to, by confirm_in, whether the session is at work or idle. A
+	// refusal ends the session, unless it says that the answer could not be had.
+	Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error)
 	// Authorize judges protocol units. Many sessions share a stream; answers come
 	// in any order and are matched by request_id. The proxy forwards nothing
 	// until the answer is there, and refuses when it does not come in time.
@@ -60,6 +65,16 @@ func (c *authorizationServiceClient) Authenticate(ctx context.Context, in *Authe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AuthenticateResponse)
 	err := c.cc.Invoke(ctx, AuthorizationService_Authenticate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authorizationServiceClient) Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmResponse)
+	err := c.cc.Invoke(ctx, AuthorizationService_Confirm_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +118,10 @@ type AuthorizationServiceServer interface {
 	// sessions run. Called once per session, before the backend is dialled.
 	// A refusal is an answer, not a gRPC error; a gRPC error refuses as well.
 	Authenticate(context.Context, *AuthenticateRequest) (*AuthenticateResponse, error)
+	// Confirm asks whether the token of an open session is still good. A proxy calls it
+	// where it was told to, by confirm_in, whether the session is at work or idle. A
+	// refusal ends the session, unless it says that the answer could not be had.
+	Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error)
 	// Authorize judges protocol units. Many sessions share a stream; answers come
 	// in any order and are matched by request_id. The proxy forwards nothing
 	// until the answer is there, and refuses when it does not come in time.
@@ -123,6 +142,9 @@ type UnimplementedAuthorizationServiceServer struct{}
 
 func (UnimplementedAuthorizationServiceServer) Authenticate(context.Context, *AuthenticateRequest) (*AuthenticateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Authenticate not implemented")
+}
+func (UnimplementedAuthorizationServiceServer) Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Confirm not implemented")
 }
 func (UnimplementedAuthorizationServiceServer) Authorize(grpc.BidiStreamingServer[AuthorizeRequest, AuthorizeResponse]) error {
 	return status.Error(codes.Unimplemented, "method Authorize not implemented")
@@ -169,6 +191,24 @@ func _AuthorizationService_Authenticate_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthorizationService_Confirm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthorizationServiceServer).Confirm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthorizationService_Confirm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthorizationServiceServer).Confirm(ctx, req.(*ConfirmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthorizationService_Authorize_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(AuthorizationServiceServer).Authorize(&grpc.GenericServerStream[AuthorizeRequest, AuthorizeResponse]{ServerStream: stream})
 }
@@ -193,6 +233,10 @@ var AuthorizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Authenticate",
 			Handler:    _AuthorizationService_Authenticate_Handler,
+		},
+		{
+			MethodName: "Confirm",
+			Handler:    _AuthorizationService_Confirm_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,118 @@
+package session_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/secret"
+	"github.com/scopewire/scopewire/services/proxy/internal/decide"
+	"github.com/scopewire/scopewire/services/proxy/internal/session"
+)
+
+// confirmAfter is when sessions of these tests have their token confirmed.
+const confirmAfter = 10 * time.Second
+
+// oracleOf answers one confirmation at a time with what the test gives it.
+type oracleOf struct {
+	asked   chan string
+	answers chan session.Standing
+}
+
+func (o *oracleOf) confirm(ctx context.Context, token secret.Bytes) session.Standing {
+	select {
+	case o.asked <- string(token.Expose()):
+	case <-ctx.Done():
+		return session.Standing{}
+	}
+	select {
+	case a := <-o.answers:
+		return a
+	case <-ctx.Done():
+		return session.Standing{}
+	}
+}
+
+// newConfirmRig is a session whose token is to be confirmed.
+func newConfirmRig(t *testing.T, database string) (*rig, *manual, *oracleOf) {
+	t.Helper()
+	clock := newManual()
+	o := &oracleOf{asked: make(chan string), answers: make(chan session.Standing)}
+	r := newRig(t, database, func(p *session.Params, deps *session.Deps) {
+		deps.System.Clock = clock
+		p.Expires, p.ConfirmIn = clock.Now().Add(1e6*time.Hour), confirmAfter
+		p.Record.SetPrincipal(&authzv1.Principal{Issuer: "https://idp.example.com", Subject: "alice"}, "login")
+		j, _ := deps.Authorizer.(*judge)
+		j.clock = clock
+		deps.Authorizer, deps.Confirm = &minder{j, confirmAfter}, o.confirm
+		deps.Fence = decide.NewFence(clock, time.Hour)
+		deps.Fence.Observe(&authzv1.Epoch{Policy: j.policy})
+	})
+	return r, clock, o
+}
+
+// until moves the clock until the token is asked about. The timer may not run yet when it
+// is moved first.
+func (o *oracleOf) until(t *testing.T, clock *manual) string {
+	t.Helper()
+	for {
+		clock.Advance(time.Second)
+		select {
+		case token := <-o.asked:
+			return token
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+// TestSessionsAreConfirmed: a session whose token is found not to be good any more ends,
+// whatever it is about; one that nobody knows of is asked about again.
+func TestSessionsAreConfirmed(t *testing.T) {
+	for name, begin := range map[string]func(*rig){
+		"idle":                func(*rig) {},
+		"a running statement": func(r *rig) { r.running(q(work)) },
+		"a COPY":              func(r *rig) { r.client.hold([]talk{say(in, q("COPY t FROM STDIN"))}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, clock, o := newConfirmRig(t, dbname(t))
+			begin(r)
+			for range 2 {
+				if token := o.until(t, clock); token != "token" {
+					t.Fatalf("asked about %q", token)
+				}
+				o.answers <- session.Standing{Next: confirmAfter}
+			}
+			o.until(t, clock)
+			o.answers <- session.Standing{Ended: true}
+			if end := <-r.done; end != session.EndTokenRevoked {
+				t.Errorf("ended %q", end)
+			}
+		})
+	}
+}
+
+// A new token is the one that is asked about, and an answer about the old one is none
+// about it.
+func TestNewTokensAreConfirmed(t *testing.T) {
+	r, clock, o := newConfirmRig(t, dbname(t))
+	o.until(t, clock)
+	// While the answer is under way the session is given another token.
+	// The token is taken once the server has completed, ahead of the next statement.
+	if got := r.client.run(q("SET scopewire.token = 'alice.2'"), q("SELECT 1")); got[len(got)-1] != "ReadyForQuery I" {
+		t.Fatal(got)
+	}
+	o.answers <- session.Standing{Ended: true}
+	if got := r.client.run(q("SELECT 1")); got[len(got)-1] != "ReadyForQuery I" {
+		t.Fatalf("the session ended by the word about the token before: %v", got)
+	}
+	if token := o.until(t, clock); token != "alice.2" {
+		t.Errorf("asked about %q", token)
+	}
+	o.answers <- session.Standing{Ended: true}
+	if end := <-r.done; end != session.EndTokenRevoked {
+		t.Errorf("ended %q", end)
+	}
+}
