@@ -154,6 +154,10 @@ type LimitsConfig struct {
 	// Default 0s: without end, as PostgreSQL's own statement_timeout, which clients set for
 	// themselves. Lower frees what forgotten statements hold, and stops those that need long.
 	StatementTime config.Duration `yaml:"statement_time,omitempty"`
+	// Drain is how long sessions may take to come to their ends once the proxy is asked to
+	// stop: transactions go on, and sessions that are idle end. Default 30s; what runs after
+	// that is cut off. A second signal ends the process at once.
+	Drain config.Duration `yaml:"drain,omitempty"`
 	// Login is how long a client may take from connecting to its session.
 	// Default 10s, absolute. Higher lets slow clients hold connections.
 	Login config.Duration `yaml:"login,omitempty"`
@@ -198,6 +202,7 @@ const (
 	defaultPort           = 5432
 	defaultSpoolBytes     = 1 << 30
 	defaultLogin          = 10 * time.Second
+	defaultDrain          = 30 * time.Second
 	defaultDecision       = 200 * time.Millisecond
 	defaultFresh          = 5 * time.Second
 	defaultStaleness      = time.Second
@@ -354,7 +359,7 @@ func (l *LimitsConfig) validate(p *config.Problems, path string) {
 	for _, d := range []struct {
 		key string
 		v   config.Duration
-	}{{"login", l.Login}, {"decision", l.Decision}, {"fresh", l.Fresh}, {"staleness", l.Staleness}, {"statement_time", l.StatementTime}} {
+	}{{"login", l.Login}, {"decision", l.Decision}, {"fresh", l.Fresh}, {"staleness", l.Staleness}, {"statement_time", l.StatementTime}, {"drain", l.Drain}} {
 		if d.v < 0 {
 			p.Addf(path+"."+d.key, "is not negative")
 		}

@@ -41,6 +41,12 @@
 // then refused with 53100. The server gone: the session ends with 08006. A bug in
 // one session's goroutine ends that session.
 //
+// # The end
+//
+// SIGTERM: readiness is false and the listeners are closed at once. Logins under way and
+// transactions come to their ends, idle sessions end with 57P01, and what is left after
+// limits.drain is cut off. Then the spool has a moment to deliver its events.
+//
 // # How to debug
 //
 // One log line when a session starts and one when it ends, with its id and its

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,17 +110,19 @@ func (a *authz) Watch(stream authzv1.AuthorizationService_WatchServer) error {
 	}
 }
 
-// audit takes all that it is sent.
+// audit takes all that it is sent, and counts it.
 type audit struct {
 	auditv1.UnimplementedAuditIngestServiceServer
+	taken atomic.Int64
 }
 
-func (audit) Append(stream auditv1.AuditIngestService_AppendServer) error {
+func (a *audit) Append(stream auditv1.AuditIngestService_AppendServer) error {
 	for {
 		req, err := stream.Recv()
 		if err != nil {
 			return err
 		}
+		a.taken.Add(int64(len(req.GetRecords())))
 		last := req.GetFirstSequence() + uint64(len(req.GetRecords())) - 1
 		if err := stream.Send(&auditv1.AppendResponse{BatchId: req.GetBatchId(), DurableSequence: last}); err != nil {
 			return err
@@ -262,6 +265,10 @@ type world struct {
 	database string
 	addr     string
 	log      *lines
+	audit    *audit
+	// stop asks the proxy to stop, stopped is closed when it has.
+	stop    context.CancelFunc
+	stopped chan struct{}
 }
 
 // lines keeps what is logged.
@@ -300,7 +307,7 @@ func newWorld(t *testing.T, options ...option) *world {
 // newWorldOn is a world in front of a server and a database of the test's own.
 func newWorldOn(t *testing.T, srv *pgboot.Server, database string, options ...option) *world {
 	t.Helper()
-	w := &world{t: t, recorder: pgtest.Record(t, srv.Addr), log: &lines{}, database: database}
+	w := &world{t: t, recorder: pgtest.Record(t, srv.Addr), log: &lines{}, audit: &audit{}, database: database}
 	w.authz = &authz{database: w.database}
 	dir := t.TempDir()
 	password := filepath.Join(dir, "password")
@@ -328,7 +335,7 @@ func newWorldOn(t *testing.T, srv *pgboot.Server, database string, options ...op
 		t.Fatal(err)
 	}
 	authzConn, authzLink := serve(t, func(s *grpc.Server) { authzv1.RegisterAuthorizationServiceServer(s, w.authz) })
-	auditConn, _ := serve(t, func(s *grpc.Server) { auditv1.RegisterAuditIngestServiceServer(s, audit{}) })
+	auditConn, _ := serve(t, func(s *grpc.Server) { auditv1.RegisterAuditIngestServiceServer(s, w.audit) })
 	w.link = authzLink
 	w.proxy, err = proxy.New(cfg, proxy.Deps{System: system, Telemetry: observed, Authz: authzConn, Audit: auditConn})
 	if err != nil {
@@ -339,12 +346,15 @@ func newWorldOn(t *testing.T, srv *pgboot.Server, database string, options ...op
 	}
 	w.addr = w.proxy.Addresses()[0].String()
 	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.proxy.Run(ctx) }()
+	w.stop, w.stopped = stop, make(chan struct{})
+	go func() {
+		defer close(w.stopped)
+		err = w.proxy.Run(ctx)
+	}()
 	t.Cleanup(func() {
 		authzLink.mend()
 		stop()
-		if err := <-done; err != nil {
+		if <-w.stopped; err != nil {
 			t.Errorf("the proxy ended: %v", err)
 		}
 		_ = observed.Shutdown(context.Background())

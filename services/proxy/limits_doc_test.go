@@ -25,7 +25,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 		got[row[1]] = row[2]
 	}
 	defaults := map[string]any{
-		"statement_time": time.Duration(0), "login": defaultLogin, "decision": defaultDecision, "fresh": defaultFresh, "staleness": defaultStaleness,
+		"statement_time": time.Duration(0), "login": defaultLogin, "drain": defaultDrain, "decision": defaultDecision, "fresh": defaultFresh, "staleness": defaultStaleness,
 		"decisions": defaultDecisions, "statement_bytes": maxStatementBytes, "prepared": defaultPrepared,
 		"prepared_bytes": defaultPreparedBytes, "sessions": defaultSessions, "sessions_per_principal": defaultPerPrincipal,
 		"misses_per_principal": defaultMisses, "denials_per_principal": defaultDenials,

@@ -79,8 +79,8 @@ func (p *Proxy) serve(ctx context.Context, conn net.Conn, cfg startup.Config) {
 			p.perPrincipal.giveBack(c.principal)
 		}
 	}()
-	// A client under way is cut off when the proxy stops; an open session ends by
-	// its own rule.
+	// A client under way is cut off when the sessions are; an open session ends by its own
+	// rule.
 	unwatch := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(p.system.Clock.Now()) })
 	outcome = c.login(ctx, cfg, unwatch)
 }

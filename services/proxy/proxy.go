@@ -67,6 +67,8 @@ type Proxy struct {
 	spool    *spool.Spool
 
 	open atomic.Int64
+	// stopping says that no more clients are taken.
+	stopping atomic.Bool
 	// perPrincipal is what each principal has of open sessions.
 	perPrincipal *quota
 	// misses and denials are how fast each principal may be.
@@ -199,17 +201,22 @@ func (p *Proxy) Addresses() []net.Addr {
 	return out
 }
 
-// Ready says why the proxy should get no new client: authz has not been heard
+// Ready says why the proxy should get no new client: it stops, or authz has not been heard
 // of within the staleness bound.
 func (p *Proxy) Ready(context.Context) error {
+	if p.stopping.Load() {
+		return errors.New("the proxy stops")
+	}
 	if !p.fence.Fresh() {
 		return errors.New("authz has not been heard of within the staleness bound")
 	}
 	return nil
 }
 
-// Run serves until ctx ends, then ends every session and returns when all of
-// them have. Listen must have been called.
+// Run serves until ctx ends. Then it takes no more clients, lets the sessions come to
+// their ends for as long as the configuration says, ends those that have not, and returns
+// when their events are delivered, if that can be had soon; the others stay in the spool.
+// Listen must have been called.
 func (p *Proxy) Run(ctx context.Context) error {
 	// The spool outlives the sessions: their last events go into it.
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -221,18 +228,62 @@ func (p *Proxy) Run(ctx context.Context) error {
 	support.Go(func() error { return p.metadata.run(background) })
 
 	var accepting errgroup.Group
-	stopListening := context.AfterFunc(ctx, func() {
-		if err := p.closeListeners(); err != nil {
-			p.log.Warn("close listeners", "error", err)
-		}
+	sessions, endSessions := context.WithCancel(context.WithoutCancel(ctx))
+	defer endSessions()
+	stopped := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		p.drain(sessions, endSessions)
 	})
-	defer stopListening()
 	for i := range p.listeners {
-		accepting.Go(func() error { return p.accept(ctx, &p.listeners[i]) })
+		accepting.Go(func() error { return p.accept(ctx, sessions, &p.listeners[i]) })
 	}
 	err := accepting.Wait()
+	endSessions()
+	if !unwatch() {
+		<-stopped
+	}
+	p.deliver()
 	stopBackground()
 	return errors.Join(err, support.Wait(), p.Close())
+}
+
+// drain takes no more clients, and asks the sessions to end. Those that have not in time
+// are ended.
+func (p *Proxy) drain(sessions context.Context, end func()) {
+	p.stopping.Store(true)
+	if err := p.closeListeners(); err != nil {
+		p.log.Warn("close listeners", "error", err)
+	}
+	p.log.Info("the proxy stops", "sessions", p.open.Load())
+	p.registry.Drain()
+	timer := p.system.Clock.NewTimer(p.cfg.Limits.Drain.Or(defaultDrain))
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		end()
+	case <-sessions.Done():
+		// All have ended.
+	}
+}
+
+const (
+	// lastEvents is how long a proxy that stops waits for its events to be delivered, and
+	// looksForEvents how often it looks.
+	lastEvents     = 5 * time.Second
+	looksForEvents = 10 * time.Millisecond
+)
+
+// deliver waits for the audit service to have all events.
+func (p *Proxy) deliver() {
+	timer := p.system.Clock.NewTimer(looksForEvents)
+	defer timer.Stop()
+	for end := p.system.Clock.Now().Add(lastEvents); p.spool.Lag() > 0 && p.system.Clock.Now().Before(end); timer.Reset(looksForEvents) {
+		<-timer.C()
+	}
+	if n := p.spool.Lag(); n > 0 {
+		p.log.Warn("events stay in the spool", "records", n)
+	}
 }
 
 // Close releases the spool. Run calls it.
@@ -257,8 +308,9 @@ func (p *Proxy) closeListeners() error {
 // descriptors.
 const acceptPause = 50 * time.Millisecond
 
-// accept serves one listener's connections and waits for them.
-func (p *Proxy) accept(ctx context.Context, l *listener) error {
+// accept serves one listener's connections and waits for them. It takes no more once ctx
+// ends; their sessions go on until theirs does.
+func (p *Proxy) accept(ctx, sessions context.Context, l *listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
@@ -279,6 +331,6 @@ func (p *Proxy) accept(ctx context.Context, l *listener) error {
 			timer.Stop()
 			continue
 		}
-		wg.Go(func() { p.serve(ctx, conn, l.start) })
+		wg.Go(func() { p.serve(sessions, conn, l.start) })
 	}
 }

@@ -83,7 +83,12 @@ func serve(ctx context.Context, cfg proxy.Config, system sys.System, t *telemetr
 		t.Log().Info("listening for clients", "address", a.String())
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.Run(ctx) })
-	g.Go(func() error { return admin.Run(ctx) })
+	// It says that the proxy is not ready, and what goes on, until it has stopped.
+	observed, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stop()
+		return p.Run(ctx)
+	})
+	g.Go(func() error { return admin.Run(observed) })
 	return g.Wait()
 }

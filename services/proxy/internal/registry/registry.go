@@ -1,5 +1,5 @@
-// Package registry knows the open sessions by their tokens, and ends those whose tokens
-// are revoked.
+// Package registry knows the open sessions by their tokens, ends those whose tokens
+// are revoked, and asks all of them to end when the proxy stops.
 //
 // A session enters with the number of revocations that its token was judged by, and is
 // held against those that have come since: a revocation ends it whether it comes before or
@@ -19,6 +19,9 @@ type Session interface {
 	// Revoke ends the session. When it returns nothing more is forwarded for it. It may be
 	// called more than once, and on any goroutine.
 	Revoke()
+	// Drain asks the session to end when it is idle. It does not block, and may be called
+	// more than once, and on any goroutine.
+	Drain()
 }
 
 // keptRecent is how many revocations are kept for sessions that are about to enter. A
@@ -34,6 +37,8 @@ type Registry struct {
 	recent    []*authzv1.Revocation
 	forgotten uint64
 	applied   uint64
+	// draining says that sessions are to end.
+	draining bool
 }
 
 // Entry is one session's.
@@ -54,6 +59,9 @@ func (r *Registry) Enter(s Session, t revocation.Token, asOf uint64) (*Entry, bo
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open[e] = struct{}{}
+	if r.draining {
+		s.Drain()
+	}
 	return e, r.standsLocked(e, t, asOf)
 }
 
@@ -62,6 +70,16 @@ func (e *Entry) Renew(t revocation.Token, asOf uint64) bool {
 	e.registry.mu.Lock()
 	defer e.registry.mu.Unlock()
 	return e.registry.standsLocked(e, t, asOf)
+}
+
+// Drain asks all sessions to end when they are idle, and those that enter from now on.
+func (r *Registry) Drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.draining = true
+	for e := range r.open {
+		e.session.Drain()
+	}
 }
 
 // Leave ends the entry.

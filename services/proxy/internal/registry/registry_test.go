@@ -12,6 +12,14 @@ import (
 type fake struct {
 	mu sync.Mutex
 	n  int
+	// drained is how often it was asked to end.
+	drained int
+}
+
+func (f *fake) Drain() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drained++
 }
 
 func (f *fake) Revoke() {
@@ -96,5 +104,19 @@ func TestFault_F12_Races(t *testing.T) {
 		if in && s.n == 0 {
 			t.Fatalf("round %d: a session of a revoked token is open", round)
 		}
+	}
+}
+
+// Whoever is there is asked to end, and whoever enters behind that; who has left is not.
+func TestDrain(t *testing.T) {
+	r := New()
+	var there, gone, late fake
+	r.Enter(&there, of("alice"), 0)
+	e, _ := r.Enter(&gone, of("alice"), 0)
+	e.Leave()
+	r.Drain()
+	r.Enter(&late, of("bob"), 0)
+	if there.drained != 1 || gone.drained != 0 || late.drained != 1 || there.n+late.n != 0 {
+		t.Errorf("asked: %d, %d and %d times", there.drained, gone.drained, late.drained)
 	}
 }

@@ -258,5 +258,6 @@ func (s *Session) readyForQuery(it wire.Item) error {
 	if err := s.tellOfExpiry(); err != nil {
 		return err
 	}
+	defer s.rested(it.Body[0])
 	return s.toClientBytes(it.Bytes)
 }

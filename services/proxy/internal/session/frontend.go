@@ -49,6 +49,9 @@ func (s *Session) frontend(ctx context.Context) End {
 			if err := s.windUp(); err != nil {
 				return s.messageFailed(err)
 			}
+			if s.retires() {
+				return EndShutdown
+			}
 			continue
 		case err != nil:
 			return s.readFailed(err)

@@ -31,7 +31,7 @@ import (
 const cancelAgain = 250 * time.Millisecond
 
 // keeper sends cancels to the server, one at a time, keeps the token's life, and watches
-// what runs longer than it may.
+// what runs longer than it may and whether a session that is to end is idle.
 func (s *Session) keeper(ctx context.Context) End {
 	timer := s.System.Clock.NewTimer(0)
 	defer timer.Stop()
@@ -49,6 +49,10 @@ func (s *Session) keeper(ctx context.Context) End {
 		case <-s.life.changed:
 			recorded = false
 		case <-s.watched.changed:
+		case <-s.drain.asked:
+			if s.drain.since.IsZero() {
+				s.drain.since = s.System.Clock.Now()
+			}
 		case <-timer.C():
 			switch s.life.enter(s.System.Clock.Now()) {
 			case phaseGrace:
@@ -69,7 +73,7 @@ func (s *Session) keeper(ctx context.Context) End {
 		if hung {
 			return EndBackendHung
 		}
-		wait := min(s.life.next(s.System.Clock.Now()), longer)
+		wait := min(s.life.next(s.System.Clock.Now()), longer, s.watchIdle())
 		if s.cutting.Load() {
 			wait = min(wait, cancelAgain)
 		}

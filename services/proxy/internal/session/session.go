@@ -243,6 +243,8 @@ type Session struct {
 	tx      transaction
 	life    *life
 	gate    *gate
+	// drain is the end that the session is asked to come to.
+	drain drain
 	// watched is what is known of statements that run longer than they may, receiver the
 	// client as bytes go to it.
 	watched  *watched
@@ -278,7 +280,8 @@ func New(p Params, deps Deps) *Session {
 	s := &Session{Deps: deps, gate: g, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
 		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
 		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry),
-		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}, confirming: newConfirming(p.Token, p.ConfirmIn)}
+		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}, confirming: newConfirming(p.Token, p.ConfirmIn),
+		drain: drain{asked: make(chan struct{}, 1)}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
 	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)

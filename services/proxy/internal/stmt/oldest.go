@@ -1,6 +1,10 @@
 package stmt
 
-import "time"
+import (
+	"time"
+
+	"github.com/scopewire/scopewire/services/proxy/internal/wire"
+)
 
 // What the server has not answered yet it may be working on, may be waiting for somebody
 // for, or may have answered into its buffer: of the extended protocol it tells nothing
@@ -17,6 +21,14 @@ func (t *Tracker[P]) Oldest() (op *Op[P], since time.Time, asked bool) {
 	}
 	op = t.queue[0]
 	return op, t.since, t.asked > t.popped || op.copying != copyNone
+}
+
+// Idle is how many messages have been pushed, and whether all of them are answered and
+// no transaction is open behind them, as far as the server has said.
+func (t *Tracker[P]) Idle() (pushed uint64, idle bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pushed, len(t.queue) == 0 && t.status == wire.StatusIdle
 }
 
 // Asked notes that the server was sent a Flush. A Query, FunctionCall or Sync asks by

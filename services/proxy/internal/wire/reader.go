@@ -84,6 +84,9 @@ func (r *Reader) Next() (Message, error) {
 	return Message{Type: typ, Raw: raw, Body: raw[HeaderLen:], More: r.more}, nil
 }
 
+// Buffered is how many bytes of further messages are at hand.
+func (r *Reader) Buffered() int { return r.w - r.r }
+
 // Part returns the next bytes of the message at hand, none at its end. They belong to
 // the Reader and hold until its next Next or Part.
 func (r *Reader) Part() ([]byte, error) {
