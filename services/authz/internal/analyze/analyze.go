@@ -131,6 +131,8 @@ type analyzer struct {
 	ownText     string
 	// unknown are the unit's names that have to be asked for.
 	unknown []access.Name
+	// rewriting is shared by all that analyse the statement at hand.
+	rewriting *rewriting
 	// change is what the statement at hand does to the catalog, layered what those before it
 	// have done; lastOID counts what they have made.
 	change  changes
@@ -274,7 +276,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	if !ok {
 		return deny(access.Construct, "a statement without a place in the text")
 	}
-	a.ownText, a.change, a.runsStored = own, newChanges(), false
+	a.ownText, a.change, a.runsStored, a.rewriting = own, newChanges(), false, &rewriting{}
 	if f := raw.Stmt.GetCreateFunctionStmt(); f != nil && f.ReturnType != nil {
 		a.returnsSet = f.ReturnType.Setof
 		// RETURNS SETOF names nothing more than RETURNS does.
@@ -287,6 +289,9 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	var found access.Statement
 	if err == nil {
 		found, err = a.dispatch(raw.Stmt)
+	}
+	if err == nil {
+		err = a.rewriting.err
 	}
 	if err == nil {
 		err = a.whole()

@@ -113,10 +113,11 @@ func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
 		if err := a.hasColumn(d, element.Name, "column \"%s\" named in key does not exist", -1); err != nil {
 			return err
 		}
-		if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
+		typ, err := a.keyElement(d, element.Expr, element.Collation, element.Opclass)
+		if err != nil {
 			return err
 		}
-		if err := a.excludes(d, element, pair[1].GetList().GetItems()); err != nil {
+		if err := a.excludes(d, element, typ, pair[1].GetList().GetItems()); err != nil {
 			return err
 		}
 	}
@@ -126,13 +127,12 @@ func (a *analyzer) exclusion(d *definition, c *pg_query.Constraint) error {
 // excludes judges the operator that compares a key of EXCLUDE: the one that takes the
 // key's type on both sides as it is (ComputeIndexAttrs, compatible_oper). Where the type
 // is not certain it has to be one of pg_catalog.
-func (a *analyzer) excludes(d *definition, element *pg_query.IndexElem, nodes []*pg_query.Node) error {
+func (a *analyzer) excludes(d *definition, element *pg_query.IndexElem, typ catalog.OID, nodes []*pg_query.Node) error {
 	schema, name, err := qualified(nodes)
 	if err != nil {
 		return err
 	}
-	typ, err := a.keyType(d, element)
-	if err != nil {
+	if typ, err = a.keyType(d, element, typ); err != nil {
 		return err
 	}
 	if typ == 0 {
@@ -148,11 +148,14 @@ func (a *analyzer) excludes(d *definition, element *pg_query.IndexElem, nodes []
 	return a.attachesOperator(o)
 }
 
-// keyType is the type of the column that a key of EXCLUDE names, 0 where it is not
-// certain: an expression's, or that of a column that the same statement changes.
-func (a *analyzer) keyType(d *definition, element *pg_query.IndexElem) (catalog.OID, error) {
-	if element.Name == "" || d.retyped {
+// keyType is the type of the column that a key of EXCLUDE names, or of its expression; 0
+// where it is not certain, since the same statement changes columns.
+func (a *analyzer) keyType(d *definition, element *pg_query.IndexElem, expression catalog.OID) (catalog.OID, error) {
+	switch {
+	case d.retyped:
 		return 0, nil
+	case element.Name == "":
+		return expression, nil
 	}
 	if err := a.spend(len(d.item.columns)); err != nil {
 		return 0, err

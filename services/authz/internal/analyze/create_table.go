@@ -324,7 +324,7 @@ func (a *analyzer) partitionKey(d *definition, p *pg_query.PartitionSpec) error 
 			if err := a.hasColumn(d, element.Name, "column \"%s\" named in partition key does not exist", element.Location); err != nil {
 				return err
 			}
-			if err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
+			if _, err := a.keyElement(d, element.Expr, element.Collation, element.Opclass); err != nil {
 				return err
 			}
 			d.keyClasses = append(d.keyClasses, a.classesOfKey(d, element)...)
@@ -339,29 +339,30 @@ func (a *analyzer) partitionKey(d *definition, p *pg_query.PartitionSpec) error 
 
 // keyElement judges an element of an index or a partition key. Columns named alone
 // are not read for anybody.
-func (a *analyzer) keyElement(d *definition, expression *pg_query.Node, collation, class []*pg_query.Node) error {
+// It returns the type of an expression, 0 without one.
+func (a *analyzer) keyElement(d *definition, expression *pg_query.Node, collation, class []*pg_query.Node) (catalog.OID, error) {
 	if len(collation) > 0 {
 		if err := a.collation(collation); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if err := a.operatorClass(class); err != nil {
-		return err
+		return 0, err
 	}
 	return a.typedElement(d, expression)
 }
 
 // typedElement binds an expression that is a column of what is made: it depends on its
 // type.
-func (a *analyzer) typedElement(d *definition, expression *pg_query.Node) error {
+func (a *analyzer) typedElement(d *definition, expression *pg_query.Node) (catalog.OID, error) {
 	if expression == nil {
-		return nil
+		return 0, nil
 	}
 	typ, err := a.expr(d.scope(), expression)
 	if err == nil {
 		a.dependsOn(typ)
 	}
-	return err
+	return typ, err
 }
 
 // operatorClass allows operator classes of pg_catalog, and asks for trust in any

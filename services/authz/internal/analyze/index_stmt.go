@@ -53,7 +53,7 @@ func (a *analyzer) indexStmt(i *pg_query.IndexStmt) error {
 		if err := a.hasColumn(d, element.Name, "column \"%s\" does not exist", -1); err != nil {
 			return err
 		}
-		if err := a.keyElement(d, nil, element.Collation, element.Opclass); err != nil {
+		if _, err := a.keyElement(d, nil, element.Collation, element.Opclass); err != nil {
 			return err
 		}
 	}

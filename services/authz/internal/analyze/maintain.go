@@ -12,8 +12,23 @@ import (
 // restricted operation, and is none of the session's.
 
 // maintained opens a relation that is maintained, and asks for maintain on it and on
-// its partitions.
+// its partitions (vacuum_rel, cluster_is_permitted_for_relation). What inherits from it
+// otherwise is left alone.
 func (a *analyzer) maintained(rv *pg_query.RangeVar) (*catalog.Relation, error) {
+	rel, err := a.remade(rv)
+	if err != nil || rel.Kind != catalog.KindPartitionedTable {
+		return rel, err
+	}
+	children, err := a.descendants(rel)
+	for _, child := range children {
+		a.current.whole(access.Maintain, relationObject(child), child)
+	}
+	return rel, err
+}
+
+// remade opens a relation whose indexes are made anew, and asks for maintain on it: its
+// partitions come with it (ReindexPartitions).
+func (a *analyzer) remade(rv *pg_query.RangeVar) (*catalog.Relation, error) {
 	if rv == nil {
 		return nil, deny(access.Construct, "a relation")
 	}
@@ -25,13 +40,6 @@ func (a *analyzer) maintained(rv *pg_query.RangeVar) (*catalog.Relation, error) 
 		return nil, deny(access.RelationKind, "catalog "+fullName(rel))
 	}
 	a.current.whole(access.Maintain, namedObject(rv), rel)
-	children, err := a.descendants(rel)
-	if err != nil {
-		return nil, err
-	}
-	for _, child := range children {
-		a.current.whole(access.Maintain, relationObject(child), child)
-	}
 	return rel, nil
 }
 
@@ -103,11 +111,11 @@ func reindexKinds() []reindexKind {
 	return []reindexKind{
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX, "INDEX", func(a *analyzer, r *pg_query.ReindexStmt) error {
 			return a.reindexIndex(r.Relation)
-		}, "`maintain` on the index's table and its partitions"},
+		}, "`maintain` on the index's table"},
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_TABLE, "TABLE", func(a *analyzer, r *pg_query.ReindexStmt) error {
-			_, err := a.maintained(r.Relation)
+			_, err := a.remade(r.Relation)
 			return err
-		}, "`maintain` on the table and its partitions"},
+		}, "`maintain` on the table"},
 		{pg_query.ReindexObjectType_REINDEX_OBJECT_SCHEMA, "SCHEMA", func(a *analyzer, r *pg_query.ReindexStmt) error {
 			return a.ddlIn(r.Name)
 		}, "`ddl` on the schema: PostgreSQL asks for its owner"},
@@ -129,7 +137,7 @@ func (a *analyzer) reindexIndex(rv *pg_query.RangeVar) error {
 	if table == nil {
 		return deny(access.UnknownObject, "an index of a relation that is not known")
 	}
-	_, err := a.maintained(&pg_query.RangeVar{Schemaname: table.Schema, Relname: table.Name, Inh: true, Relpersistence: "p", Location: rv.GetLocation()})
+	_, err := a.remade(&pg_query.RangeVar{Schemaname: table.Schema, Relname: table.Name, Inh: true, Relpersistence: "p", Location: rv.GetLocation()})
 	return err
 }
 

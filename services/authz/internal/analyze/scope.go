@@ -89,7 +89,8 @@ type item struct {
 	entry  *rangeEntry
 	// defined and triggered say that system columns can be named in a constraint of a
 	// table that is being made, of which PostgreSQL takes tableoid alone and says so of
-	// the others, and of a row that a trigger gets. Nobody is asked for them.
+	// the others, and of a row that a trigger or what is stored with a table gets. Nobody is
+	// asked for them.
 	defined, triggered bool
 	// nameVisible and columnsVisible are p_rel_visible and p_cols_visible.
 	nameVisible, columnsVisible bool

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"errors"
 	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -113,7 +114,7 @@ func (a *analyzer) policyText(rel *catalog.Relation, text string, from origin) (
 			if node == nil {
 				return deny(access.OpaqueCode, "a row security policy")
 			}
-			it := &item{name: rel.Name, nameVisible: true, lateralOK: true, columnsVisible: true, entry: &rangeEntry{name: rel.Name},
+			it := &item{name: rel.Name, nameVisible: true, lateralOK: true, columnsVisible: true, triggered: true, entry: &rangeEntry{name: rel.Name},
 				columns: storedColumns(rel)}
 			return inner.only(&scope{namespace: []*item{it}}, node)
 		})
@@ -195,8 +196,24 @@ func (a *analyzer) finishWrite(it *item, actions ...access.Action) error {
 			w.unseen = slices.Contains(actions, access.Insert) && !it.merges && !seesConflicts(a.version)
 		}
 		if err := a.writeView(rel, w); err != nil {
-			return err
+			return a.rewrites(err)
 		}
 	}
+	return nil
+}
+
+// rewriting is why the statement at hand is denied when all its names have been bound:
+// what a write to a view becomes the server looks at when it rewrites the query, after
+// it has analysed the whole of it.
+type rewriting struct{ err error }
+
+// rewrites keeps a denial for the end of the statement. There is one at most, for what it
+// has cost is not counted; in texts of the catalog there is none.
+func (a *analyzer) rewrites(err error) error {
+	var v *verdict
+	if a.texts > 0 || a.rewriting == nil || a.rewriting.err != nil || !errors.As(err, &v) || v.outcome != access.Denied {
+		return err
+	}
+	a.rewriting.err = err
 	return nil
 }

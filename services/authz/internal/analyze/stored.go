@@ -182,7 +182,7 @@ func (a *analyzer) expression(columns []column, node *pg_query.Node, planning bo
 	a.catalogText = true
 	a.predicate = planning
 	a.planning = planning && !constantCall(node.ProtoReflect())
-	it := &item{lateralOK: true, columnsVisible: true, entry: &rangeEntry{}, columns: columns}
+	it := &item{lateralOK: true, columnsVisible: true, triggered: true, entry: &rangeEntry{}, columns: columns}
 	return a.bind(&scope{namespace: []*item{it}}, node)
 }
 

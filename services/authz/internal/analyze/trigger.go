@@ -123,7 +123,7 @@ func (a *analyzer) triggerCondition(rel *catalog.Relation, t *catalog.Trigger) *
 			s := &scope{}
 			for _, name := range []string{"old", "new"} {
 				entry := &rangeEntry{name: name}
-				s.namespace = append(s.namespace, &item{name: name, entry: entry, nameVisible: true, lateralOK: true,
+				s.namespace = append(s.namespace, &item{name: name, entry: entry, nameVisible: true, lateralOK: true, triggered: true,
 					columns: storedColumns(rel)})
 			}
 			if err := inner.checkShape(tree.Stmts[0].Stmt.GetCreateTrigStmt().WhenClause.ProtoReflect()); err != nil {

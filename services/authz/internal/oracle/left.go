@@ -104,10 +104,15 @@ func (d *Database) stores(ctx context.Context, c Comparison, of ...address) (boo
 			functions = append(functions, fmt.Sprint(a.oid))
 		}
 	}
+	excludes := "SELECT 0"
 	if len(functions) > 0 {
-		depends = append(depends, "o.oprcode IN ("+strings.Join(functions, ", ")+")")
+		of := "o.oprcode IN (" + strings.Join(functions, ", ") + ")"
+		depends = append(depends, of)
+		// Those of an exclusion are in no other place (CreateConstraintEntry of pg_constraint.c).
+		excludes = `SELECT count(*) FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_operator o ON o.oid = ANY (c.conexclop)
+ WHERE c.xmin = pg_catalog.pg_current_xact_id()::xid AND ` + of
 	}
-	query := `SELECT count(*) FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_operator o
+	query := `SELECT count(*) + (` + excludes + `) FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_operator o
  ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
  WHERE d.xmin = pg_catalog.pg_current_xact_id()::xid AND (` + strings.Join(depends, " OR ") + `)`
 	return afterEach(c.Unit, func(u Unit) (bool, error) { return d.counts(ctx, c, u, query) })
