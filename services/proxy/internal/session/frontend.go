@@ -59,7 +59,9 @@ func (s *Session) frontend(ctx context.Context) End {
 		if msg.Type == wire.Terminate {
 			return s.terminate(msg)
 		}
-		err = s.message(ctx, msg)
+		if err = s.lapse(); err == nil {
+			err = s.message(ctx, msg)
+		}
 		if err == nil && s.late {
 			err = s.windUp()
 		}

@@ -35,7 +35,6 @@ const cancelAgain = 250 * time.Millisecond
 func (s *Session) keeper(ctx context.Context) End {
 	timer := s.System.Clock.NewTimer(0)
 	defer timer.Stop()
-	recorded := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,27 +46,15 @@ func (s *Session) keeper(ctx context.Context) End {
 			s.cancelServer(ctx)
 			continue
 		case <-s.life.changed:
-			recorded = false
 		case <-s.watched.changed:
 		case <-s.drain.asked:
 			if s.drain.since.IsZero() {
 				s.drain.since = s.System.Clock.Now()
 			}
 		case <-timer.C():
-			switch s.life.enter(s.System.Clock.Now()) {
-			case phaseGrace:
-				s.recordExpiry()
-				recorded = true
-				s.expire()
-			case phaseOver:
-				if !recorded {
-					s.recordExpiry() // There was no grace.
-				}
+			if s.endLife(ctx) {
 				return EndTokenExpired
-			case phaseLiving:
-				// The timer was for another cancel, or for a life that was renewed.
 			}
-			s.cutShort(ctx)
 		}
 		longer, hung := s.watch(ctx)
 		if hung {
@@ -79,6 +66,55 @@ func (s *Session) keeper(ctx context.Context) End {
 		}
 		timer.Reset(wait)
 	}
+}
+
+// endLife acts upon the phase that the token has come to, and reports whether the session
+// is over. What still runs beyond the token is cancelled, again where need be.
+func (s *Session) endLife(ctx context.Context) (over bool) {
+	s.lapsing.Lock()
+	defer s.lapsing.Unlock()
+	switch entered, before := s.life.enter(s.System.Clock.Now()); entered {
+	case phaseGrace:
+		s.recordExpiry()
+		s.expire()
+	case phaseOver:
+		if before == phaseLiving {
+			s.recordExpiry() // There was no grace.
+		}
+		return true
+	case phaseLiving:
+		// The timer was for another cancel, or for a life that was renewed.
+	}
+	if s.cutting.Load() && s.names.InFlight() > 0 {
+		s.cancelServer(ctx)
+	}
+	return false
+}
+
+// lapse winds up before a message that was read behind the token's end. It is no part of
+// what was under way then: no cancel may meet it.
+func (s *Session) lapse() error {
+	if s.life.phase(s.System.Clock.Now()) == phaseLiving {
+		return nil
+	}
+	s.lapsing.Lock()
+	if s.life.lapse(s.System.Clock.Now()) {
+		s.recordExpiry()
+		s.expire()
+	}
+	s.lapsing.Unlock()
+	if s.wakened() {
+		return s.windUp()
+	}
+	return nil
+}
+
+// spare ends the cancelling. One that is on its way is waited for, so that it meets
+// nothing that comes after.
+func (s *Session) spare() {
+	s.lapsing.Lock()
+	s.cutting.Store(false)
+	s.lapsing.Unlock()
 }
 
 func (s *Session) recordExpiry() {
@@ -106,13 +142,6 @@ func (s *Session) wake() {
 // past is a deadline that has passed on every clock.
 func past() time.Time { return time.Unix(1, 0) }
 
-// cutShort cancels what runs beyond the token.
-func (s *Session) cutShort(ctx context.Context) {
-	if s.cutting.Load() && s.names.InFlight() > 0 {
-		s.cancelServer(ctx)
-	}
-}
-
 // wakened reports whether reading was interrupted to wind up, and takes the deadline
 // away that did it. A session that ends keeps its own.
 func (s *Session) wakened() bool {
@@ -133,7 +162,7 @@ func (s *Session) windUp() error {
 	if err := s.hurry(); err != nil {
 		return err
 	}
-	defer s.cutting.Store(false)
+	defer s.spare()
 	if s.life.phase(s.System.Clock.Now()) == phaseLiving {
 		return nil
 	}
@@ -145,6 +174,7 @@ func (s *Session) windUp() error {
 		}
 	}
 	skipping, err := s.await()
+	s.spare()
 	if err != nil || skipping {
 		s.skipping = s.skipping || skipping
 		return err

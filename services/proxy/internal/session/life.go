@@ -67,16 +67,27 @@ func (l *life) phaseLocked(now time.Time) phase {
 }
 
 // enter returns the phase of a moment if it was not acted upon yet, phaseLiving
-// otherwise.
-func (l *life) enter(now time.Time) phase {
+// otherwise, and the last one that was.
+func (l *life) enter(now time.Time) (entered, before phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.phaseLocked(now)
-	if p <= l.acted {
-		return phaseLiving
+	p, before := l.phaseLocked(now), l.acted
+	if p <= before {
+		return phaseLiving, before
 	}
 	l.acted = p
-	return p
+	return p, before
+}
+
+// lapse reports whether grace has come and was not acted upon yet. Whoever asks acts.
+func (l *life) lapse(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.acted != phaseLiving || l.phaseLocked(now) != phaseGrace {
+		return false
+	}
+	l.acted = phaseGrace
+	return true
 }
 
 // next is how long it is to the next phase.

@@ -254,6 +254,8 @@ type Session struct {
 	// cutting says that what runs is cancelled because the token has expired; late, which
 	// is the frontend goroutine's, that it has been asked to wind up amid a message.
 	cutting atomic.Bool
+	// lapsing is held by who acts upon the token's end, a cancel's delivery included.
+	lapsing sync.Mutex
 	late    bool
 
 	mu  sync.Mutex
