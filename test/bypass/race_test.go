@@ -4,24 +4,29 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/scopewire/scopewire/cmd/scopewire/demo"
 	"github.com/scopewire/scopewire/test/cluster"
 )
 
-// raceWorld has a principal who may do everything in a schema of her own, and nothing to
-// the employees in another.
+// raceWorld has a principal who may do everything in a schema of her own, one who may read and
+// write what is there, and nothing to the employees in another for both.
 func raceWorld(t *testing.T) *demo.World {
 	return cluster.Start(t, demo.Config{
 		SQL: `CREATE SCHEMA own; GRANT ALL ON SCHEMA own TO shop_app; GRANT ALL ON ALL TABLES IN SCHEMA public TO shop_app;
 CREATE FUNCTION top(int) RETURNS bigint LANGUAGE sql AS 'SELECT max(salary)::bigint FROM employees'; GRANT EXECUTE ON FUNCTION top(int) TO shop_app;`,
 		Scopes: `  racer:
     - {actions: [ddl], objects: ["schema:own"]}
-    - {actions: [select, insert, update, delete], objects: ["own.*", public.orders]}
+  reader:
+    - {actions: [select, insert, update, delete, truncate], objects: ["own.*", public.orders]}
     - {actions: [execute], objects: ["function:own.*"]}
 `,
-		Users: []demo.User{{Name: "rita", Scopes: []string{"racer"}, About: "who may do everything in a schema of her own"}},
+		Users: []demo.User{
+			{Name: "rita", Scopes: []string{"racer", "reader"}, About: "who may do everything in a schema of her own"},
+			{Name: "rob", Scopes: []string{"reader"}, About: "who may read and write there"},
+		},
 	})
 }
 
@@ -44,7 +49,7 @@ func TestOtherSessionsChanges(t *testing.T) {
 		"BEGIN|DROP TABLE own.employees|DROP FUNCTION own.top(int)|COMMIT AND CHAIN",
 	} {
 		t.Run(change, func(t *testing.T) {
-			a, b := hijackAs(t, w, "rita"), hijackAs(t, w, "rita")
+			a, b := hijackAs(t, w, "rita"), hijackAs(t, w, "rob")
 			if got := talk(t, a, query(hers)); strings.Contains(got, "4") {
 				t.Fatalf("her own objects: %s", got)
 			}
@@ -69,5 +74,64 @@ func TestOtherSessionsChanges(t *testing.T) {
 				talk(t, a, query(part))
 			}
 		})
+	}
+}
+
+// TestNamesThatMayGo: a name without a schema is looked up when the server comes to it,
+// and who may change the schema that it is found in can let it mean what is behind that by
+// then. Such a name takes the rights on both.
+func TestNamesThatMayGo(t *testing.T) {
+	w := raceWorld(t)
+	rita, rob := hijackAs(t, w, "rita"), hijackAs(t, w, "rob")
+	for _, sql := range []string{
+		"CREATE TABLE own.employees (id int, name text, salary int)", "CREATE TABLE own.orders (id int, note text)",
+		"CREATE TABLE own.alone (id int)", "CREATE FUNCTION own.top(int) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'",
+		"CREATE FUNCTION own.alone(int) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'",
+	} {
+		if got := talk(t, rita, query(sql)); strings.Contains(got, "4") {
+			t.Fatalf("%s: %s", sql, got)
+		}
+	}
+	for _, b := range []*pgconn.HijackedConn{rita, rob} {
+		talk(t, b, query("SET search_path = own, public"))
+	}
+	for sql, may := range map[string]bool{
+		"SELECT name FROM employees":                                       false,
+		"SELECT 1 FROM orders, employees e":                                false,
+		"WITH x AS (SELECT FROM employees) SELECT count(*) FROM x":         false,
+		"INSERT INTO employees VALUES (1, 'eve', 2)":                       false,
+		"UPDATE employees SET salary = 0":                                  false,
+		"DELETE FROM employees":                                            false,
+		"TRUNCATE employees":                                               false,
+		"COPY employees TO STDOUT":                                         false,
+		"LOCK TABLE employees":                                             false,
+		"PREPARE p AS SELECT name FROM employees":                          false,
+		"EXPLAIN SELECT * FROM employees":                                  false,
+		"SELECT 'employees'::regclass":                                     false,
+		"SELECT top(1)":                                                    false,
+		"SELECT id FROM own.alone WHERE top(id) = 1":                       false,
+		"DROP TABLE employees":                                             false,
+		"ALTER TABLE employees ADD COLUMN extra int":                       false,
+		"CREATE INDEX ON employees (id)":                                   false,
+		"SELECT name FROM own.employees":                                   true,
+		"SELECT own.top(1)":                                                true,
+		"INSERT INTO own.employees VALUES (1, 'eve', 2)":                   true,
+		"SELECT note FROM orders":                                          true,
+		"SELECT id, alone(id) FROM alone":                                  true,
+		"ALTER TABLE own.employees ADD COLUMN other int":                   true,
+		"WITH employees AS (SELECT 1) SELECT * FROM employees":             true,
+		"SELECT employees.name FROM own.employees WHERE lower(name) = 'x'": true,
+	} {
+		got := talk(t, rita, query("BEGIN"), query(sql), query("ROLLBACK"))
+		if denied := strings.Contains(got, "42501"); denied == may || may && strings.Contains(got, "error") {
+			t.Errorf("%s: %s", sql, got)
+		}
+		// Who may change nothing there is not asked for more.
+		if got := talk(t, rob, query("BEGIN"), query(sql), query("ROLLBACK")); may && strings.Contains(sql, "SELECT") && strings.Contains(got, "42501") {
+			t.Errorf("rob: %s: %s", sql, got)
+		}
+	}
+	if got := talk(t, rob, query("SELECT name FROM employees"), query("SELECT top(1)")); strings.Contains(got, "42501") {
+		t.Errorf("rob: %s", got)
 	}
 }

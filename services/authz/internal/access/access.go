@@ -113,6 +113,14 @@ type Bearer struct {
 	Columns  []string
 }
 
+// Behind is an access that a name would come to if the object that it means were gone: it
+// is asked of whoever may change what is in that object's schema, and of nobody else. It is
+// for policy alone, and in no contract.
+type Behind struct {
+	Schema string
+	Access Access
+}
+
 // MaxThrough bounds Access.Through, which is for people to read.
 const MaxThrough = 8
 
@@ -220,6 +228,8 @@ type Statement struct {
 	Kind string
 	// Accesses are what it touches.
 	Accesses []Access
+	// Behind is what its names would touch if what they mean were gone.
+	Behind []Behind
 	// Effects are what it does to the session.
 	Effects []Effect
 	// Session marks what pools and drivers send at connect and reset, which touches

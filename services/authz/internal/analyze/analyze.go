@@ -148,6 +148,8 @@ type analyzer struct {
 	returnsSet bool
 	// runsStored says that the statement at hand runs what it stores as well.
 	runsStored bool
+	// eclipsed says that what is judged is behind something else by its name.
+	eclipsed bool
 	// fleeting says that COMMIT drops something that the unit has made.
 	fleeting bool
 	// grammar is the version that the parser gives its trees.
@@ -322,7 +324,7 @@ func (a *analyzer) statement(raw *pg_query.RawStmt) error {
 	}
 	found.TextSHA256 = sha256.Sum256([]byte(own))
 	found.Normalised = recorded(raw.Stmt, own)
-	found.Accesses, found.Session = a.accesses(), endsAll(raw.Stmt)
+	found.Accesses, found.Behind, found.Session = a.accesses(), a.behindAll(), endsAll(raw.Stmt)
 	if a.in.Parse {
 		found.ParameterTypes = numbers(a.deduction().types)
 	}

@@ -133,6 +133,9 @@ func (a *analyzer) invokeNamed(asked resolve.Call, args []value, location int32)
 		return value{}, found, a.noFunction(asked, bad, location)
 	}
 	v, err := a.invokeResolved(found, args, location)
+	if err == nil && found.Kind != resolve.Cast {
+		err = a.eclipsesFunctions(asked.Schema, asked.Name, found.Function, len(args))
+	}
 	return v, found, err
 }
 

@@ -197,8 +197,11 @@ func (a *analyzer) changesType(s *subject, names []*pg_query.Node) error {
 		s.schemas = []string{schema}
 	} else {
 		for _, candidate := range a.path {
-			if a.snap.TypeByName(candidate, name) != nil {
+			if t := a.snap.TypeByName(candidate, name); t != nil {
 				s.schemas = []string{candidate}
+				if err := a.eclipsesTypes(t); err != nil {
+					return err
+				}
 				break
 			}
 		}

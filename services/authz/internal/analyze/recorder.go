@@ -47,6 +47,8 @@ type recorder struct {
 	items    int
 	operands []catalog.OID
 	lateral  bool
+	// eclipses are names that may come to mean what is behind them.
+	eclipses []eclipse
 	// held are the verdicts on types whose code was judged.
 	held map[catalog.OID]error
 }
@@ -292,6 +294,9 @@ func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trust
 	}
 	r.opaque = r.opaque || inner.opaque
 	if !within {
+		for _, e := range inner.eclipses {
+			r.eclipse(e)
+		}
 		r.negatable = append(r.negatable, inner.negatable...)
 		r.negates = r.negates || inner.negates
 		r.members = append(r.members, inner.members...)

@@ -17,8 +17,9 @@ func namedObject(rv *pg_query.RangeVar) access.Object {
 
 // lookUp finds an unqualified relation over the path, or returns nil.
 func (a *analyzer) lookUp(name string) *catalog.Relation {
-	for _, schema := range a.path {
+	for i, schema := range a.path {
 		if rel := a.snap.RelationByName(schema, name); rel != nil {
+			a.eclipses(rel, a.path[i+1:])
 			return rel
 		}
 	}

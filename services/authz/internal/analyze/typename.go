@@ -86,6 +86,9 @@ func (a *analyzer) lookUpType(names []string) (*catalog.Type, error) {
 			return nil, deny(access.Construct, "type json under this search_path")
 		}
 	}
+	if schema == "" {
+		return found, a.eclipsesTypes(found)
+	}
 	return found, nil
 }
 

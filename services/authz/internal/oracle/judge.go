@@ -72,6 +72,12 @@ func (j *judge) verdict(u Unit) Verdict {
 				v.Denials = append(v.Denials, Denial{Reason: one.Reason, Detail: one.Detail, Access: &a})
 			}
 		}
+		for _, b := range s.Behind {
+			one := j.grants.Decide(access.Analysis{Outcome: access.Judge, Statements: []access.Statement{{Behind: []access.Behind{b}}}})
+			if !one.Allow {
+				v.Denials = append(v.Denials, Denial{Reason: one.Reason, Detail: one.Detail})
+			}
+		}
 	}
 	return v
 }

@@ -117,6 +117,9 @@ func (t *trial) judgeAll(statements []access.Statement) Decision {
 				return deny(v.reason(), displayAccess(*a)+t.because(v))
 			}
 		}
+		if v, b := t.judgeBehind(&statements[i]); v != covered {
+			return deny(v.reason(), displayAccess(b.Access)+t.because(v)+", which is behind the name in "+displayObject(access.Object{Kind: access.Schema, Name: b.Schema}))
+		}
 		if a, barred := t.deniedSetting(&statements[i]); barred {
 			return deny(access.ExplicitDeny, displayAccess(a)+t.because(denied))
 		}
