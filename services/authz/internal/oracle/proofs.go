@@ -82,12 +82,15 @@ func (d *Database) withRows(ctx context.Context, c Comparison, missing *access.A
 // unwrapped proves Unwrapped.
 func (d *Database) unwrapped(ctx context.Context, c Comparison, _ *access.Access) (bool, error) {
 	u := c.Unit
-	tokens := strings.Join(Tokens(u.SQL), " ")
-	at := explaining.FindStringIndex(tokens)
+	at := explaining.FindStringIndex(u.SQL)
 	if at == nil {
-		return false, nil
+		// There are comments in it.
+		u.SQL = strings.Join(Tokens(u.SQL), " ")
+		if at = explaining.FindStringIndex(u.SQL); at == nil {
+			return false, nil
+		}
 	}
-	u.SQL = tokens[at[1]:]
+	u.SQL = u.SQL[at[1]:]
 	answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, u)
 	return err == nil && !lost && answer.Refused(), err
 }
