@@ -23,6 +23,7 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
 	"github.com/scopewire/scopewire/services/authz/internal/rpc"
+	"github.com/scopewire/scopewire/services/authz/internal/signals"
 	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
 	"github.com/scopewire/scopewire/services/authz/internal/state"
 	"github.com/scopewire/scopewire/services/authz/internal/verify"
@@ -47,7 +48,9 @@ type Authz struct {
 	policies   *policies
 	catalogs   *snapshotter.Snapshotter
 	server     *rpc.Server
-	maxAge     time.Duration
+	// signals is nil where none are taken.
+	signals *signals.Receiver
+	maxAge  time.Duration
 }
 
 // New builds the service and opens its state. The caller runs it, or closes it.
@@ -70,10 +73,11 @@ func (a *Authz) build(machine sys.System) error {
 		return err
 	}
 	var err error
-	a.verifier, err = verify.New(verify.Config{
+	keys := verify.Config{
 		Refresh: time.Duration(a.cfg.Keys.Refresh), MaxAge: time.Duration(a.cfg.Keys.MaxAge),
 		FetchTimeout: time.Duration(a.cfg.Keys.FetchTimeout), CAFile: a.cfg.Keys.CAFile,
-	}, verify.Deps{System: machine, Logger: log})
+	}
+	a.verifier, err = verify.New(keys, verify.Deps{System: machine, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -108,6 +112,11 @@ func (a *Authz) build(machine sys.System) error {
 		Clock: machine.Clock, Logger: log, Telemetry: a.telemetry, Verifier: a.verifier, Policies: a.policies,
 		Catalogs: a.catalogs, State: a.store, Analyze: analyzeUnit, NewToken: analyze.NewToken,
 	})
+	if err != nil {
+		return err
+	}
+	a.signals, err = signals.New(a.cfg.Signals, signals.Deps{System: machine, Logger: log, Verifier: keys, Skew: a.verifier.Skew,
+		Revoke: func(r *authzv1.Revocation, _, _ string) (uint64, error) { return a.server.Keep(r) }})
 	return err
 }
 
@@ -166,6 +175,9 @@ func (a *Authz) Run(ctx context.Context) error {
 	g.Go(func() error { return a.catalogs.Run(ctx) })
 	g.Go(func() error { return a.verifier.Run(ctx) })
 	g.Go(func() error { return a.server.Run(ctx) })
+	if a.signals != nil {
+		g.Go(func() error { return a.signals.Run(ctx) })
+	}
 	return errors.Join(g.Wait(), a.Close())
 }
 

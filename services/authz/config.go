@@ -6,6 +6,7 @@ import (
 	"github.com/scopewire/scopewire/internal/config"
 	"github.com/scopewire/scopewire/internal/rpc"
 	"github.com/scopewire/scopewire/internal/telemetry"
+	"github.com/scopewire/scopewire/services/authz/internal/signals"
 	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
 )
 
@@ -22,6 +23,9 @@ type Config struct {
 	Catalog snapshotter.Config `yaml:"catalog"`
 	// Keys says how the keys of token issuers are fetched.
 	Keys KeysConfig `yaml:"keys,omitempty"`
+	// Signals is where issuers report that sessions are over (OpenID Shared Signals).
+	// Default: nowhere.
+	Signals signals.Config `yaml:"signals,omitempty"`
 	// Decisions bounds what decisions are made from and how long they last.
 	Decisions DecisionsConfig `yaml:"decisions,omitempty"`
 	// Telemetry says how the process is observed. Not used in `scopewire up`.
@@ -130,6 +134,7 @@ func (c *Config) Validate(p *config.Problems) {
 	if err := catalog.Err(); err != nil {
 		p.Addf("catalog", "%s", err)
 	}
+	c.Signals.Validate(p, "signals")
 	d := &c.Decisions
 	for _, v := range []struct {
 		path string

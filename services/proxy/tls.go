@@ -5,32 +5,16 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"sync"
-	"time"
 
+	"github.com/scopewire/scopewire/internal/certfile"
 	"github.com/scopewire/scopewire/internal/sys"
 )
-
-// reloadAfter is how old the last look at certificate files may be.
-const reloadAfter = 10 * time.Second
-
-// certificate is a server certificate that is read again when its files change.
-type certificate struct {
-	files ServerTLS
-	fs    sys.FS
-	clock sys.Clock
-	log   *slog.Logger
-
-	mu     sync.Mutex
-	cert   *tls.Certificate
-	looked time.Time
-}
 
 // serverTLS returns the configuration for clients. The files must load now;
 // later, one that does not load leaves the last good certificate in use.
 func serverTLS(files ServerTLS, system sys.System, log *slog.Logger) (*tls.Config, error) {
-	c := &certificate{files: files, fs: system.FS, clock: system.Clock, log: log}
-	if err := c.load(); err != nil {
+	c, err := certfile.Load(files.CertFile, files.KeyFile, system, log)
+	if err != nil {
 		return nil, err
 	}
 	return &tls.Config{
@@ -40,41 +24,12 @@ func serverTLS(files ServerTLS, system sys.System, log *slog.Logger) (*tls.Confi
 		// handshake proves that the client has its key, and no authority is needed (RFC 8705
 		// section 2.2).
 		ClientAuth:     tls.RequestClientCert,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil },
+		GetCertificate: c.Get,
 		Time:           system.Clock.Now,
 		// A session that is resumed is one whose certificates were checked by what was
 		// configured then.
 		SessionTicketsDisabled: true,
 	}, nil
-}
-
-func (c *certificate) get() *tls.Certificate {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := c.clock.Now(); now.Sub(c.looked) > reloadAfter {
-		if err := c.load(); err != nil {
-			c.looked = now
-			c.log.Error("certificate not reloaded; the last one stays in use", "error", err)
-		}
-	}
-	return c.cert
-}
-
-func (c *certificate) load() error {
-	certPEM, err := c.fs.ReadFile(c.files.CertFile)
-	if err != nil {
-		return fmt.Errorf("read certificate: %w", err)
-	}
-	keyPEM, err := c.fs.ReadFile(c.files.KeyFile)
-	if err != nil {
-		return fmt.Errorf("read certificate key: %w", err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		return fmt.Errorf("load certificate %s: %w", c.files.CertFile, err)
-	}
-	c.cert, c.looked = &cert, c.clock.Now()
-	return nil
 }
 
 // clientTLS returns the configuration towards a database, nil for plaintext.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scopewire/scopewire/internal/certfile"
 	"github.com/scopewire/scopewire/internal/devca"
 	"github.com/scopewire/scopewire/internal/pgboot"
 	"github.com/scopewire/scopewire/internal/sys"
@@ -65,22 +66,22 @@ func TestCertificateIsReloaded(t *testing.T) {
 	}
 	want("one.test")
 	write("two.test", 'b')
-	clock.now = clock.now.Add(reloadAfter)
+	clock.now = clock.now.Add(certfile.ReloadAfter)
 	want("one.test")
 	clock.now = clock.now.Add(1)
 	want("two.test")
 	// A certificate that does not fit its key, then none at all.
 	write("three.test", 'c')
-	clock.now = clock.now.Add(reloadAfter + 1)
+	clock.now = clock.now.Add(certfile.ReloadAfter + 1)
 	want("two.test")
 	if err := os.Remove(files.KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	clock.now = clock.now.Add(reloadAfter + 1)
+	clock.now = clock.now.Add(certfile.ReloadAfter + 1)
 	want("two.test")
 	write("four.test", 'b')
 	want("two.test")
-	clock.now = clock.now.Add(reloadAfter + 1)
+	clock.now = clock.now.Add(certfile.ReloadAfter + 1)
 	want("four.test")
 }
 

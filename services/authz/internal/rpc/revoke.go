@@ -12,17 +12,26 @@ import (
 // told: the default of its staleness bound.
 const leastLease = time.Second
 
+// Keep makes a revocation durable, has every proxy told, and returns its number.
+func (s *Server) Keep(r *authzv1.Revocation) (uint64, error) {
+	number, err := s.deps.State.Revoke(r)
+	if err != nil {
+		return 0, fmt.Errorf("revoke: %w", err)
+	}
+	s.Changed()
+	return number, nil
+}
+
 // Revoke makes a revocation durable, tells every proxy, and returns when each has
 // applied it or its lease has run out. When ctx ends first it returns ctx's error with
 // what is known: the revocation holds. Any other error says that nothing was revoked.
 func (s *Server) Revoke(ctx context.Context, r *authzv1.Revocation) (*authzv1.RevokeResponse, error) {
-	number, err := s.deps.State.Revoke(r)
+	number, err := s.Keep(r)
 	if err != nil {
-		return nil, fmt.Errorf("revoke: %w", err)
+		return nil, err
 	}
 	// All that was answered before this moment may be used for a lease from it on.
 	since := s.deps.Clock.Now()
-	s.Changed()
 	resp := &authzv1.RevokeResponse{Epoch: &authzv1.Epoch{Revocation: number}}
 	for {
 		s.mu.Lock()

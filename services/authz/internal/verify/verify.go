@@ -284,7 +284,12 @@ func (v *Verifier) verify(ctx context.Context, token []byte, share time.Duration
 	if !slices.Contains(is.rules.Algorithms, c.alg) {
 		return Principal{}, c, refuse(Algorithm, "the algorithm is not allowed for this issuer")
 	}
-	k, r := v.keyFor(ctx, is, &c)
+	// A fetch costs the issuer; a token that could not be accepted does not cause
+	// one.
+	k, r := v.keyFor(ctx, is, &c, func() *Refusal {
+		_, r := judge(c.claims, is.rules, v.clock.Now())
+		return r
+	})
 	if r != nil {
 		return Principal{}, c, r
 	}
@@ -330,17 +335,15 @@ func (v *Verifier) asked(ctx context.Context, is *issuer, token []byte, share ti
 }
 
 // keyFor finds the key that the token names in its issuer's set, which it loads
-// when it must and may.
-func (v *Verifier) keyFor(ctx context.Context, is *issuer, c *compact) (key, *Refusal) {
+// when it must and may, and precheck does not refuse the token.
+func (v *Verifier) keyFor(ctx context.Context, is *issuer, c *compact, precheck func() *Refusal) (key, *Refusal) {
 	set, ok := is.keys.current()
 	if ok {
 		if k, m := set.find(c); m != missing {
 			return k, m.refusal()
 		}
 	}
-	// A fetch costs the issuer; a token that could not be accepted does not cause
-	// one.
-	if _, r := judge(c.claims, is.rules, v.clock.Now()); r != nil {
+	if r := precheck(); r != nil {
 		return key{}, r
 	}
 	is.keys.demand(ctx, c)

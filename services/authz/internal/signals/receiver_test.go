@@ -1,0 +1,430 @@
+package signals
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/devca"
+	"github.com/scopewire/scopewire/internal/devissuer"
+	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/services/authz/internal/state"
+	"github.com/scopewire/scopewire/services/authz/internal/verify"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	idp      = "https://idp.example.com"
+	audience = "https://db.example.com/events"
+	bearer   = "a-secret-of-the-test-0123"
+	skew     = 5 * time.Second
+)
+
+// world is a receiver behind HTTPS, with a transmitter of real keys.
+type world struct {
+	*Receiver
+	issuer *devissuer.Issuer
+	client *http.Client
+	url    string
+	bearer string
+	state  *state.Memory
+	mu     sync.Mutex
+	fail   error
+	by     []string
+	log    bytes.Buffer
+}
+
+func newWorld(t *testing.T, change func(*Config)) *world {
+	t.Helper()
+	machine := sys.OS()
+	w := &world{state: state.NewMemory(machine.Clock)}
+	dir := t.TempDir()
+	write := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var err error
+	if w.issuer, err = devissuer.New(devissuer.Config{Issuer: idp, Algorithms: []string{"ES256"}}, devissuer.Deps{Clock: machine.Clock, Rand: machine.Rand}); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := json.Marshal(w.issuer.JWKS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := devca.New(machine.Clock, machine.Rand)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM, keyPEM, err := ca.Issue(devca.Options{Server: true, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.bearer = write("bearer", []byte(bearer+"\n"))
+	jwks := write("jwks.json", keys)
+	cfg := Config{Address: "127.0.0.1:0", CertFile: write("tls.crt", certPEM), KeyFile: write("tls.key", keyPEM), Transmitters: []Transmitter{
+		{Issuer: "https://other.example.com", Audiences: []string{audience}, JWKSFile: jwks, BearerFile: write("other", []byte("another-secret-of-the-test"))},
+		{Issuer: idp, Audiences: []string{audience}, JWKSFile: jwks, BearerFile: w.bearer, TokenLifetime: config.Duration(time.Hour)},
+	}}
+	if change != nil {
+		change(&cfg)
+	}
+	w.Receiver, err = New(cfg, Deps{System: machine, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Skew: func() time.Duration { return skew },
+		Revoke: func(r *authzv1.Revocation, by, note string) (uint64, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.fail != nil {
+				return 0, w.fail
+			}
+			w.by = append(w.by, by+": "+note)
+			return w.state.Revoke(r)
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := w.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.url = "https://" + address.String() + "/events"
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := w.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca.PEM())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	w.client = &http.Client{Transport: transport}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		cancel()
+		running.Wait()
+	})
+	return w
+}
+
+// event is a good session-revoked event, changed; nil takes a member out.
+func (w *world) event(t *testing.T, changes map[string]any, header map[string]any) string {
+	t.Helper()
+	now := time.Now().Unix()
+	claims := map[string]any{"iss": idp, "aud": audience, "iat": now, "jti": "e-1",
+		"sub_id": map[string]any{"format": "iss_sub", "iss": idp, "sub": "alice"},
+		"events": map[string]any{verify.SessionRevoked: map[string]any{"event_timestamp": now - 60, "reason_admin": map[string]any{"en": "left"}}}}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := map[string]any{"typ": "secevent+jwt"}
+	maps.Copy(h, header)
+	token, err := w.issuer.Mint(devissuer.Claims{Payload: payload, Header: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// push sends a request, changed, and returns status and code of the answer.
+func (w *world) push(t *testing.T, body string, change func(*http.Request)) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/secevent+jwt")
+	req.Header.Set("Authorization", "Bearer "+bearer)
+	if change != nil {
+		change(req)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct {
+		Err         string `json:"err"`
+		Description string `json:"description"`
+	}
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &said); err != nil || said.Description == "" || resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("the answer is no error of RFC 8935: %q", text)
+		}
+	}
+	return resp.StatusCode, said.Err
+}
+
+// TestSessionRevoked: an event ends what its subject was issued until it, durably, and
+// only once however often it comes.
+func TestSessionRevoked(t *testing.T) {
+	w := newWorld(t, nil)
+	at := time.Now().Unix() - 60
+	events := map[string]any{verify.SessionRevoked: map[string]any{"event_timestamp": at}}
+	token := w.event(t, map[string]any{"events": events}, nil)
+	for range 3 {
+		if status, code := w.push(t, token, nil); status != http.StatusAccepted || code != "" {
+			t.Fatalf("%d %q\n%s", status, code, &w.log)
+		}
+	}
+	before := at + int64(skew.Seconds()) + 1
+	want := []*authzv1.Revocation{{Number: 1, Issuer: idp, Subject: "alice", IssuedBefore: before, ExpiresAt: before + 3601}}
+	if diff := cmp.Diff(want, w.state.Revocations().Entries(), protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	if w.by[0] != "transmitter "+idp+": session-revoked, event e-1" {
+		t.Errorf("who revoked: %q", w.by[0])
+	}
+	if strings.Contains(w.log.String(), bearer) || strings.Contains(w.log.String(), token) {
+		t.Error("the log has a secret")
+	}
+}
+
+// The forms in which a subject and a moment are said, and those that are refused.
+func TestSubjects(t *testing.T) {
+	subject := func(kv ...any) map[string]any {
+		m := map[string]any{}
+		for i := 0; i < len(kv); i += 2 {
+			m[kv[i].(string)] = kv[i+1]
+		}
+		return m
+	}
+	alice := subject("format", "iss_sub", "iss", idp, "sub", "alice")
+	now := time.Now().Unix()
+	revoked := func(event map[string]any) map[string]any { return map[string]any{verify.SessionRevoked: event} }
+	for name, c := range map[string]struct {
+		claims map[string]any
+		status int
+		code   string
+		// about is the subject, at the moment before which it is about less than now.
+		about string
+		at    int64
+	}{
+		"sub_id":                      {map[string]any{"events": revoked(subject())}, 202, "", "alice", now},
+		"complex with a user":         {map[string]any{"sub_id": subject("format", "complex", "user", alice, "session", subject("format", "opaque", "id", "x"))}, 202, "", "alice", now - 60},
+		"a subject in the event":      {map[string]any{"sub_id": nil, "events": revoked(subject("subject", alice, "event_timestamp", now-7))}, 202, "", "alice", now - 7},
+		"a subject of a draft":        {map[string]any{"sub_id": nil, "events": revoked(subject("subject", subject("subject_type", "iss_sub", "iss", idp, "sub", "bob")))}, 202, "", "bob", now},
+		"sub":                         {map[string]any{"sub_id": nil, "sub": "carol", "events": revoked(subject())}, 202, "", "carol", now},
+		"said twice, the same":        {map[string]any{"sub": "alice"}, 202, "", "alice", now - 60},
+		"a moment to come":            {map[string]any{"events": revoked(subject("event_timestamp", now+4000))}, 202, "", "alice", now},
+		"a moment in milliseconds":    {map[string]any{"events": revoked(subject("event_timestamp", now*1000))}, 202, "", "alice", now},
+		"a moment that is none":       {map[string]any{"events": revoked(subject("event_timestamp", "noon"))}, 202, "", "alice", now},
+		"beside another event":        {map[string]any{"events": map[string]any{"https://example.com/x": subject(), verify.SessionRevoked: subject()}}, 202, "", "alice", now},
+		"another event":               {map[string]any{"events": map[string]any{"https://schemas.openid.net/secevent/ssf/event-type/verification": subject("state", "x")}}, 202, "", "", 0},
+		"another event, no subject":   {map[string]any{"sub_id": nil, "events": map[string]any{"https://schemas.openid.net/secevent/caep/event-type/credential-change": subject()}}, 202, "", "", 0},
+		"no subject":                  {map[string]any{"sub_id": nil}, 400, invalidRequest, "", 0},
+		"said twice, not the same":    {map[string]any{"sub": "bob"}, 400, invalidRequest, "", 0},
+		"an e-mail address":           {map[string]any{"sub_id": subject("format", "email", "email", "a@example.com")}, 400, invalidRequest, "", 0},
+		"complex without a user":      {map[string]any{"sub_id": subject("format", "complex", "session", alice)}, 400, invalidRequest, "", 0},
+		"iss_sub without iss":         {map[string]any{"sub_id": subject("format", "iss_sub", "sub", "alice")}, 400, invalidRequest, "", 0},
+		"iss_sub without sub":         {map[string]any{"sub_id": subject("format", "iss_sub", "iss", idp)}, 400, invalidRequest, "", 0},
+		"sub_id of another type":      {map[string]any{"sub_id": 7}, 400, invalidRequest, "", 0},
+		"a subject of another issuer": {map[string]any{"sub_id": subject("format", "iss_sub", "iss", "https://other.example.com", "sub", "alice")}, 400, accessDenied, "", 0},
+		"no events":                   {map[string]any{"events": subject()}, 400, invalidRequest, "", 0},
+		"events of another type":      {map[string]any{"events": []any{verify.SessionRevoked}}, 400, invalidRequest, "", 0},
+		"an event of another type":    {map[string]any{"events": map[string]any{verify.SessionRevoked: true}}, 400, invalidRequest, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			claims := map[string]any{"iat": now, "events": revoked(subject("event_timestamp", now-60))}
+			maps.Copy(claims, c.claims)
+			status, code := w.push(t, w.event(t, claims, nil), nil)
+			if status != c.status || code != c.code {
+				t.Errorf("%d %q, want %d %q\n%s", status, code, c.status, c.code, &w.log)
+			}
+			entries := w.state.Revocations().Entries()
+			switch {
+			case c.about == "":
+				if len(entries) > 0 {
+					t.Errorf("%v", entries)
+				}
+			case len(entries) != 1 || entries[0].GetSubject() != c.about || entries[0].GetIssuer() != idp ||
+				entries[0].GetIssuedBefore() != c.at+int64(skew.Seconds())+1:
+				t.Errorf("%v, want %s at %d", entries, c.about, c.at)
+			}
+		})
+	}
+}
+
+// TestSec_T32: what is not exactly a security event token of the one who sends it, for us,
+// changes nothing, and the transmitter hears why by RFC 8935's codes.
+func TestSec_T32_EventsAreRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	good := w.event(t, nil, nil)
+	access, err := w.issuer.Mint(devissuer.Claims{Audience: []string{audience}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := devissuer.New(devissuer.Config{Issuer: idp, Algorithms: []string{"ES256"}}, devissuer.Deps{Clock: sys.OS().Clock, Rand: sys.OS().Rand})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := &world{issuer: forged}
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Header.Del(name)
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		body   string
+		change func(*http.Request)
+		status int
+		code   string
+	}{
+		"no secret":                    {good, header("Authorization", ""), 401, authenticationFailed},
+		"a wrong secret":               {good, header("Authorization", "Bearer "+bearer+"x"), 401, authenticationFailed},
+		"an empty secret":              {good, header("Authorization", "Bearer "), 401, authenticationFailed},
+		"another scheme":               {good, header("Authorization", "Basic "+bearer), 401, authenticationFailed},
+		"two secrets":                  {good, func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+bearer) }, 401, authenticationFailed},
+		"another transmitter's secret": {good, header("Authorization", "Bearer another-secret-of-the-test"), 400, invalidIssuer},
+		"another method":               {good, func(r *http.Request) { r.Method = http.MethodPut }, 405, ""},
+		"another path":                 {good, func(r *http.Request) { r.URL.Path = "/" }, 404, ""},
+		"another media type":           {good, header("Content-Type", "application/json"), 400, invalidRequest},
+		"no media type":                {good, header("Content-Type", ""), 400, invalidRequest},
+		"nothing":                      {"", nil, 400, invalidRequest},
+		"too much":                     {strings.Repeat("x", maxBody+1), nil, 400, invalidRequest},
+		"an access token":              {access, nil, 400, invalidRequest},
+		"typ JWT":                      {w.event(t, nil, map[string]any{"typ": "JWT"}), nil, 400, invalidRequest},
+		"a logout token":               {w.event(t, nil, map[string]any{"typ": "logout+jwt"}), nil, 400, invalidRequest},
+		"an unknown issuer":            {w.event(t, map[string]any{"iss": "https://nobody.example.com"}, nil), nil, 400, invalidIssuer},
+		"another audience":             {w.event(t, map[string]any{"aud": "https://web.example.com"}, nil), nil, 400, invalidAudience},
+		"no audience":                  {w.event(t, map[string]any{"aud": nil}, nil), nil, 400, invalidAudience},
+		"a forged one":                 {stranger.event(t, nil, nil), nil, 400, invalidKey},
+		"no jti":                       {w.event(t, map[string]any{"jti": nil}, nil), nil, 400, invalidRequest},
+		"no iat":                       {w.event(t, map[string]any{"iat": nil}, nil), nil, 400, invalidRequest},
+		"from the future":              {w.event(t, map[string]any{"iat": time.Now().Unix() + 600}, nil), nil, 400, invalidRequest},
+		"expired":                      {w.event(t, map[string]any{"exp": time.Now().Unix() - 600}, nil), nil, 400, invalidRequest},
+	} {
+		if status, code := w.push(t, c.body, c.change); status != c.status || code != c.code {
+			t.Errorf("%s: %d %q, want %d %q", name, status, code, c.status, c.code)
+		}
+	}
+	if n := w.state.Revocations().Count(); n != 0 {
+		t.Errorf("%d revocations", n)
+	}
+	// The secret is what its file says now, and one that could be guessed is nobody's.
+	for _, c := range []struct {
+		file, sent string
+		want       int
+	}{
+		{"another-secret-altogether", bearer, 401}, {"", bearer, 401}, {"", "", 401}, {"short", "short", 401}, {bearer, bearer, 202},
+		{"another-secret-altogether", "another-secret-altogether", 202},
+	} {
+		if err := os.WriteFile(w.bearer, []byte(c.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := w.push(t, good, header("Authorization", "Bearer "+c.sent)); status != c.want {
+			t.Errorf("file %q, sent %q: %d", c.file, c.sent, status)
+		}
+	}
+	if err := os.Remove(w.bearer); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := w.push(t, good, nil); status != 401 {
+		t.Errorf("without a file: %d", status)
+	}
+}
+
+// What cannot be kept is not acknowledged, and comes again.
+func TestEventsThatCannotBeKept(t *testing.T) {
+	w := newWorld(t, nil)
+	w.fail = errors.New("the disk is full")
+	token := w.event(t, nil, nil)
+	if status, code := w.push(t, token, nil); status != http.StatusServiceUnavailable || code != "" {
+		t.Errorf("%d %q", status, code)
+	}
+	w.mu.Lock()
+	w.fail = nil
+	w.mu.Unlock()
+	if status, _ := w.push(t, token, nil); status != http.StatusAccepted || w.state.Revocations().Count() != 1 {
+		t.Errorf("%d, %d revocations", status, w.state.Revocations().Count())
+	}
+}
+
+// A transmitter has its rate, and all of them together what is under way at once.
+func TestEventsAreBounded(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Transmitters[1].Rate = 1 })
+	token := w.event(t, nil, nil)
+	for i := range burst {
+		if status, _ := w.push(t, token, nil); status != http.StatusAccepted {
+			t.Fatalf("%d: %d", i, status)
+		}
+	}
+	limited := false
+	for range 2 * burst {
+		status, _ := w.push(t, token, nil)
+		limited = limited || status == http.StatusTooManyRequests
+	}
+	if !limited {
+		t.Error("the rate is not held")
+	}
+	for range maxAtOnce {
+		w.slots <- struct{}{}
+	}
+	if status, _ := w.push(t, token, nil); status != http.StatusServiceUnavailable {
+		t.Errorf("with all slots taken: %d", status)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg  Config
+		want string
+	}{
+		"nothing":         {Config{}, ""},
+		"no address":      {Config{Transmitters: []Transmitter{{}}}, "signals.address"},
+		"no port":         {Config{Address: "x", CertFile: "c", KeyFile: "k", Transmitters: []Transmitter{{BearerFile: "b"}}}, "signals.address"},
+		"no certificate":  {Config{Address: ":1", Transmitters: []Transmitter{{BearerFile: "b"}}}, "HTTPS alone"},
+		"no transmitter":  {Config{Address: ":1", CertFile: "c", KeyFile: "k"}, "signals.transmitters"},
+		"no secret":       {Config{Address: ":1", CertFile: "c", KeyFile: "k", Transmitters: []Transmitter{{}}}, "transmitters[0].bearer_file"},
+		"an empty issuer": {Config{Address: ":1", CertFile: "c", KeyFile: "k", Transmitters: []Transmitter{{BearerFile: "b", Subjects: []string{""}}}}, "subjects"},
+		"a negative rate": {Config{Address: ":1", CertFile: "c", KeyFile: "k", Transmitters: []Transmitter{{BearerFile: "b", Rate: -1}}}, "negative"},
+		"an odd path":     {Config{Address: ":1", Path: "x", CertFile: "c", KeyFile: "k", Transmitters: []Transmitter{{BearerFile: "b"}}}, "signals.path"},
+	} {
+		var p config.Problems
+		c.cfg.Validate(&p, "signals")
+		if err := p.Err(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r, err := New(Config{}, Deps{})
+	if r != nil || err != nil {
+		t.Errorf("%v %v", r, err)
+	}
+	if _, err := New(Config{Address: ":1", Transmitters: []Transmitter{{Issuer: idp}}}, Deps{System: sys.OS(), Logger: slog.New(slog.DiscardHandler)}); err == nil ||
+		!strings.Contains(err.Error(), "audience") {
+		t.Errorf("a transmitter without an audience: %v", err)
+	}
+}
