@@ -99,12 +99,20 @@ func (a *analyzer) runFunction(f *catalog.Function, on access.Object, types []ca
 		// values of a type compare with is judged where they come from.
 		return nil
 	}
+	if f.StandardBody == catalog.Unreadable {
+		// A deny on what it reads could not be seen.
+		return unavailable(access.Access{Action: access.Execute, Named: on, Resolved: on})
+	}
 	inner, err := a.functionBody(f, types)
 	switch {
 	case limited(err):
 		return err
 	case f.SecurityDefiner && err == nil:
 		a.current.absorb(inner, &on, true)
+	case f.SecurityDefiner && f.Language == "sql" && a.layered != nil:
+		// What the message has changed keeps the body from being followed, or may, and with it a
+		// deny on what it reads.
+		return err
 	case f.SecurityDefiner:
 		// It has its owner's rights, and the session's settings.
 		a.current.opaque = true

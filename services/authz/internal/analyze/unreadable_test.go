@@ -3,6 +3,7 @@ package analyze
 import (
 	"testing"
 
+	"github.com/scopewire/scopewire/internal/pgtest"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 )
@@ -36,6 +37,23 @@ func TestUnreadableTexts(t *testing.T) {
 		}
 		if c.refused && (got.Reason != access.Unavailable || got.Error.SQLState != stateCannotConnect || len(got.Requires) == 0) {
 			t.Errorf("%s: reason %v, SQLSTATE %s, told to whom is granted %v", c.sql, got.Reason, got.Error.SQLState, got.Requires)
+		}
+	}
+}
+
+// TestUnreadableBody: so has a call of a function whose body was locked, whoever's rights it
+// runs with: a deny on what it reads could not be seen.
+func TestUnreadableBody(t *testing.T) {
+	for _, rights := range []string{"DEFINER", "INVOKER"} {
+		snap := readSnapshot(t, pgtest.NewDatabase(t, "CREATE TABLE seen (id int); CREATE FUNCTION shows() RETURNS int LANGUAGE sql SECURITY "+rights+" BEGIN ATOMIC SELECT id FROM seen; END"))
+		for i := range snap.Functions {
+			if f := &snap.Functions[i]; f.Name == "shows" {
+				f.StandardBody = catalog.Unreadable
+			}
+		}
+		got := Analyze(Input{Text: []byte("SELECT shows()"), Context: publicContext()}, snap)
+		if got.Outcome != access.Refused || got.Reason != access.Unavailable || len(got.Requires) == 0 {
+			t.Errorf("%s: outcome %v, reason %v, told to whom is granted %v", rights, got.Outcome, got.Reason, got.Requires)
 		}
 	}
 }
