@@ -40,6 +40,9 @@ type authz struct {
 	authzv1.UnimplementedAuthorizationServiceServer
 	database string
 
+	// changes is how often the policy has changed.
+	changes atomic.Uint64
+
 	mu sync.Mutex
 	// alter changes an answer, and says whether it is sent at all.
 	alter func(*authzv1.AuthorizeRequest, *authzv1.AuthorizeResponse) bool
@@ -58,7 +61,7 @@ func (a *authz) Authenticate(context.Context, *authzv1.AuthenticateRequest) (*au
 }
 
 func (a *authz) epoch() *authzv1.Epoch {
-	return &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{a.database: 1}}
+	return &authzv1.Epoch{Policy: 1 + a.changes.Load(), Catalog: map[string]uint64{a.database: 1}}
 }
 
 func (a *authz) Authorize(stream authzv1.AuthorizationService_AuthorizeServer) error {
