@@ -236,7 +236,7 @@ func (s *session) rolledBackAfter(ctx context.Context, path string, u Unit, befo
 
 // beyondGrants matches texts that are about who the session is: what they may do
 // depends on more than the grants of the moment.
-var beyondGrants = regexp.MustCompile(`(?i)\b(authorization|role|discard)\b|(^|;)\W*reset\b`)
+var beyondGrants = regexp.MustCompile(`(?i)\b(authorization|role|discard)\b|(^|;)\W*reset\s+all\b`)
 
 func stateError(a Answer) error {
 	if a.Ran() {
