@@ -16,7 +16,9 @@ import (
 func raceWorld(t *testing.T) *demo.World {
 	return cluster.Start(t, demo.Config{
 		SQL: `CREATE SCHEMA own; GRANT ALL ON SCHEMA own TO shop_app; GRANT ALL ON ALL TABLES IN SCHEMA public TO shop_app;
-CREATE FUNCTION top(int) RETURNS bigint LANGUAGE sql AS 'SELECT max(salary)::bigint FROM employees'; GRANT EXECUTE ON FUNCTION top(int) TO shop_app;`,
+CREATE FUNCTION top(int) RETURNS bigint LANGUAGE sql AS 'SELECT max(salary)::bigint FROM employees'; GRANT EXECUTE ON FUNCTION top(int) TO shop_app;
+CREATE FUNCTION peek(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT max(salary) > $1 FROM employees';
+CREATE OPERATOR <<< (LEFTARG = int, RIGHTARG = int, FUNCTION = peek); CREATE DOMAIN code AS text CHECK (peek(length(VALUE), 0));`,
 		Scopes: `  racer:
     - {actions: [ddl], objects: ["schema:own"]}
   reader:
@@ -87,6 +89,9 @@ func TestNamesThatMayGo(t *testing.T) {
 		"CREATE TABLE own.employees (id int, name text, salary int)", "CREATE TABLE own.orders (id int, note text)",
 		"CREATE TABLE own.alone (id int)", "CREATE FUNCTION own.top(int) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'",
 		"CREATE FUNCTION own.alone(int) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'",
+		"CREATE FUNCTION own.less(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT $1 < $2'",
+		"CREATE OPERATOR own.<<< (LEFTARG = int, RIGHTARG = int, FUNCTION = own.less)", "CREATE DOMAIN own.code AS text",
+		"CREATE DOMAIN own.plain AS text",
 	} {
 		if got := talk(t, rita, query(sql)); strings.Contains(got, "4") {
 			t.Fatalf("%s: %s", sql, got)
@@ -96,20 +101,23 @@ func TestNamesThatMayGo(t *testing.T) {
 		talk(t, b, query("SET search_path = own, public"))
 	}
 	for sql, may := range map[string]bool{
-		"SELECT name FROM employees":                                       false,
-		"SELECT 1 FROM orders, employees e":                                false,
-		"WITH x AS (SELECT FROM employees) SELECT count(*) FROM x":         false,
-		"INSERT INTO employees VALUES (1, 'eve', 2)":                       false,
-		"UPDATE employees SET salary = 0":                                  false,
-		"DELETE FROM employees":                                            false,
-		"TRUNCATE employees":                                               false,
-		"COPY employees TO STDOUT":                                         false,
-		"LOCK TABLE employees":                                             false,
-		"PREPARE p AS SELECT name FROM employees":                          false,
-		"EXPLAIN SELECT * FROM employees":                                  false,
-		"SELECT 'employees'::regclass":                                     false,
-		"SELECT top(1)":                                                    false,
-		"SELECT id FROM own.alone WHERE top(id) = 1":                       false,
+		"SELECT name FROM employees":                               false,
+		"SELECT 1 FROM orders, employees e":                        false,
+		"WITH x AS (SELECT FROM employees) SELECT count(*) FROM x": false,
+		"INSERT INTO employees VALUES (1, 'eve', 2)":               false,
+		"UPDATE employees SET salary = 0":                          false,
+		"DELETE FROM employees":                                    false,
+		"TRUNCATE employees":                                       false,
+		"COPY employees TO STDOUT":                                 false,
+		"LOCK TABLE employees":                                     false,
+		"PREPARE p AS SELECT name FROM employees":                  false,
+		"EXPLAIN SELECT * FROM employees":                          false,
+		"SELECT 'employees'::regclass":                             false,
+		"SELECT top(1)":                                            false,
+		"SELECT id FROM own.alone WHERE top(id) = 1":               false,
+		"SELECT 1 <<< 2":                                           false, "SELECT 1 <<< ANY ('{2}'::int[])": false,
+		"SELECT 'x'::code": false, "DROP DOMAIN code": false,
+		"SELECT 1 OPERATOR(own.<<<) 2": true, "SELECT 'x'::own.code": true, "SELECT 'x'::plain": true,
 		"DROP TABLE employees":                                             false,
 		"ALTER TABLE employees ADD COLUMN extra int":                       false,
 		"CREATE INDEX ON employees (id)":                                   false,

@@ -79,6 +79,15 @@ func (a *analyzer) eclipsesFunctions(schema, name string, f *catalog.Function, g
 	return nil
 }
 
+// runNamed judges the function of an operator that a name was resolved to, and of those
+// that stand behind it.
+func (a *analyzer) runNamed(schema string, op *catalog.Operator, result catalog.OID, args []value) error {
+	if err := a.runOperator(op, result, args); err != nil {
+		return err
+	}
+	return a.eclipsesOperators(schema, op)
+}
+
 // eclipsesOperators does the same for operators of users.
 func (a *analyzer) eclipsesOperators(schema string, op *catalog.Operator) error {
 	if !a.mayEclipse(op.OID, op.Schema) {

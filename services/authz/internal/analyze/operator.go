@@ -141,10 +141,7 @@ func (a *analyzer) operate(name []string, left *value, right value, location int
 	if err != nil {
 		return value{}, err
 	}
-	if err := a.runOperator(found.Operator, found.Result, append(args, v)); err != nil {
-		return value{}, err
-	}
-	return result, a.eclipsesOperators(schema, found.Operator)
+	return result, a.runNamed(schema, found.Operator, found.Result, append(args, v))
 }
 
 // noOperator is PostgreSQL's own error for operands that no operator takes. Whether users

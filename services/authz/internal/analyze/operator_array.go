@@ -35,5 +35,5 @@ func (a *analyzer) operateArray(name []string, left, right value, long bool, loc
 		// One comparison for each element (predicate_classify of predtest.c).
 		a.current.compares = append(a.current.compares, found.Operator)
 	}
-	return result, a.runOperator(found.Operator, found.Result, []value{l, element})
+	return result, a.runNamed(schema, found.Operator, found.Result, []value{l, element})
 }

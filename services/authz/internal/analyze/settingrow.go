@@ -41,7 +41,7 @@ func (a *analyzer) settingRow(q *pg_query.SelectStmt) *catalog.Relation {
 		schema = name[0]
 	}
 	found, err := a.names().Operator(schema, "=", resolve.Text, resolve.Unknown)
-	if err != nil || found.Operator.OID >= catalog.FirstNormalOID || !builtin.Readable(where.Rexpr.GetAConst().GetSval().GetSval()) {
+	if err != nil || schema == "" && !a.path.catalogFirst() || found.Operator.OID >= catalog.FirstNormalOID || !builtin.Readable(where.Rexpr.GetAConst().GetSval().GetSval()) {
 		return nil
 	}
 	return view

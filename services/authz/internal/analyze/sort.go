@@ -74,7 +74,7 @@ func (a *analyzer) usingOperator(sort *pg_query.SortBy, v value) error {
 	if bad != nil {
 		return a.wrong(bad, sort.Location)
 	}
-	return a.runOperator(found.Operator, found.Result, []value{v, v})
+	return a.runNamed(schema, found.Operator, found.Result, []value{v, v})
 }
 
 // outputExpr is findTargetlistEntrySQL92. In GROUP BY an input column of the name
