@@ -50,10 +50,10 @@ func (a *analyzer) writeView(rel *catalog.Relation, w viewWrite) error {
 	if slices.ContainsFunc(rel.Triggers, func(t catalog.Trigger) bool {
 		return t.Type&triggerInstead != 0 && t.Type&fired != 0
 	}) {
-		if err := a.fires(rel, fired, w.columns, w.at, false); err != nil || w.action == access.Insert {
+		if err := a.fires(rel, fired, w.columns, w.at, false); err != nil || w.action == access.Insert && !w.merges {
 			return err
 		}
-		// The rows that the trigger gets are read through the view's query.
+		// The rows that the trigger gets, or that MERGE joins, are read through the view's query.
 		return a.readView(rel)
 	}
 	if err := a.fires(rel, fired, w.columns, w.at, false); err != nil {
@@ -115,13 +115,10 @@ func (a *analyzer) writeBase(rel *catalog.Relation, w viewWrite) error {
 	if err != nil {
 		return err
 	}
-	turned := ruled(base, w.action)
-	if turned {
+	if ruled(base, w.action) {
 		if err := inner.readView(base); err != nil {
 			return err
 		}
-	}
-	if turned || w.merges {
 		inner.current.absorbParts(append(parts.columns, parts.quals))
 	} else {
 		next.read = inner.current.absorbParts(parts.used(rel, w))

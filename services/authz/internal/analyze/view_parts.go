@@ -71,11 +71,12 @@ func (a *analyzer) partsOf(view *catalog.Relation) (*viewParts, error) {
 	return p, err
 }
 
-// used are the parts that a write uses. The condition holds the rows that are there, and
-// new ones where it is checked; of the columns those are computed that the statement reads.
+// used are the parts that a write uses. The condition holds the rows that are there, also
+// those that MERGE joins, and new ones where it is checked; of the columns those are computed
+// that the statement reads.
 func (p *viewParts) used(view *catalog.Relation, w viewWrite) []viewPart {
 	var all []viewPart
-	if w.action != access.Insert && !w.unseen || w.cascaded || view.CheckOption != 0 {
+	if w.merges || w.action != access.Insert && !w.unseen || w.cascaded || view.CheckOption != 0 {
 		all = append(all, p.quals)
 	}
 	for i, c := range view.Columns {
