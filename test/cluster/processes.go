@@ -159,7 +159,26 @@ func (p *Processes) process(t testing.TB, name, admin, config string) *Process {
 // Start runs the program and waits until it is ready.
 func (p *Process) Start() {
 	p.t.Helper()
-	p.cmd = exec.Command(p.path, "-c", p.config) //nolint:noctx // Ended by Kill, from a clean-up.
+	p.Launch()
+	p.AwaitReady()
+}
+
+// Launch runs the program.
+func (p *Process) Launch() {
+	p.t.Helper()
+	p.launch(exec.Command(p.path, "-c", p.config)) //nolint:noctx // Ended by Kill, from a clean-up.
+}
+
+// LaunchWithin runs the program with no more than so many descriptors.
+func (p *Process) LaunchWithin(descriptors int) {
+	p.t.Helper()
+	//nolint:noctx // Ended by Kill, from a clean-up.
+	p.launch(exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, descriptors), p.path, "-c", p.config))
+}
+
+func (p *Process) launch(cmd *exec.Cmd) {
+	p.t.Helper()
+	p.cmd = cmd
 	p.cmd.Stderr = locked{p}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -167,12 +186,10 @@ func (p *Process) Start() {
 	}
 	finished := make(chan struct{})
 	p.finished = finished
-	cmd := p.cmd
 	go func() {
 		defer close(finished)
 		_ = cmd.Wait()
 	}()
-	p.AwaitReady()
 }
 
 // DSN is where a user connects, without a password.
