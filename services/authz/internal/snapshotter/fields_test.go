@@ -58,6 +58,11 @@ func TestReadsEveryField(t *testing.T) {
 		t.Run("relations", func(t *testing.T) { checkRelations(t, s, f.name) })
 		t.Run("classes", func(t *testing.T) { checkClasses(t, s) })
 		t.Run("roles", func(t *testing.T) { checkRoles(t, s, f.name) })
+		t.Run("partitions", func(t *testing.T) {
+			if rest, whole := s.RelationByName("f", "by_number_rest"), s.RelationByName("f", "by_number"); !rest.DefaultPartition || whole.DefaultPartition {
+				t.Errorf("default partition: %v, %v", rest.DefaultPartition, whole.DefaultPartition)
+			}
+		})
 		t.Run("no field is forgotten", func(t *testing.T) { checkEveryFieldIsRead(t, s) })
 	})
 }

@@ -21,6 +21,8 @@ CREATE OPERATOR <<< (LEFTARG = pair, RIGHTARG = pair, FUNCTION = lt);
 CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 1 <<<, FUNCTION 1 cmp(pair, pair);
 CREATE TYPE pairs AS RANGE (subtype = pair, subtype_opclass = pair_ops, multirange_type_name = multipairs);
 CREATE TABLE by_pair (p pair) PARTITION BY RANGE (p);
+CREATE TABLE by_number (n int) PARTITION BY LIST (n);
+CREATE TABLE by_number_rest PARTITION OF by_number DEFAULT;
 CREATE AGGREGATE last(ORDER BY int) (SFUNC = int4larger, STYPE = int, FINALFUNC = native);
 CREATE AGGREGATE most(int) (SFUNC = int4larger, STYPE = int, SORTOP = OPERATOR(pg_catalog.>));
 CREATE COLLATION sorting FROM "C";
