@@ -175,7 +175,7 @@ rows are the node types of PostgreSQL's grammar; one that has no row is denied.
 ` + "`ddl` on a schema stands for creating, changing and dropping what is in it; it gives no right to rows. A statement\n" +
 		"that makes rows readable under another name needs `select` on them, one that stores a query needs what the query needs,\n" +
 		"and a deny on an object also keeps it from being changed. Of an object without a schema the first schema of\n" +
-		"search_path counts. Temporary objects need `temporary` on the database instead.\n\n")
+		"search_path counts; who has `ddl` on that needs the rights on those of its name further down as well. Temporary objects need `temporary` on the database instead.\n\n")
 	table := func(heads []string, rows [][]string) {
 		out.WriteString("| " + strings.Join(heads, " | ") + " |\n|" + strings.Repeat("---|", len(heads)) + "\n")
 		for _, row := range rows {
