@@ -35,7 +35,7 @@ type auditCommand struct {
 
 type auditList struct {
 	Limit   uint32        `default:"20" help:"How many events."`
-	Type    []string      `help:"Only events of these types: login, login_refused, logout, statement_intent, statement_denied, statement_refused, statement_error, token_expired, token_revoked, token_refreshed, cancel, gap, protocol_violation."`
+	Type    []string      `help:"Only events of these types: login, login_refused, logout, statement_intent, statement_denied, statement_refused, statement_error, token_expired, token_revoked, token_refreshed, cancel, gap, protocol_violation, tokens_revoked, policy_changed."`
 	Subject string        `help:"Only events of this subject."`
 	Session string        `help:"Only events of this session."`
 	Since   time.Duration `help:"Only events of the last such time, as in 15m."`

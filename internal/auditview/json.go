@@ -27,25 +27,27 @@ type event struct {
 	Statements        []statement `json:"statements,omitempty"`
 	StatementsOmitted int         `json:"statements_omitted,omitempty"`
 	Outcome           *outcome    `json:"outcome,omitempty"`
-	Database          string      `json:"database,omitempty"`
-	Login             string      `json:"login,omitempty"`
-	StartupUser       string      `json:"startup_user,omitempty"`
-	ClientAddress     string      `json:"client_address,omitempty"`
-	ApplicationName   string      `json:"application_name,omitempty"`
-	Session           string      `json:"session,omitempty"`
-	Transaction       uint64      `json:"transaction,omitempty"`
-	Message           string      `json:"message,omitempty"`
-	StatementID       string      `json:"statement_id,omitempty"`
-	Follows           string      `json:"follows,omitempty"`
-	TraceID           string      `json:"trace_id,omitempty"`
-	SpanID            string      `json:"span_id,omitempty"`
-	Epoch             *epoch      `json:"epoch,omitempty"`
-	Proxy             string      `json:"proxy,omitempty"`
-	SpoolEpoch        string      `json:"spool_epoch,omitempty"`
-	SpoolSequence     uint64      `json:"spool_sequence,omitempty"`
-	StoreSequence     uint64      `json:"store_sequence,omitempty"`
-	StoredAt          string      `json:"stored_at,omitempty"`
-	ChainHash         string      `json:"chain_hash,omitempty"`
+	// Administration is of what operators did.
+	Administration  *administration `json:"administration,omitempty"`
+	Database        string          `json:"database,omitempty"`
+	Login           string          `json:"login,omitempty"`
+	StartupUser     string          `json:"startup_user,omitempty"`
+	ClientAddress   string          `json:"client_address,omitempty"`
+	ApplicationName string          `json:"application_name,omitempty"`
+	Session         string          `json:"session,omitempty"`
+	Transaction     uint64          `json:"transaction,omitempty"`
+	Message         string          `json:"message,omitempty"`
+	StatementID     string          `json:"statement_id,omitempty"`
+	Follows         string          `json:"follows,omitempty"`
+	TraceID         string          `json:"trace_id,omitempty"`
+	SpanID          string          `json:"span_id,omitempty"`
+	Epoch           *epoch          `json:"epoch,omitempty"`
+	Proxy           string          `json:"proxy,omitempty"`
+	SpoolEpoch      string          `json:"spool_epoch,omitempty"`
+	SpoolSequence   uint64          `json:"spool_sequence,omitempty"`
+	StoreSequence   uint64          `json:"store_sequence,omitempty"`
+	StoredAt        string          `json:"stored_at,omitempty"`
+	ChainHash       string          `json:"chain_hash,omitempty"`
 }
 
 type principal struct {
@@ -118,6 +120,7 @@ func JSON(w io.Writer, stored *auditv1.StoredEvent) error {
 	if o := e.GetOutcome(); o != nil {
 		doc.Outcome = &outcome{bounded(o.GetCommandTag()), bounded(o.GetSqlstate()), o.GetRows(), o.GetDuration().AsDuration().String()}
 	}
+	doc.Administration = administrationDoc(e.GetAdministration())
 	if p := e.GetEpoch(); p != nil {
 		doc.Epoch = &epoch{Policy: p.GetPolicy(), Revocation: p.GetRevocation(), Catalog: p.GetCatalog()}
 	}

@@ -47,6 +47,9 @@ func Show(w io.Writer, stored *auditv1.StoredEvent) error {
 		add(f.label, f.value)
 	}
 	fields = append(fields, what(e.GetStatements())...)
+	for _, f := range administered(e.GetAdministration()) {
+		add(f.label, f.value)
+	}
 	add("outcome", outcomeText(e.GetOutcome()))
 	add("database", plain(e.GetDatabase(), nameLimit))
 	add("login", plain(e.GetLogin(), nameLimit))

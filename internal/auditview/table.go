@@ -54,6 +54,8 @@ func Row(stored *auditv1.StoredEvent) []string {
 // summary is what an event is about, in a few words.
 func summary(e *auditv1.Event) string {
 	switch n := len(e.GetStatements()); {
+	case n == 0 && e.GetAdministration() != nil:
+		return plain(e.GetAdministration().GetCaller(), nameLimit) + ": " + administrationText(e.GetAdministration())
 	case n == 0:
 		return plain(e.GetReasonDetail(), nameLimit)
 	case n > 1:

@@ -32,7 +32,7 @@ func DefaultMatrix() Matrix {
 
 		"/scopewire.policy.v1.PolicyDecisionService/Decide": {Authz},
 
-		"/scopewire.audit.v1.AuditIngestService/Append":     {Proxy},
+		"/scopewire.audit.v1.AuditIngestService/Append":     {Proxy, Authz},
 		"/scopewire.audit.v1.AuditQueryService/ListEvents":  {Admin},
 		"/scopewire.audit.v1.AuditQueryService/GetEvent":    {Admin},
 		"/scopewire.audit.v1.AuditQueryService/TailEvents":  {Admin},

@@ -14,13 +14,16 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/config"
+	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/analyze"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
+	"github.com/scopewire/scopewire/services/authz/internal/journal"
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
 	"github.com/scopewire/scopewire/services/authz/internal/rpc"
 	"github.com/scopewire/scopewire/services/authz/internal/signals"
@@ -34,6 +37,9 @@ type Deps struct {
 	System sys.System
 	// Telemetry takes log, spans and metrics. It belongs to the caller.
 	Telemetry *telemetry.Telemetry
+	// Audit takes what operators did; nil reports it nowhere but in the log. It belongs to
+	// the caller.
+	Audit grpc.ClientConnInterface
 }
 
 // Authz is the service.
@@ -48,6 +54,8 @@ type Authz struct {
 	policies   *policies
 	catalogs   *snapshotter.Snapshotter
 	server     *rpc.Server
+	// audit is nil where nothing is reported.
+	audit auditv1.AuditIngestServiceClient
 	// signals is nil where none are taken.
 	signals *signals.Receiver
 	maxAge  time.Duration
@@ -61,6 +69,9 @@ func New(cfg Config, deps Deps) (*Authz, error) {
 		return nil, fmt.Errorf("configure authz: %w", err)
 	}
 	a := &Authz{cfg: cfg, clock: deps.System.Clock, telemetry: deps.Telemetry, maxAge: cfg.maxSourceAge(), closeStore: func() error { return nil }}
+	if deps.Audit != nil {
+		a.audit = auditv1.NewAuditIngestServiceClient(deps.Audit)
+	}
 	if err := a.build(deps.System); err != nil {
 		return nil, errors.Join(fmt.Errorf("make authz: %w", err), a.Close())
 	}
@@ -71,6 +82,11 @@ func (a *Authz) build(machine sys.System) error {
 	log := a.telemetry.Log()
 	if err := a.openState(machine); err != nil {
 		return err
+	}
+	if a.audit != nil {
+		if err := a.store.KeepActs(state.ActEpoch(id.New(machine.Clock, machine.Rand))); err != nil {
+			return err
+		}
 	}
 	var err error
 	keys := verify.Config{
@@ -116,7 +132,9 @@ func (a *Authz) build(machine sys.System) error {
 		return err
 	}
 	a.signals, err = signals.New(a.cfg.Signals, signals.Deps{System: machine, Logger: log, Verifier: keys, Skew: a.verifier.Skew,
-		Revoke: func(r *authzv1.Revocation, _, _ string) (uint64, error) { return a.server.Keep(r) }})
+		Revoke: func(r *authzv1.Revocation, by, note string) (uint64, error) {
+			return a.server.Keep(r, state.Actor{Caller: by, Note: note})
+		}})
 	return err
 }
 
@@ -155,7 +173,7 @@ func (a *Authz) Register(r grpc.ServiceRegistrar) {
 // RegisterAdmin puts administration alone on a gRPC server.
 func (a *Authz) RegisterAdmin(r grpc.ServiceRegistrar) {
 	authzv1.RegisterAuthorizationAdminServiceServer(r, rpc.NewAdmin(a.server, rpc.AdminDeps{
-		Reload: a.policies.load, Revisions: a.store.Policies, Skew: a.verifier.Skew,
+		Reload: a.policies.reload, Revisions: a.store.Policies, Skew: a.verifier.Skew,
 	}))
 }
 
@@ -175,6 +193,12 @@ func (a *Authz) Run(ctx context.Context) error {
 	g.Go(func() error { return a.catalogs.Run(ctx) })
 	g.Go(func() error { return a.verifier.Run(ctx) })
 	g.Go(func() error { return a.server.Run(ctx) })
+	if a.audit != nil {
+		g.Go(func() error {
+			return journal.Run(ctx, journal.Deps{Clock: a.clock, Logger: a.telemetry.Log(), Acts: a.store, Audit: a.audit,
+				Instance: cmp.Or(a.cfg.Audit.Instance, "authz")})
+		})
+	}
 	if a.signals != nil {
 		g.Go(func() error { return a.signals.Run(ctx) })
 	}

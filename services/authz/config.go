@@ -26,12 +26,23 @@ type Config struct {
 	// Signals is where issuers report that sessions are over (OpenID Shared Signals).
 	// Default: nowhere.
 	Signals signals.Config `yaml:"signals,omitempty"`
+	// Audit is where acts of operators are reported to. In `scopewire up` it is in the same
+	// process and this is left out; else the default is nowhere but the log.
+	Audit AuditConfig `yaml:"audit,omitempty"`
 	// Decisions bounds what decisions are made from and how long they last.
 	Decisions DecisionsConfig `yaml:"decisions,omitempty"`
 	// Telemetry says how the process is observed. Not used in `scopewire up`.
 	Telemetry telemetry.Config `yaml:"telemetry,omitempty"`
 	// Admin is the HTTP server for health and metrics. Not used in `scopewire up`.
 	Admin telemetry.AdminConfig `yaml:"admin,omitempty"`
+}
+
+// AuditConfig is the audit service as authz calls it.
+type AuditConfig struct {
+	rpc.ClientConfig `yaml:",inline"`
+	// Instance is authz's name in the audit log, where its certificate names one that one.
+	// Default: authz.
+	Instance string `yaml:"instance,omitempty"`
 }
 
 // PolicyConfig is the policy file.
@@ -135,6 +146,9 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Addf("catalog", "%s", err)
 	}
 	c.Signals.Validate(p, "signals")
+	if c.Audit.Instance != "" && !rpc.IsInstance(c.Audit.Instance) {
+		p.Addf("audit.instance", "it has letters, digits, dots, hyphens and underscores only")
+	}
 	d := &c.Decisions
 	for _, v := range []struct {
 		path string
@@ -168,6 +182,9 @@ func (c *Config) ValidateServe(p *config.Problems) {
 		p.Addf("listen.address", "name where proxies connect")
 	}
 	c.Listen.Validate(p, "listen")
+	if c.Audit.Address != "" {
+		c.Audit.Validate(p, "audit")
+	}
 	c.Telemetry.Validate(p, "telemetry")
 	c.Admin.Validate(p, "admin")
 }

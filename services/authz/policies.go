@@ -161,6 +161,27 @@ func (p *policies) load() error {
 	return err
 }
 
+// reload is load for somebody who waits: a file that has changed a moment ago is read
+// again until it has settled, within ctx.
+func (p *policies) reload(ctx context.Context) error {
+	for {
+		err := p.load()
+		if !errors.Is(err, policyload.ErrUnsettled) {
+			return err
+		}
+		timer := p.clock.NewTimer(reloadAgain)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C():
+		}
+	}
+}
+
+// reloadAgain is the time between two looks at a file that settles.
+const reloadAgain = 50 * time.Millisecond
+
 // accept makes the policy's issuers those whose tokens are verified. When that
 // fails, no issuer is accepted.
 func (p *policies) accept(in *policy.Policy) error {

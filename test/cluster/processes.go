@@ -121,8 +121,9 @@ catalog:
   databases:
     - {name: %[4]s, host: %[5]s, port: %[6]s, user: %[7]s, password: {file: %[3]s/catalog.password}, tls: {ca_file: %[3]s/ca.crt}}
 decisions: {max_source_age: 5s}
+audit: {address: %[9]s, server_name: localhost, tls: %[2]s}
 admin: {address: %[8]s}
-`, authzAddr, tlsOf("authz"), w.Dir, demo.Database, host, port, catalog, admin[1])))
+`, authzAddr, tlsOf("authz"), w.Dir, demo.Database, host, port, catalog, admin[1], p.AuditAddr)))
 	p.Proxy = p.process(t, "scopewire-proxy", admin[0], write("proxy.yaml", fmt.Sprintf(`
 instance: proxy-1
 listeners:

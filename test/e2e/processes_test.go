@@ -152,6 +152,7 @@ func TestThreeProcesses(t *testing.T) {
 			}
 		}
 		expect(t, cliOf(t, p, "audit", "verify"), "the chain holds")
+		expect(t, cliOf(t, p, "audit", "list", "--type", "policy_changed"), "policy file: policy revision 1")
 	})
 
 	t.Run("the proxy dies and its events do not", func(t *testing.T) {

@@ -126,16 +126,16 @@ func (s *Stack) build() error {
 	if s.audit, err = audit.New(s.cfg.Audit, audit.Deps{System: s.deps.System, Telemetry: s.telemetry}); err != nil {
 		return err
 	}
-	if s.authz, err = authz.New(s.cfg.Authz, authz.Deps{System: s.deps.System, Telemetry: s.telemetry}); err != nil {
+	auditConn, err := s.host(s.cfg.Audit.Listen, max(audit.ReceiveLimit, audit.QueryReceiveLimit), rpc.Audit, s.audit.Register)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	if s.authz, err = authz.New(s.cfg.Authz, authz.Deps{System: s.deps.System, Telemetry: s.telemetry, Audit: auditConn}); err != nil {
 		return err
 	}
 	authzConn, err := s.host(s.cfg.Authz.Listen, rpc.AuthorizeLimit, rpc.Authz, s.authz.Register)
 	if err != nil {
 		return fmt.Errorf("authz: %w", err)
-	}
-	auditConn, err := s.host(s.cfg.Audit.Listen, max(audit.ReceiveLimit, audit.QueryReceiveLimit), rpc.Audit, s.audit.Register)
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
 	}
 	s.query = auditv1.NewAuditQueryServiceClient(auditConn)
 	s.proxy, err = proxy.New(s.cfg.Proxy, proxy.Deps{System: s.deps.System, Telemetry: s.telemetry, Authz: authzConn, Audit: auditConn})
@@ -169,7 +169,7 @@ func (s *Stack) host(cfg rpc.ServerConfig, limit int, role rpc.Role, register fu
 
 // Listen opens every socket.
 func (s *Stack) Listen(ctx context.Context) error {
-	for i, cfg := range []rpc.ServerConfig{s.cfg.Authz.Listen, s.cfg.Audit.Listen} {
+	for i, cfg := range []rpc.ServerConfig{s.cfg.Audit.Listen, s.cfg.Authz.Listen} {
 		if cfg.Address == "" {
 			continue
 		}

@@ -63,7 +63,18 @@ func serve(ctx context.Context, cfg authz.Config, system sys.System, t *telemetr
 	if err != nil {
 		return err
 	}
-	a, err := authz.New(cfg, authz.Deps{System: system, Telemetry: t})
+	deps := authz.Deps{System: system, Telemetry: t}
+	if cfg.Audit.Address != "" {
+		audit, err := rpc.Dial(cfg.Audit.ClientConfig, rpc.ClientDeps{Clock: system.Clock, Net: system.Net, FS: system.FS, Log: t.Log(),
+			Tracer: t.TracerProvider(), Expiry: certificates, Server: rpc.Audit})
+		if err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+		// After the service, which has ended by then.
+		defer func() { _ = audit.Close() }()
+		deps.Audit = audit
+	}
+	a, err := authz.New(cfg, deps)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,9 @@ import (
 
 // AdminDeps are what administration works with, beside the server's.
 type AdminDeps struct {
-	// Reload reads the policy now. The error says why what was read is not in force.
-	Reload func() error
+	// Reload reads the policy now, within ctx. The error says why what was read is not in
+	// force.
+	Reload func(ctx context.Context) error
 	// Revisions lists the policy's revisions, newest first.
 	Revisions func() []state.Revision
 	// Skew is the greatest by which an issuer's clock may be ahead.
@@ -38,8 +39,14 @@ type Admin struct {
 // NewAdmin makes the administration of a server.
 func NewAdmin(server *Server, deps AdminDeps) *Admin { return &Admin{server: server, deps: deps} }
 
-// maxNote bounds what is logged of a caller's reasons.
+// maxNote bounds what is recorded of a caller's reasons, in bytes.
 const maxNote = 512
+
+// noteOf is what is recorded of a note.
+func noteOf(note string) string {
+	// Cut first: what the cut has broken is replaced.
+	return valid(note[:min(len(note), maxNote)])
+}
 
 // Revoke implements authzv1.AuthorizationAdminServiceServer. When the caller gives up
 // waiting the revocation holds all the same.
@@ -51,9 +58,9 @@ func (a *Admin) Revoke(ctx context.Context, req *authzv1.RevokeRequest) (*authzv
 	if err := revocation.Check(r); err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	note := valid(req.GetNote())
-	log := a.server.deps.Logger.With("caller", transport.Caller(ctx).String(), "note", note[:min(len(note), maxNote)])
-	done, err := a.server.Revoke(ctx, Until(r, a.server.deps.Clock.Now(), a.deps.Skew()))
+	by := state.Actor{Caller: transport.Caller(ctx).String(), Note: noteOf(req.GetNote())}
+	log := a.server.deps.Logger.With("caller", by.Caller, "note", by.Note)
+	done, err := a.server.Revoke(ctx, Until(r, a.server.deps.Clock.Now(), a.deps.Skew()), by)
 	switch {
 	case errors.Is(err, revocation.ErrFull):
 		return nil, status.Error(codes.ResourceExhausted, err.Error())
@@ -110,9 +117,10 @@ func (a *Admin) ListRevisions(_ context.Context, req *authzv1.ListRevisionsReque
 }
 
 // Reload implements authzv1.AuthorizationAdminServiceServer.
-func (a *Admin) Reload(context.Context, *authzv1.ReloadRequest) (*authzv1.ReloadResponse, error) {
-	err := a.deps.Reload()
+func (a *Admin) Reload(ctx context.Context, _ *authzv1.ReloadRequest) (*authzv1.ReloadResponse, error) {
+	err := a.deps.Reload(ctx)
 	_, revision, _ := a.server.deps.Policies.Current()
+	a.server.deps.Logger.InfoContext(ctx, "policy read again", "caller", transport.Caller(ctx).String(), "revision", revision, "in_force", err == nil)
 	resp := &authzv1.ReloadResponse{Revision: revision}
 	if err != nil {
 		resp.Error = valid(err.Error())

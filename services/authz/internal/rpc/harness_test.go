@@ -247,7 +247,7 @@ func (w *world) serve(t testing.TB, machine sys.System, tel *telemetry.Telemetry
 	}
 	authzv1.RegisterAuthorizationServiceServer(grpcServer, w.server)
 	authzv1.RegisterAuthorizationAdminServiceServer(grpcServer, NewAdmin(w.server, AdminDeps{
-		Reload: func() error { return nil }, Revisions: func() []state.Revision { return nil }, Skew: func() time.Duration { return 0 },
+		Reload: func(context.Context) error { return nil }, Revisions: func() []state.Revision { return nil }, Skew: func() time.Duration { return 0 },
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/authz/internal/state"
 )
 
 // leastLease is how long a proxy that has never said is taken to go on using what it was
@@ -13,8 +14,8 @@ import (
 const leastLease = time.Second
 
 // Keep makes a revocation durable, has every proxy told, and returns its number.
-func (s *Server) Keep(r *authzv1.Revocation) (uint64, error) {
-	number, err := s.deps.State.Revoke(r)
+func (s *Server) Keep(r *authzv1.Revocation, by state.Actor) (uint64, error) {
+	number, err := s.deps.State.Revoke(r, by)
 	if err != nil {
 		return 0, fmt.Errorf("revoke: %w", err)
 	}
@@ -25,8 +26,8 @@ func (s *Server) Keep(r *authzv1.Revocation) (uint64, error) {
 // Revoke makes a revocation durable, tells every proxy, and returns when each has
 // applied it or its lease has run out. When ctx ends first it returns ctx's error with
 // what is known: the revocation holds. Any other error says that nothing was revoked.
-func (s *Server) Revoke(ctx context.Context, r *authzv1.Revocation) (*authzv1.RevokeResponse, error) {
-	number, err := s.Keep(r)
+func (s *Server) Revoke(ctx context.Context, r *authzv1.Revocation, by state.Actor) (*authzv1.RevokeResponse, error) {
+	number, err := s.Keep(r, by)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/services/authz/internal/state"
 )
 
 // settled is a world of which no earlier server can have told anybody anything.
@@ -28,7 +29,7 @@ func (w *world) revoke(t *testing.T, r *authzv1.Revocation) (resp *authzv1.Revok
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	resp, err := w.server.Revoke(ctx, r)
+	resp, err := w.server.Revoke(ctx, r, state.Actor{})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func TestFault_F12_RevokeWaits(t *testing.T) {
 		check(t, w, true)
 		got := make(chan *authzv1.RevokeResponse, 1)
 		go func() {
-			resp, err := w.server.Revoke(context.Background(), another())
+			resp, err := w.server.Revoke(context.Background(), another(), state.Actor{})
 			if err != nil {
 				t.Error(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/access"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/policy"
+	"github.com/scopewire/scopewire/services/authz/internal/state"
 	"github.com/scopewire/scopewire/services/authz/internal/verify"
 )
 
@@ -76,7 +77,7 @@ type Catalogs interface {
 // State keeps revocations and the policy's revisions; package state says how. Safe for
 // concurrent use.
 type State interface {
-	Revoke(r *authzv1.Revocation) (number uint64, err error)
+	Revoke(r *authzv1.Revocation, by state.Actor) (number uint64, err error)
 	Revocations() *revocation.List
 	Lease() time.Duration
 	KeepLease(lease time.Duration) error

@@ -100,7 +100,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 				return 0, w.fail
 			}
 			w.by = append(w.by, by+": "+note)
-			return w.state.Revoke(r)
+			return w.state.Revoke(r, state.Actor{})
 		}})
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,24 @@ type content struct {
 	Revocations []revocationJSON `json:"revocations,omitempty"`
 	// Lease is in nanoseconds.
 	Lease int64 `json:"lease,omitempty"`
+	// Acts are there once they are kept.
+	Acts *actsJSON `json:"acts,omitempty"`
+}
+
+type actsJSON struct {
+	Epoch    string    `json:"epoch"`
+	Last     uint64    `json:"last"`
+	Reported uint64    `json:"reported"`
+	Waiting  []actJSON `json:"waiting,omitempty"`
+}
+
+type actJSON struct {
+	Number     uint64          `json:"number"`
+	At         time.Time       `json:"at"`
+	Caller     string          `json:"caller"`
+	Note       string          `json:"note,omitempty"`
+	Revocation *revocationJSON `json:"revocation,omitempty"`
+	Policy     *revisionJSON   `json:"policy,omitempty"`
 }
 
 type revocationJSON struct {
@@ -68,9 +86,9 @@ func (l *ledger) encode() ([]byte, error) {
 	}
 	c.Revocation, c.Lease = l.revoked.Count(), int64(l.lease)
 	for _, r := range l.revoked.Entries() {
-		c.Revocations = append(c.Revocations, revocationJSON{r.GetNumber(), hex.EncodeToString(r.GetTokenSha256()), r.GetTokenId(),
-			r.GetIssuer(), r.GetSubject(), r.GetClientId(), r.GetIssuedBefore(), r.GetExpiresAt()})
+		c.Revocations = append(c.Revocations, encodeRevocation(r))
 	}
+	c.Acts = l.acts.encode()
 	body, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -115,6 +133,9 @@ func decode(data []byte) (*ledger, error) {
 	if l.revoked, err = decodeRevocations(c); err != nil {
 		return nil, err
 	}
+	if l.acts, err = c.Acts.decode(); err != nil {
+		return nil, err
+	}
 	if c.Lease < 0 {
 		return nil, errors.New("a lease is not negative")
 	}
@@ -125,14 +146,76 @@ func decode(data []byte) (*ledger, error) {
 func decodeRevocations(c content) (*revocation.List, error) {
 	var entries []*authzv1.Revocation
 	for _, r := range c.Revocations {
-		sum, err := hex.DecodeString(r.SHA256)
+		entry, err := r.decode()
 		if err != nil {
-			return nil, errors.New("a digest has 64 hexadecimal digits")
+			return nil, err
 		}
-		entries = append(entries, &authzv1.Revocation{Number: r.Number, TokenSha256: sum, TokenId: r.TokenID, Issuer: r.Issuer,
-			Subject: r.Subject, ClientId: r.ClientID, IssuedBefore: r.IssuedBefore, ExpiresAt: r.ExpiresAt})
+		entries = append(entries, entry)
 	}
 	return revocation.NewList(c.Revocation, entries)
+}
+
+func encodeRevocation(r *authzv1.Revocation) revocationJSON {
+	return revocationJSON{r.GetNumber(), hex.EncodeToString(r.GetTokenSha256()), r.GetTokenId(),
+		r.GetIssuer(), r.GetSubject(), r.GetClientId(), r.GetIssuedBefore(), r.GetExpiresAt()}
+}
+
+func (r revocationJSON) decode() (*authzv1.Revocation, error) {
+	sum, err := hex.DecodeString(r.SHA256)
+	if err != nil {
+		return nil, errors.New("a digest has 64 hexadecimal digits")
+	}
+	return &authzv1.Revocation{Number: r.Number, TokenSha256: sum, TokenId: r.TokenID, Issuer: r.Issuer,
+		Subject: r.Subject, ClientId: r.ClientID, IssuedBefore: r.IssuedBefore, ExpiresAt: r.ExpiresAt}, nil
+}
+
+// encode is nil where acts are not kept.
+func (a acts) encode() *actsJSON {
+	if !a.kept() {
+		return nil
+	}
+	out := &actsJSON{Epoch: hex.EncodeToString(a.epoch[:]), Last: a.last, Reported: a.reported}
+	for _, act := range a.waiting {
+		j := actJSON{Number: act.Number, At: act.At, Caller: act.Caller, Note: act.Note}
+		if act.Revocation != nil {
+			r := encodeRevocation(act.Revocation)
+			j.Revocation = &r
+		}
+		if act.Policy != nil {
+			j.Policy = &revisionJSON{act.Policy.Number, hex.EncodeToString(act.Policy.Digest[:]), act.Policy.Loaded}
+		}
+		out.Waiting = append(out.Waiting, j)
+	}
+	return out
+}
+
+func (j *actsJSON) decode() (acts, error) {
+	var a acts
+	if j == nil {
+		return a, nil
+	}
+	epoch, err := hex.DecodeString(j.Epoch)
+	if err != nil || len(epoch) != len(a.epoch) {
+		return a, errors.New("an epoch has 32 hexadecimal digits")
+	}
+	a = acts{epoch: ActEpoch(epoch), last: j.Last, reported: j.Reported}
+	for _, w := range j.Waiting {
+		act := Act{Number: w.Number, At: w.At, Actor: Actor{Caller: w.Caller, Note: w.Note}}
+		if w.Revocation != nil {
+			if act.Revocation, err = w.Revocation.decode(); err != nil {
+				return a, err
+			}
+		}
+		if w.Policy != nil {
+			digest, err := parseDigest(w.Policy.Digest)
+			if err != nil {
+				return a, err
+			}
+			act.Policy = &Revision{Number: w.Policy.Revision, Digest: digest, Loaded: w.Policy.Loaded}
+		}
+		a.waiting = append(a.waiting, act)
+	}
+	return a, nil
 }
 
 // strict decodes one JSON value without unknown fields and with nothing after

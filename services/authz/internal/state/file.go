@@ -140,10 +140,10 @@ func (f *File) Policies() []Revision {
 }
 
 // Revoke implements Store.
-func (f *File) Revoke(r *authzv1.Revocation) (uint64, error) {
+func (f *File) Revoke(r *authzv1.Revocation, by Actor) (uint64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.commit(f.ledger.revoke(r, f.clock.Now()))
+	return f.commit(f.ledger.revoke(r, by, f.clock.Now()))
 }
 
 // Revocations implements Store.
@@ -161,6 +161,29 @@ func (f *File) KeepLease(lease time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, err := f.commit(0, f.ledger.keepLease(lease), nil)
+	return err
+}
+
+// KeepActs implements Store.
+func (f *File) KeepActs(epoch ActEpoch) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.commit(0, f.ledger.keepActs(epoch), nil)
+	return err
+}
+
+// Acts implements Store.
+func (f *File) Acts() (ActEpoch, uint64, []Act) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ledger.acts.epoch, f.ledger.acts.reported, f.ledger.acts.waiting
+}
+
+// Reported implements Store.
+func (f *File) Reported(number uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.commit(0, f.ledger.forget(number), nil)
 	return err
 }
 

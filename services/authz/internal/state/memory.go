@@ -58,10 +58,10 @@ func (m *Memory) Policies() []Revision {
 }
 
 // Revoke implements Store.
-func (m *Memory) Revoke(r *authzv1.Revocation) (uint64, error) {
+func (m *Memory) Revoke(r *authzv1.Revocation, by Actor) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	number, next, err := m.ledger.revoke(r, m.clock.Now())
+	number, next, err := m.ledger.revoke(r, by, m.clock.Now())
 	if next != nil {
 		m.ledger = next
 		m.revoked.Store(next.revoked)
@@ -84,6 +84,33 @@ func (m *Memory) KeepLease(lease time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if next := m.ledger.keepLease(lease); next != nil {
+		m.ledger = next
+	}
+	return nil
+}
+
+// KeepActs implements Store.
+func (m *Memory) KeepActs(epoch ActEpoch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if next := m.ledger.keepActs(epoch); next != nil {
+		m.ledger = next
+	}
+	return nil
+}
+
+// Acts implements Store.
+func (m *Memory) Acts() (ActEpoch, uint64, []Act) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ledger.acts.epoch, m.ledger.acts.reported, m.ledger.acts.waiting
+}
+
+// Reported implements Store.
+func (m *Memory) Reported(number uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if next := m.ledger.forget(number); next != nil {
 		m.ledger = next
 	}
 	return nil

@@ -18,6 +18,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/revocation"
 )
@@ -37,13 +39,22 @@ type Store interface {
 	Policies() []Revision
 	// Revoke makes a revocation durable, and returns the number from which on it holds.
 	// After an error it may hold, or hold after a restart; nobody was told so.
-	Revoke(r *authzv1.Revocation) (number uint64, err error)
+	// by is who asked.
+	Revoke(r *authzv1.Revocation, by Actor) (number uint64, err error)
 	// Revocations are all there are. It does not block.
 	Revocations() *revocation.List
 	// Lease is the longest that was ever given to KeepLease, 0 before.
 	Lease() time.Duration
 	// KeepLease notes for how long somebody may go on using what it was told.
 	KeepLease(lease time.Duration) error
+	// KeepActs has acts kept from now on, until they are reported. Their numbers are of
+	// that epoch, or of the one of an earlier call.
+	KeepActs(epoch ActEpoch) error
+	// Acts are those that are to be reported, in order; those after reported and before
+	// the first of them are lost.
+	Acts() (epoch ActEpoch, reported uint64, acts []Act)
+	// Reported forgets acts up to a number.
+	Reported(number uint64) error
 }
 
 // Digest is the SHA-256 of a content.
@@ -71,6 +82,7 @@ type ledger struct {
 	// revoked is immutable, lease the longest that was declared.
 	revoked *revocation.List
 	lease   time.Duration
+	acts    acts
 }
 
 // version is the newest catalog version of a database.
@@ -104,6 +116,7 @@ func (l *ledger) nextPolicy(d Digest, now time.Time) (uint64, *ledger, error) {
 	if extra := len(next.policies) - keepRevisions; extra > 0 {
 		next.policies = slices.Delete(next.policies, 0, extra)
 	}
+	next.acts = next.acts.with(Act{At: now, Actor: Actor{Caller: "policy file"}, Policy: &next.policies[len(next.policies)-1]})
 	return last.Number + 1, next, nil
 }
 
@@ -126,13 +139,16 @@ func (l *ledger) nextCatalog(database string, d Digest) (uint64, *ledger, error)
 }
 
 // revoke adds a revocation.
-func (l *ledger) revoke(r *authzv1.Revocation, now time.Time) (uint64, *ledger, error) {
+func (l *ledger) revoke(r *authzv1.Revocation, by Actor, now time.Time) (uint64, *ledger, error) {
 	list, number, err := l.revoked.With(r, now)
-	if err != nil || list == l.revoked {
+	if err != nil || list == l.revoked && !l.acts.kept() {
 		return number, nil, err
 	}
 	next := l.clone()
 	next.revoked = list
+	asked := proto.CloneOf(r)
+	asked.Number = number
+	next.acts = next.acts.with(Act{At: now, Actor: by, Revocation: asked})
 	return number, next, nil
 }
 
@@ -147,7 +163,7 @@ func (l *ledger) keepLease(lease time.Duration) *ledger {
 }
 
 func (l *ledger) clone() *ledger {
-	c := &ledger{revoked: l.revoked, lease: l.lease, policies: slices.Clone(l.policies), catalogs: make(map[string]version, len(l.catalogs)+1)}
+	c := &ledger{revoked: l.revoked, lease: l.lease, acts: l.acts, policies: slices.Clone(l.policies), catalogs: make(map[string]version, len(l.catalogs)+1)}
 	for name, v := range l.catalogs {
 		c.catalogs[name] = v
 	}
@@ -160,6 +176,9 @@ func (l *ledger) check() error {
 		if r.Number == 0 || i > 0 && r.Number != l.policies[i-1].Number+1 {
 			return fmt.Errorf("policy revision %d does not follow the one before", r.Number)
 		}
+	}
+	if err := l.acts.check(); err != nil {
+		return err
 	}
 	for name, v := range l.catalogs {
 		if name == "" || v.number == 0 {

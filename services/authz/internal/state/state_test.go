@@ -388,11 +388,11 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 	for _, r := range []*authzv1.Revocation{
 		{TokenSha256: sum[:], ExpiresAt: 1 << 40}, {Issuer: "i", Subject: "s\"é", ClientId: "c", IssuedBefore: 77}, {TokenId: "j"},
 	} {
-		if _, err := f.Revoke(r); err != nil {
+		if _, err := f.Revoke(r, Actor{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, err := f.Revoke(&authzv1.Revocation{TokenId: "j"}); n != 3 || err != nil {
+	if n, err := f.Revoke(&authzv1.Revocation{TokenId: "j"}, Actor{}); n != 3 || err != nil {
 		t.Errorf("the same again: %d, %v", n, err)
 	}
 	for _, lease := range []time.Duration{time.Second, 3 * time.Second, time.Second} {
@@ -404,7 +404,7 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Revoke(&authzv1.Revocation{TokenId: "k"}); err == nil {
+	if _, err := f.Revoke(&authzv1.Revocation{TokenId: "k"}, Actor{}); err == nil {
 		t.Error("a closed state takes a revocation")
 	}
 	f = again()

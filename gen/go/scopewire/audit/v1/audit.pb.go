@@ -63,6 +63,10 @@ const (
 	// The session has a new token of the same subject; the principal is that of the new
 	// one.
 	EventType_EVENT_TYPE_TOKEN_REFRESHED EventType = 14
+	// Tokens were revoked; `administration` says which and by whom.
+	EventType_EVENT_TYPE_TOKENS_REVOKED EventType = 15
+	// Another policy is in force; `administration` says which.
+	EventType_EVENT_TYPE_POLICY_CHANGED EventType = 16
 )
 
 // Enum value maps for EventType.
@@ -83,6 +87,8 @@ var (
 		12: "EVENT_TYPE_PROTOCOL_VIOLATION",
 		13: "EVENT_TYPE_TOKEN_REVOKED",
 		14: "EVENT_TYPE_TOKEN_REFRESHED",
+		15: "EVENT_TYPE_TOKENS_REVOKED",
+		16: "EVENT_TYPE_POLICY_CHANGED",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED":        0,
@@ -100,6 +106,8 @@ var (
 		"EVENT_TYPE_PROTOCOL_VIOLATION": 12,
 		"EVENT_TYPE_TOKEN_REVOKED":      13,
 		"EVENT_TYPE_TOKEN_REFRESHED":    14,
+		"EVENT_TYPE_TOKENS_REVOKED":     15,
+		"EVENT_TYPE_POLICY_CHANGED":     16,
 	}
 )
 
@@ -221,7 +229,7 @@ type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The schema's version. This is 1.
 	SchemaVersion uint32 `protobuf:"varint,1,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"`
-	// The event's id (UUIDv7, 16 bytes), minted by the proxy. For a denial it is
+	// The event's id (UUIDv7, 16 bytes), minted by the proxy or by authz. For a denial it is
 	// the reference the client was given.
 	EventId []byte `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// When it happened, UTC, with microseconds.
@@ -277,9 +285,12 @@ type Event struct {
 	// The event this one follows (16 bytes): the intent of an outcome.
 	Follows []byte `protobuf:"bytes,28,opt,name=follows,proto3" json:"follows,omitempty"`
 	// The records that are missing or damaged; only on EVENT_TYPE_GAP.
-	Gap           *SequenceRange `protobuf:"bytes,29,opt,name=gap,proto3" json:"gap,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Gap *SequenceRange `protobuf:"bytes,29,opt,name=gap,proto3" json:"gap,omitempty"`
+	// What was done to the whole installation; only on EVENT_TYPE_TOKENS_REVOKED and
+	// EVENT_TYPE_POLICY_CHANGED.
+	Administration *Administration `protobuf:"bytes,30,opt,name=administration,proto3" json:"administration,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
@@ -515,6 +526,87 @@ func (x *Event) GetGap() *SequenceRange {
 	return nil
 }
 
+func (x *Event) GetAdministration() *Administration {
+	if x != nil {
+		return x.Administration
+	}
+	return nil
+}
+
+// Administration is what an operator, an issuer or a file has changed.
+type Administration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who: the role and instance of the caller's certificate, `transmitter` and the issuer
+	// of a security event, or the policy file.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// Why, in the caller's words. A claim.
+	Note string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	// What was revoked, with its number; on EVENT_TYPE_TOKENS_REVOKED.
+	Revocation *v1.Revocation `protobuf:"bytes,3,opt,name=revocation,proto3" json:"revocation,omitempty"`
+	// The policy that is in force from then on; on EVENT_TYPE_POLICY_CHANGED.
+	Policy        *v1.PolicyRevision `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Administration) Reset() {
+	*x = Administration{}
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Administration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Administration) ProtoMessage() {}
+
+func (x *Administration) ProtoReflect() protoreflect.Message {
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Administration.ProtoReflect.Descriptor instead.
+func (*Administration) Descriptor() ([]byte, []int) {
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Administration) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *Administration) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Administration) GetRevocation() *v1.Revocation {
+	if x != nil {
+		return x.Revocation
+	}
+	return nil
+}
+
+func (x *Administration) GetPolicy() *v1.PolicyRevision {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
 // Origin is where an event comes from: with the sequence, its identity in the
 // store.
 type Origin struct {
@@ -531,7 +623,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[1]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -543,7 +635,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[1]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -556,7 +648,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{1}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Origin) GetInstance() string {
@@ -597,7 +689,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[2]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +701,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[2]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +714,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{2}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Outcome) GetCommandTag() string {
@@ -674,7 +766,7 @@ type AppendRequest struct {
 
 func (x *AppendRequest) Reset() {
 	*x = AppendRequest{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[3]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +778,7 @@ func (x *AppendRequest) String() string {
 func (*AppendRequest) ProtoMessage() {}
 
 func (x *AppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[3]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +791,7 @@ func (x *AppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRequest.ProtoReflect.Descriptor instead.
 func (*AppendRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{3}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AppendRequest) GetBatchId() uint64 {
@@ -757,7 +849,7 @@ type SequenceRange struct {
 
 func (x *SequenceRange) Reset() {
 	*x = SequenceRange{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[4]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +861,7 @@ func (x *SequenceRange) String() string {
 func (*SequenceRange) ProtoMessage() {}
 
 func (x *SequenceRange) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[4]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +874,7 @@ func (x *SequenceRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SequenceRange.ProtoReflect.Descriptor instead.
 func (*SequenceRange) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{4}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SequenceRange) GetFirst() uint64 {
@@ -812,7 +904,7 @@ type AppendResponse struct {
 
 func (x *AppendResponse) Reset() {
 	*x = AppendResponse{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[5]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +916,7 @@ func (x *AppendResponse) String() string {
 func (*AppendResponse) ProtoMessage() {}
 
 func (x *AppendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[5]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +929,7 @@ func (x *AppendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendResponse.ProtoReflect.Descriptor instead.
 func (*AppendResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{5}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AppendResponse) GetBatchId() uint64 {
@@ -878,7 +970,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[6]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +982,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[6]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +995,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{6}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListEventsRequest) GetPageSize() uint32 {
@@ -968,7 +1060,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[7]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1072,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[7]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1085,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{7}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListEventsResponse) GetEvents() []*StoredEvent {
@@ -1027,7 +1119,7 @@ type StoredEvent struct {
 
 func (x *StoredEvent) Reset() {
 	*x = StoredEvent{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[8]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1131,7 @@ func (x *StoredEvent) String() string {
 func (*StoredEvent) ProtoMessage() {}
 
 func (x *StoredEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[8]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1144,7 @@ func (x *StoredEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredEvent.ProtoReflect.Descriptor instead.
 func (*StoredEvent) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{8}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StoredEvent) GetEvent() *Event {
@@ -1094,7 +1186,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[9]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1198,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[9]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1211,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{9}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetEventRequest) GetEventId() []byte {
@@ -1140,7 +1232,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1244,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1257,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{10}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetEventResponse) GetEvent() *StoredEvent {
@@ -1186,7 +1278,7 @@ type TailEventsRequest struct {
 
 func (x *TailEventsRequest) Reset() {
 	*x = TailEventsRequest{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[11]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1290,7 @@ func (x *TailEventsRequest) String() string {
 func (*TailEventsRequest) ProtoMessage() {}
 
 func (x *TailEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[11]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1303,7 @@ func (x *TailEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailEventsRequest.ProtoReflect.Descriptor instead.
 func (*TailEventsRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{11}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TailEventsRequest) GetTypes() []EventType {
@@ -1232,7 +1324,7 @@ type TailEventsResponse struct {
 
 func (x *TailEventsResponse) Reset() {
 	*x = TailEventsResponse{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[12]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1336,7 @@ func (x *TailEventsResponse) String() string {
 func (*TailEventsResponse) ProtoMessage() {}
 
 func (x *TailEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[12]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1349,7 @@ func (x *TailEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailEventsResponse.ProtoReflect.Descriptor instead.
 func (*TailEventsResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{12}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TailEventsResponse) GetEvent() *StoredEvent {
@@ -1276,7 +1368,7 @@ type VerifyStoreRequest struct {
 
 func (x *VerifyStoreRequest) Reset() {
 	*x = VerifyStoreRequest{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[13]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1380,7 @@ func (x *VerifyStoreRequest) String() string {
 func (*VerifyStoreRequest) ProtoMessage() {}
 
 func (x *VerifyStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[13]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1393,7 @@ func (x *VerifyStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyStoreRequest.ProtoReflect.Descriptor instead.
 func (*VerifyStoreRequest) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{13}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{14}
 }
 
 // VerifyStoreResponse is progress; the last one has `done` set.
@@ -1321,7 +1413,7 @@ type VerifyStoreResponse struct {
 
 func (x *VerifyStoreResponse) Reset() {
 	*x = VerifyStoreResponse{}
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[14]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1425,7 @@ func (x *VerifyStoreResponse) String() string {
 func (*VerifyStoreResponse) ProtoMessage() {}
 
 func (x *VerifyStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[14]
+	mi := &file_scopewire_audit_v1_audit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1438,7 @@ func (x *VerifyStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyStoreResponse.ProtoReflect.Descriptor instead.
 func (*VerifyStoreResponse) Descriptor() ([]byte, []int) {
-	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{14}
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *VerifyStoreResponse) GetChecked() uint64 {
@@ -1381,7 +1473,7 @@ var File_scopewire_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1escopewire/audit/v1/audit.proto\x12\x12scopewire.audit.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fscopewire/authz/v1/access.proto\x1a\x1escopewire/authz/v1/authz.proto\"\x80\n" +
+	"\x1escopewire/audit/v1/audit.proto\x12\x12scopewire.audit.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fscopewire/authz/v1/access.proto\x1a\x1escopewire/authz/v1/authz.proto\"\xcc\n" +
 	"\n" +
 	"\x05Event\x12%\n" +
 	"\x0eschema_version\x18\x01 \x01(\rR\rschemaVersion\x12\x19\n" +
@@ -1417,7 +1509,15 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\aspan_id\x18\x1a \x01(\fR\x06spanId\x125\n" +
 	"\aoutcome\x18\x1b \x01(\v2\x1b.scopewire.audit.v1.OutcomeR\aoutcome\x12\x18\n" +
 	"\afollows\x18\x1c \x01(\fR\afollows\x123\n" +
-	"\x03gap\x18\x1d \x01(\v2!.scopewire.audit.v1.SequenceRangeR\x03gap\"a\n" +
+	"\x03gap\x18\x1d \x01(\v2!.scopewire.audit.v1.SequenceRangeR\x03gap\x12J\n" +
+	"\x0eadministration\x18\x1e \x01(\v2\".scopewire.audit.v1.AdministrationR\x0eadministration\"\xb8\x01\n" +
+	"\x0eAdministration\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12\x12\n" +
+	"\x04note\x18\x02 \x01(\tR\x04note\x12>\n" +
+	"\n" +
+	"revocation\x18\x03 \x01(\v2\x1e.scopewire.authz.v1.RevocationR\n" +
+	"revocation\x12:\n" +
+	"\x06policy\x18\x04 \x01(\v2\".scopewire.authz.v1.PolicyRevisionR\x06policy\"a\n" +
 	"\x06Origin\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1f\n" +
 	"\vspool_epoch\x18\x02 \x01(\fR\n" +
@@ -1475,7 +1575,7 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\achecked\x18\x01 \x01(\x04R\achecked\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\bR\x04done\x12\x1a\n" +
-	"\bproblems\x18\x04 \x03(\tR\bproblems*\xc3\x03\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems*\x81\x04\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10EVENT_TYPE_LOGIN\x10\x01\x12\x1c\n" +
@@ -1492,7 +1592,9 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\x0eEVENT_TYPE_GAP\x10\v\x12!\n" +
 	"\x1dEVENT_TYPE_PROTOCOL_VIOLATION\x10\f\x12\x1c\n" +
 	"\x18EVENT_TYPE_TOKEN_REVOKED\x10\r\x12\x1e\n" +
-	"\x1aEVENT_TYPE_TOKEN_REFRESHED\x10\x0e*\xa9\x02\n" +
+	"\x1aEVENT_TYPE_TOKEN_REFRESHED\x10\x0e\x12\x1d\n" +
+	"\x19EVENT_TYPE_TOKENS_REVOKED\x10\x0f\x12\x1d\n" +
+	"\x19EVENT_TYPE_POLICY_CHANGED\x10\x10*\xa9\x02\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_STARTUP\x10\x01\x12\x16\n" +
@@ -1529,74 +1631,80 @@ func file_scopewire_audit_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_scopewire_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_scopewire_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_scopewire_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_scopewire_audit_v1_audit_proto_goTypes = []any{
 	(EventType)(0),                    // 0: scopewire.audit.v1.EventType
 	(MessageKind)(0),                  // 1: scopewire.audit.v1.MessageKind
 	(*Event)(nil),                     // 2: scopewire.audit.v1.Event
-	(*Origin)(nil),                    // 3: scopewire.audit.v1.Origin
-	(*Outcome)(nil),                   // 4: scopewire.audit.v1.Outcome
-	(*AppendRequest)(nil),             // 5: scopewire.audit.v1.AppendRequest
-	(*SequenceRange)(nil),             // 6: scopewire.audit.v1.SequenceRange
-	(*AppendResponse)(nil),            // 7: scopewire.audit.v1.AppendResponse
-	(*ListEventsRequest)(nil),         // 8: scopewire.audit.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),        // 9: scopewire.audit.v1.ListEventsResponse
-	(*StoredEvent)(nil),               // 10: scopewire.audit.v1.StoredEvent
-	(*GetEventRequest)(nil),           // 11: scopewire.audit.v1.GetEventRequest
-	(*GetEventResponse)(nil),          // 12: scopewire.audit.v1.GetEventResponse
-	(*TailEventsRequest)(nil),         // 13: scopewire.audit.v1.TailEventsRequest
-	(*TailEventsResponse)(nil),        // 14: scopewire.audit.v1.TailEventsResponse
-	(*VerifyStoreRequest)(nil),        // 15: scopewire.audit.v1.VerifyStoreRequest
-	(*VerifyStoreResponse)(nil),       // 16: scopewire.audit.v1.VerifyStoreResponse
-	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
-	(*v1.Principal)(nil),              // 18: scopewire.authz.v1.Principal
-	(*v1.Statement)(nil),              // 19: scopewire.authz.v1.Statement
-	(v1.Verdict)(0),                   // 20: scopewire.authz.v1.Verdict
-	(v1.Reason)(0),                    // 21: scopewire.authz.v1.Reason
-	(v1.AuthenticateRefusalReason)(0), // 22: scopewire.authz.v1.AuthenticateRefusalReason
-	(*v1.Epoch)(nil),                  // 23: scopewire.authz.v1.Epoch
-	(*durationpb.Duration)(nil),       // 24: google.protobuf.Duration
+	(*Administration)(nil),            // 3: scopewire.audit.v1.Administration
+	(*Origin)(nil),                    // 4: scopewire.audit.v1.Origin
+	(*Outcome)(nil),                   // 5: scopewire.audit.v1.Outcome
+	(*AppendRequest)(nil),             // 6: scopewire.audit.v1.AppendRequest
+	(*SequenceRange)(nil),             // 7: scopewire.audit.v1.SequenceRange
+	(*AppendResponse)(nil),            // 8: scopewire.audit.v1.AppendResponse
+	(*ListEventsRequest)(nil),         // 9: scopewire.audit.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),        // 10: scopewire.audit.v1.ListEventsResponse
+	(*StoredEvent)(nil),               // 11: scopewire.audit.v1.StoredEvent
+	(*GetEventRequest)(nil),           // 12: scopewire.audit.v1.GetEventRequest
+	(*GetEventResponse)(nil),          // 13: scopewire.audit.v1.GetEventResponse
+	(*TailEventsRequest)(nil),         // 14: scopewire.audit.v1.TailEventsRequest
+	(*TailEventsResponse)(nil),        // 15: scopewire.audit.v1.TailEventsResponse
+	(*VerifyStoreRequest)(nil),        // 16: scopewire.audit.v1.VerifyStoreRequest
+	(*VerifyStoreResponse)(nil),       // 17: scopewire.audit.v1.VerifyStoreResponse
+	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
+	(*v1.Principal)(nil),              // 19: scopewire.authz.v1.Principal
+	(*v1.Statement)(nil),              // 20: scopewire.authz.v1.Statement
+	(v1.Verdict)(0),                   // 21: scopewire.authz.v1.Verdict
+	(v1.Reason)(0),                    // 22: scopewire.authz.v1.Reason
+	(v1.AuthenticateRefusalReason)(0), // 23: scopewire.authz.v1.AuthenticateRefusalReason
+	(*v1.Epoch)(nil),                  // 24: scopewire.authz.v1.Epoch
+	(*v1.Revocation)(nil),             // 25: scopewire.authz.v1.Revocation
+	(*v1.PolicyRevision)(nil),         // 26: scopewire.authz.v1.PolicyRevision
+	(*durationpb.Duration)(nil),       // 27: google.protobuf.Duration
 }
 var file_scopewire_audit_v1_audit_proto_depIdxs = []int32{
-	17, // 0: scopewire.audit.v1.Event.time:type_name -> google.protobuf.Timestamp
+	18, // 0: scopewire.audit.v1.Event.time:type_name -> google.protobuf.Timestamp
 	0,  // 1: scopewire.audit.v1.Event.type:type_name -> scopewire.audit.v1.EventType
-	3,  // 2: scopewire.audit.v1.Event.origin:type_name -> scopewire.audit.v1.Origin
-	18, // 3: scopewire.audit.v1.Event.principal:type_name -> scopewire.authz.v1.Principal
-	18, // 4: scopewire.audit.v1.Event.unverified_principal:type_name -> scopewire.authz.v1.Principal
+	4,  // 2: scopewire.audit.v1.Event.origin:type_name -> scopewire.audit.v1.Origin
+	19, // 3: scopewire.audit.v1.Event.principal:type_name -> scopewire.authz.v1.Principal
+	19, // 4: scopewire.audit.v1.Event.unverified_principal:type_name -> scopewire.authz.v1.Principal
 	1,  // 5: scopewire.audit.v1.Event.message:type_name -> scopewire.audit.v1.MessageKind
-	19, // 6: scopewire.audit.v1.Event.statements:type_name -> scopewire.authz.v1.Statement
-	20, // 7: scopewire.audit.v1.Event.verdict:type_name -> scopewire.authz.v1.Verdict
-	21, // 8: scopewire.audit.v1.Event.reason:type_name -> scopewire.authz.v1.Reason
-	22, // 9: scopewire.audit.v1.Event.login_refusal:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	23, // 10: scopewire.audit.v1.Event.epoch:type_name -> scopewire.authz.v1.Epoch
-	4,  // 11: scopewire.audit.v1.Event.outcome:type_name -> scopewire.audit.v1.Outcome
-	6,  // 12: scopewire.audit.v1.Event.gap:type_name -> scopewire.audit.v1.SequenceRange
-	24, // 13: scopewire.audit.v1.Outcome.duration:type_name -> google.protobuf.Duration
-	6,  // 14: scopewire.audit.v1.AppendRequest.lost:type_name -> scopewire.audit.v1.SequenceRange
-	0,  // 15: scopewire.audit.v1.ListEventsRequest.types:type_name -> scopewire.audit.v1.EventType
-	17, // 16: scopewire.audit.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	17, // 17: scopewire.audit.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
-	10, // 18: scopewire.audit.v1.ListEventsResponse.events:type_name -> scopewire.audit.v1.StoredEvent
-	2,  // 19: scopewire.audit.v1.StoredEvent.event:type_name -> scopewire.audit.v1.Event
-	17, // 20: scopewire.audit.v1.StoredEvent.stored_at:type_name -> google.protobuf.Timestamp
-	10, // 21: scopewire.audit.v1.GetEventResponse.event:type_name -> scopewire.audit.v1.StoredEvent
-	0,  // 22: scopewire.audit.v1.TailEventsRequest.types:type_name -> scopewire.audit.v1.EventType
-	10, // 23: scopewire.audit.v1.TailEventsResponse.event:type_name -> scopewire.audit.v1.StoredEvent
-	5,  // 24: scopewire.audit.v1.AuditIngestService.Append:input_type -> scopewire.audit.v1.AppendRequest
-	8,  // 25: scopewire.audit.v1.AuditQueryService.ListEvents:input_type -> scopewire.audit.v1.ListEventsRequest
-	11, // 26: scopewire.audit.v1.AuditQueryService.GetEvent:input_type -> scopewire.audit.v1.GetEventRequest
-	13, // 27: scopewire.audit.v1.AuditQueryService.TailEvents:input_type -> scopewire.audit.v1.TailEventsRequest
-	15, // 28: scopewire.audit.v1.AuditQueryService.VerifyStore:input_type -> scopewire.audit.v1.VerifyStoreRequest
-	7,  // 29: scopewire.audit.v1.AuditIngestService.Append:output_type -> scopewire.audit.v1.AppendResponse
-	9,  // 30: scopewire.audit.v1.AuditQueryService.ListEvents:output_type -> scopewire.audit.v1.ListEventsResponse
-	12, // 31: scopewire.audit.v1.AuditQueryService.GetEvent:output_type -> scopewire.audit.v1.GetEventResponse
-	14, // 32: scopewire.audit.v1.AuditQueryService.TailEvents:output_type -> scopewire.audit.v1.TailEventsResponse
-	16, // 33: scopewire.audit.v1.AuditQueryService.VerifyStore:output_type -> scopewire.audit.v1.VerifyStoreResponse
-	29, // [29:34] is the sub-list for method output_type
-	24, // [24:29] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	20, // 6: scopewire.audit.v1.Event.statements:type_name -> scopewire.authz.v1.Statement
+	21, // 7: scopewire.audit.v1.Event.verdict:type_name -> scopewire.authz.v1.Verdict
+	22, // 8: scopewire.audit.v1.Event.reason:type_name -> scopewire.authz.v1.Reason
+	23, // 9: scopewire.audit.v1.Event.login_refusal:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
+	24, // 10: scopewire.audit.v1.Event.epoch:type_name -> scopewire.authz.v1.Epoch
+	5,  // 11: scopewire.audit.v1.Event.outcome:type_name -> scopewire.audit.v1.Outcome
+	7,  // 12: scopewire.audit.v1.Event.gap:type_name -> scopewire.audit.v1.SequenceRange
+	3,  // 13: scopewire.audit.v1.Event.administration:type_name -> scopewire.audit.v1.Administration
+	25, // 14: scopewire.audit.v1.Administration.revocation:type_name -> scopewire.authz.v1.Revocation
+	26, // 15: scopewire.audit.v1.Administration.policy:type_name -> scopewire.authz.v1.PolicyRevision
+	27, // 16: scopewire.audit.v1.Outcome.duration:type_name -> google.protobuf.Duration
+	7,  // 17: scopewire.audit.v1.AppendRequest.lost:type_name -> scopewire.audit.v1.SequenceRange
+	0,  // 18: scopewire.audit.v1.ListEventsRequest.types:type_name -> scopewire.audit.v1.EventType
+	18, // 19: scopewire.audit.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	18, // 20: scopewire.audit.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	11, // 21: scopewire.audit.v1.ListEventsResponse.events:type_name -> scopewire.audit.v1.StoredEvent
+	2,  // 22: scopewire.audit.v1.StoredEvent.event:type_name -> scopewire.audit.v1.Event
+	18, // 23: scopewire.audit.v1.StoredEvent.stored_at:type_name -> google.protobuf.Timestamp
+	11, // 24: scopewire.audit.v1.GetEventResponse.event:type_name -> scopewire.audit.v1.StoredEvent
+	0,  // 25: scopewire.audit.v1.TailEventsRequest.types:type_name -> scopewire.audit.v1.EventType
+	11, // 26: scopewire.audit.v1.TailEventsResponse.event:type_name -> scopewire.audit.v1.StoredEvent
+	6,  // 27: scopewire.audit.v1.AuditIngestService.Append:input_type -> scopewire.audit.v1.AppendRequest
+	9,  // 28: scopewire.audit.v1.AuditQueryService.ListEvents:input_type -> scopewire.audit.v1.ListEventsRequest
+	12, // 29: scopewire.audit.v1.AuditQueryService.GetEvent:input_type -> scopewire.audit.v1.GetEventRequest
+	14, // 30: scopewire.audit.v1.AuditQueryService.TailEvents:input_type -> scopewire.audit.v1.TailEventsRequest
+	16, // 31: scopewire.audit.v1.AuditQueryService.VerifyStore:input_type -> scopewire.audit.v1.VerifyStoreRequest
+	8,  // 32: scopewire.audit.v1.AuditIngestService.Append:output_type -> scopewire.audit.v1.AppendResponse
+	10, // 33: scopewire.audit.v1.AuditQueryService.ListEvents:output_type -> scopewire.audit.v1.ListEventsResponse
+	13, // 34: scopewire.audit.v1.AuditQueryService.GetEvent:output_type -> scopewire.audit.v1.GetEventResponse
+	15, // 35: scopewire.audit.v1.AuditQueryService.TailEvents:output_type -> scopewire.audit.v1.TailEventsResponse
+	17, // 36: scopewire.audit.v1.AuditQueryService.VerifyStore:output_type -> scopewire.audit.v1.VerifyStoreResponse
+	32, // [32:37] is the sub-list for method output_type
+	27, // [27:32] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_audit_v1_audit_proto_init() }
@@ -1610,7 +1718,7 @@ func file_scopewire_audit_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_audit_v1_audit_proto_rawDesc), len(file_scopewire_audit_v1_audit_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -29,7 +29,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AuditIngestService takes events from proxies.
+// AuditIngestService takes events from proxies, and from authz what operators did.
 type AuditIngestServiceClient interface {
 	// Append stores batches. A batch is acknowledged once it is durable; batches
 	// that were stored before are acknowledged again and not stored twice.
@@ -61,7 +61,7 @@ type AuditIngestService_AppendClient = grpc.BidiStreamingClient[AppendRequest, A
 // All implementations must embed UnimplementedAuditIngestServiceServer
 // for forward compatibility.
 //
-// AuditIngestService takes events from proxies.
+// AuditIngestService takes events from proxies, and from authz what operators did.
 type AuditIngestServiceServer interface {
 	// Append stores batches. A batch is acknowledged once it is durable; batches
 	// that were stored before are acknowledged again and not stored twice.
