@@ -1,8 +1,6 @@
 package proxy_test
 
 import (
-	"fmt"
-	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -10,8 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/scopewire/scopewire/internal/pgtest"
-	"github.com/scopewire/scopewire/internal/sys"
-	"github.com/scopewire/scopewire/services/proxy"
 )
 
 // TestFault_F35_NothingIsLeft: sessions that come and go, by whatever end, leave no
@@ -19,16 +15,7 @@ import (
 // what there was after a few. With SCOPEWIRE_NIGHTLY set there are twenty thousand.
 func TestFault_F35_NothingIsLeft(t *testing.T) {
 	// To the server itself: the recorder keeps what it has seen.
-	w := newWorld(t, func(cfg *proxy.Config, _ *sys.System) {
-		host, port, err := net.SplitHostPort(pgtest.Start(t).Addr)
-		if err == nil {
-			cfg.Databases[0].Host = host
-			_, err = fmt.Sscan(port, &cfg.Databases[0].Port)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
+	w := newWorld(t, unrecorded(t, pgtest.Start(t).Addr))
 	w.ready()
 	startup := &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "u", "database": w.database}}
 	opened := 0

@@ -378,7 +378,7 @@ func (c *connection) run(ctx context.Context, server *upstream.Conn, who *authzv
 			return entry.Renew(revocation.Of(p, sum), asOf)
 		}},
 		session.Deps{System: c.system, Logger: log, Authorizer: c.decisions, Fence: c.fence, Spool: c.spool,
-			Confirm: c.confirm, Observer: c.metrics, Limits: c.limits, Expiry: c.cfg.Expiry.rules(), Pace: session.Pace{Asked: asked, Denied: denied}})
+			Confirm: c.confirm, Observer: c.metrics, Limits: c.limits, Buffers: &c.buffers, Expiry: c.cfg.Expiry.rules(), Pace: session.Pace{Asked: asked, Denied: denied}})
 	entry, stands := c.registry.Enter(s, revocation.Of(who.GetPrincipal(), c.client.Token.SHA256()), who.GetEpoch().GetRevocation())
 	defer entry.Leave()
 	if !stands {

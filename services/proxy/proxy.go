@@ -66,7 +66,9 @@ type Proxy struct {
 	registry *registry.Registry
 	spool    *spool.Spool
 
-	open atomic.Int64
+	// buffers are the sessions'.
+	buffers session.Buffers
+	open    atomic.Int64
 	// stopping says that no more clients are taken.
 	stopping atomic.Bool
 	// perPrincipal is what each principal has of open sessions.

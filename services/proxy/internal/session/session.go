@@ -52,7 +52,6 @@
 package session
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"log/slog"
@@ -130,6 +129,8 @@ type Deps struct {
 	Observer   Observer
 	Limits     Limits
 	Expiry     Expiry
+	// Buffers are shared by all sessions; nil gives the session its own.
+	Buffers *Buffers
 	// Confirm asks whether a token is still good. It does not keep it.
 	Confirm func(ctx context.Context, token secret.Bytes) Standing
 	// Pace says how fast the session's principal may be.
@@ -231,9 +232,9 @@ type Session struct {
 	disturbed atomic.Bool
 
 	reader   *wire.Reader
-	toServer *bufio.Writer
+	toServer *outbox
 	scanner  *wire.Scanner
-	toClient *bufio.Writer
+	toClient *outbox
 	names    *stmt.Tracker[*prepared]
 	// skipping says that the server skips to the next Sync. The frontend
 	// goroutine's alone.
@@ -285,9 +286,12 @@ func New(p Params, deps Deps) *Session {
 		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}, confirming: newConfirming(p.Token, p.ConfirmIn),
 		drain: drain{asked: make(chan struct{}, 1)}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
-	s.toServer = bufio.NewWriterSize(p.Server, 16<<10)
+	if s.Buffers == nil {
+		s.Buffers = &Buffers{}
+	}
+	s.toServer = &outbox{buffers: s.Buffers, to: p.Server}
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)
-	s.toClient = bufio.NewWriterSize(s.receiver, 16<<10)
+	s.toClient = &outbox{buffers: s.Buffers, to: s.receiver}
 	s.names.Skipped = func(o *op) { s.answered(o, "") }
 	s.names.Now = deps.System.Clock.Now
 	return s

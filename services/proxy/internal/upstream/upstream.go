@@ -173,6 +173,8 @@ func takeOver(ctx context.Context, pc *pgconn.PgConn, t Target) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take the connection over: %w", err)
 	}
+	// Its buffers would stay for as long as the session; a cancel needs none.
+	h.Frontend = nil
 	return &Conn{
 		Conn: h.Conn, PID: h.PID, Parameters: h.ParameterStatuses, hijacked: h,
 		Context: &authzv1.SessionContext{

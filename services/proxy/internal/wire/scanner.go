@@ -20,6 +20,9 @@ type Scanner struct {
 	before func() error
 	buf    []byte
 	r, w   int
+	// last is what the last read brought, small how many in a row a smaller buffer would
+	// have done for.
+	last, small int
 	// skip is what is left of a message that is forwarded without being held.
 	skip int
 	// whole says which types are handed out whole.
@@ -29,11 +32,18 @@ type Scanner struct {
 // NewScanner returns a scanner over src. whole says which types are wanted
 // whole; before is called ahead of every read, as in NewReader.
 func NewScanner(src io.Reader, whole func(typ byte) bool, before func() error) *Scanner {
-	return &Scanner{src: src, whole: whole, before: before, buf: make([]byte, scanBuffer)}
+	return &Scanner{src: src, whole: whole, before: before, buf: make([]byte, firstScan)}
 }
 
-// scanBuffer is what a scanner begins with, and comes back to.
-const scanBuffer = 16 << 10
+const (
+	// firstScan is what a scanner begins with: enough for short results, and little for
+	// sessions that are idle.
+	firstScan = 2 << 10
+	// scanBuffer is what it reads long ones with.
+	scanBuffer = 16 << 10
+	// manySmall is after how many short reads in a row it goes back.
+	manySmall = 16
+)
 
 // Item is a message or a part of one. Type is set where a message begins; Body
 // is set for the types that are handed out whole. With Type 0, Bytes go on with a
@@ -123,15 +133,13 @@ func (s *Scanner) read() error {
 	}
 	if s.r == s.w {
 		s.r, s.w = 0, 0
-		if len(s.buf) > growStep {
-			s.buf = make([]byte, scanBuffer)
-		}
+		s.resize()
 	} else if s.w == len(s.buf) {
 		s.w = copy(s.buf, s.buf[s.r:s.w])
 		s.r = 0
 	}
 	n, err := s.src.Read(s.buf[s.w:])
-	s.w += n
+	s.w, s.last = s.w+n, n
 	if n > 0 {
 		return nil
 	}
@@ -139,4 +147,19 @@ func (s *Scanner) read() error {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// resize fits the empty buffer to what comes.
+func (s *Scanner) resize() {
+	if s.small++; s.last > firstScan/2 {
+		s.small = 0
+	}
+	switch {
+	case len(s.buf) > growStep:
+		s.buf = make([]byte, scanBuffer)
+	case s.last == len(s.buf) && len(s.buf) < scanBuffer:
+		s.buf = make([]byte, scanBuffer)
+	case s.small >= manySmall && len(s.buf) > firstScan:
+		s.buf = make([]byte, firstScan)
+	}
 }
