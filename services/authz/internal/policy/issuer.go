@@ -18,7 +18,7 @@ type Issuer struct {
 	JWKSURI string
 	// JWKSFile is a file with the issuer's keys.
 	JWKSFile string
-	// AcceptTypJWT also accepts tokens of typ JWT, which RFC 9068 access tokens
+	// AcceptTypJWT also accepts tokens of typ JWT or of none, which RFC 9068 access tokens
 	// are not: an issuer that needs it must not sign ID tokens for the audience.
 	AcceptTypJWT bool
 	// Algorithms are the signature algorithms accepted (RFC 7518 section 3.1 and

@@ -207,7 +207,7 @@ func (v *stubVerifier) Confirm(ctx context.Context, token secret.Bytes) (verify.
 
 func (v *stubVerifier) Holds(verify.Principal) bool { return !v.gone }
 
-func TestTokensAreBoundedAndWiped(t *testing.T) {
+func TestSec_T39_TokensAreBoundedAndWiped(t *testing.T) {
 	clock := sys.OS().Clock
 	v := &stubVerifier{until: clock.Now().Add(time.Hour)}
 	known := newTokens(100, clock, v)

@@ -22,7 +22,7 @@ const maxLifetime = 366 * 24 * time.Hour
 type Principal struct {
 	// Issuer and Subject are iss and sub, exactly as the token has them.
 	Issuer, Subject string
-	// ClientID is client_id, else azp; TokenID is jti. Empty when absent.
+	// ClientID is client_id, else azp, cid or appid; TokenID is jti. Empty when absent.
 	ClientID, TokenID string
 	// Actors is the actor chain (RFC 8693 section 4.1), outermost first.
 	Actors []Actor
@@ -80,8 +80,10 @@ func claimed(c value) *Principal {
 		Issuer: c.optional("iss"), Subject: c.optional("sub"), TokenID: c.optional("jti"),
 		ClientID: c.optional("client_id"),
 	}
-	if p.ClientID == "" {
-		p.ClientID = c.optional("azp")
+	for _, name := range otherClientClaims() {
+		if p.ClientID == "" {
+			p.ClientID = c.optional(name)
+		}
 	}
 	if scopes, r := readScopes(c); r == nil {
 		p.Scopes = scopes
@@ -97,6 +99,10 @@ func claimed(c value) *Principal {
 	}
 	return p
 }
+
+// otherClientClaims name the client where client_id does not: OpenID Connect's, Okta's and
+// that of Entra's version 1.
+func otherClientClaims() []string { return []string{"azp", "cid", "appid"} }
 
 // judge holds the claims against the issuer's rules at the moment now. It is
 // called with the signature verified, and once before keys are fetched on behalf
@@ -125,12 +131,14 @@ func judge(c value, is Issuer, now time.Time) (Principal, *Refusal) {
 	if p.Subject == "" {
 		return Principal{}, refuse(ClaimsInvalid, "the token names no subject")
 	}
-	if p.ClientID == "" {
-		azp, ok := c.get("azp")
-		if ok && azp.kind != kindString {
-			return Principal{}, refuse(ClaimsInvalid, "the claim azp is no string")
+	for _, name := range otherClientClaims() {
+		v, ok := c.get(name)
+		if ok && v.kind != kindString {
+			return Principal{}, refuse(ClaimsInvalid, "the claim "+name+" is no string")
 		}
-		p.ClientID = azp.text
+		if p.ClientID == "" {
+			p.ClientID = v.text
+		}
 	}
 	var r *Refusal
 	if p.Scopes, r = readScopes(c); r != nil {
@@ -146,13 +154,13 @@ func judge(c value, is Issuer, now time.Time) (Principal, *Refusal) {
 }
 
 // judgeType compares the header's typ exactly (RFC 9068 section 2.1). For an
-// issuer whose access tokens are plain JWTs, the claims that only other kinds of
-// token have tell those apart.
+// issuer whose access tokens are plain JWTs, of typ JWT or none, the claims that only
+// other kinds of token have tell those apart.
 func judgeType(typ string, c value, acceptJWT bool) *Refusal {
 	switch {
 	case typ == "at+jwt" || typ == "application/at+jwt":
 		return nil
-	case typ != "JWT" || !acceptJWT:
+	case typ != "JWT" && typ != "" || !acceptJWT:
 		return refuse(Type, "the header's typ is not at+jwt")
 	}
 	// OpenID Connect Core section 2 and 3.3.2.11, Back-Channel Logout section 2.4.

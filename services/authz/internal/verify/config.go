@@ -64,8 +64,8 @@ type Issuer struct {
 	JWKSURI, JWKSFile string
 	// Algorithms are accepted; none is DefaultAlgorithms.
 	Algorithms []string
-	// AcceptTypJWT also accepts tokens of typ JWT, for issuers that do not follow
-	// RFC 9068.
+	// AcceptTypJWT also accepts tokens of typ JWT or of none, for issuers that do not
+	// follow RFC 9068.
 	AcceptTypJWT bool
 	// Skew is by how much the issuer's clock may be ahead, at most MaxSkew. It
 	// never lengthens a token's life.

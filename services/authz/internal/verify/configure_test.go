@@ -72,7 +72,11 @@ func TestAcceptTypJWTRefusesOtherKindsOfToken(t *testing.T) {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
-	for _, typ := range []any{nil, "jwt", "Jwt", "JWT ", "application/jwt"} {
+	// Okta writes none at all.
+	if _, r := reasonOf(t, b.v, b.token(t, "ES256", "p256", map[string]any{"typ": nil}, nil)); r != nil {
+		t.Errorf("no typ: %v", r)
+	}
+	for _, typ := range []any{"jwt", "Jwt", "JWT ", "application/jwt"} {
 		if _, r := reasonOf(t, b.v, b.token(t, "ES256", "p256", map[string]any{"typ": typ}, nil)); r == nil || r.Reason != Type {
 			t.Errorf("typ %v: %v", typ, r)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -216,5 +217,57 @@ func TestKnownKeysAreNotFetched(t *testing.T) {
 	s.tick(DefaultRefresh)
 	if n := s.fetches.Load(); n != 2 {
 		t.Errorf("%d fetches, want 2", n)
+	}
+}
+
+// TestFault_F14: the issuer rotates every five seconds for ten minutes, and publishes each
+// key one turn before it signs and one after. No honest token is refused, tokens that were
+// accepted stand until their key is withdrawn, and then no longer than a refresh.
+func TestFault_F14_RotationForMinutes(t *testing.T) {
+	s := newIDP(t)
+	const turn, refresh = 5 * time.Second, 2 * time.Second
+	s.v.cfg.Refresh = refresh
+	for _, is := range *s.v.issuers.Load() {
+		is.keys.cfg.Refresh = refresh
+	}
+	key := func(n int) pair { return pair{kid: "k" + strconv.Itoa(n), signer: ecKey(t, elliptic.P256())} }
+	before, now, next := key(-1), key(0), key(1)
+	s.set(nil, before, now, next)
+	type accepted struct {
+		p         Principal
+		withdrawn int
+	}
+	var held []accepted
+	old := pair{}
+	for n := range 120 {
+		for second := range int(turn / time.Second) {
+			s.tick(time.Second)
+			p, r := reasonOf(t, s.v, s.token(t, now))
+			if r != nil {
+				t.Fatalf("turn %d, second %d: an honest token is refused: %v", n, second, r)
+			}
+			if _, r := reasonOf(t, s.v, s.token(t, before)); r != nil {
+				t.Fatalf("turn %d: a token of the turn before is refused: %v", n, r)
+			}
+			if second == 0 {
+				held = append(held, accepted{p, n + 2})
+			}
+			if old.kid == "" || second < int(refresh/time.Second) {
+				continue
+			}
+			if _, r := reasonOf(t, s.v, s.token(t, old)); r == nil {
+				t.Fatalf("turn %d, second %d: a withdrawn key is accepted", n, second)
+			}
+			for _, a := range held {
+				if stands := s.v.Holds(a.p); stands != (n < a.withdrawn) {
+					t.Fatalf("turn %d: a token of a key that is withdrawn at turn %d stands: %v", n, a.withdrawn, stands)
+				}
+			}
+		}
+		old, before, now, next = before, now, next, key(n+2)
+		s.set(nil, before, now, next)
+	}
+	if n := s.fetches.Load(); n > 400 {
+		t.Errorf("the issuer was asked %d times in ten minutes", n)
 	}
 }
