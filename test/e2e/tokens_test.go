@@ -32,14 +32,20 @@ func administered(t *testing.T, cfg demo.Config) (*demo.World, authzv1.Authoriza
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	cfg.AuthzSocket = filepath.Join(dir, "authz.sock")
 	w := cluster.Start(t, cfg)
+	return w, administrator(t, cfg.AuthzSocket)
+}
+
+// administrator is a client of the administration at a socket.
+func administrator(t *testing.T, socket string) authzv1.AuthorizationAdminServiceClient {
+	t.Helper()
 	machine := sys.OS()
-	conn, err := rpc.Dial(rpc.ClientConfig{Address: "unix:" + cfg.AuthzSocket, InsecureLoopback: true},
+	conn, err := rpc.Dial(rpc.ClientConfig{Address: "unix:" + socket, InsecureLoopback: true},
 		rpc.ClientDeps{Clock: machine.Clock, Net: machine.Net, FS: machine.FS, Server: rpc.Authz})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return w, authzv1.NewAuthorizationAdminServiceClient(conn)
+	return authzv1.NewAuthorizationAdminServiceClient(conn)
 }
 
 func mint(t *testing.T, w *demo.World, subject string, scopes ...string) string {
