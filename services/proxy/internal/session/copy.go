@@ -129,7 +129,15 @@ func (s *Session) pass(msg wire.Message) error {
 
 // passRest writes what is still to come of a message.
 func (s *Session) passRest(msg wire.Message) error {
-	for sent := 0; sent < msg.More; {
+	return s.rest(msg, func(part []byte) error {
+		_, err := s.toServer.Write(part)
+		return err
+	})
+}
+
+// rest gives take what is still to come of a message.
+func (s *Session) rest(msg wire.Message, take func([]byte) error) error {
+	for taken := 0; taken < msg.More; {
 		part, err := s.reader.Part()
 		if err != nil && s.wakened() {
 			s.late = true
@@ -138,10 +146,10 @@ func (s *Session) passRest(msg wire.Message) error {
 		if err != nil {
 			return &clientError{err}
 		}
-		if _, err := s.toServer.Write(part); err != nil {
+		if err := take(part); err != nil {
 			return err
 		}
-		sent += len(part)
+		taken += len(part)
 	}
 	return nil
 }

@@ -264,6 +264,9 @@ func (s *Session) substituteParse(u *unit, name string, a *answer) error {
 }
 
 func (s *Session) query(ctx context.Context, msg wire.Message) error {
+	if msg.More > 0 {
+		return s.overlongQuery(ctx, msg)
+	}
 	text, err := wire.DecodeQuery(msg.Body)
 	if err != nil {
 		return err
@@ -304,6 +307,9 @@ func (s *Session) functionCall(ctx context.Context, msg wire.Message) error {
 }
 
 func (s *Session) parse(ctx context.Context, msg wire.Message) error {
+	if msg.More > 0 {
+		return s.overlongParse(ctx, msg)
+	}
 	f, err := wire.DecodeParse(msg.Body)
 	if err != nil {
 		return err

@@ -66,6 +66,8 @@ type unit struct {
 	refreshed *decide.Refreshed
 	// intent is the id of the event that says that it is about to be forwarded.
 	intent []byte
+	// sum is the digest of a text that is not held, nil of one that is.
+	sum []byte
 	// span is the statement's.
 	ctx  context.Context //nolint:containedctx // Lives for one message, in one goroutine.
 	span trace.Span
@@ -380,8 +382,11 @@ func (s *Session) intend(u *unit, d *decide.Decision) *answer {
 func (s *Session) event(typ auditv1.EventType, u *unit, d *decide.Decision) *auditv1.Event {
 	ev := s.p.Record.Event(typ, u.span.SpanContext())
 	ev.StatementId, ev.Message, ev.Transaction = u.id[:], u.message, s.tx.current()
-	sum := digest(u.text)
-	ev.UnitSha256 = sum[:]
+	ev.UnitSha256 = u.sum
+	if u.sum == nil {
+		sum := digest(u.text)
+		ev.UnitSha256 = sum[:]
+	}
 	if d != nil {
 		ev.Statements = recordable(d.Statements)
 		ev.Verdict, ev.Reason, ev.ReasonDetail, ev.Epoch = d.Verdict, d.Reason, d.Detail, d.Epoch

@@ -286,6 +286,7 @@ func New(p Params, deps Deps) *Session {
 		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}, confirming: newConfirming(p.Token, p.ConfirmIn),
 		drain: drain{asked: make(chan struct{}, 1)}}
 	s.reader = wire.NewReader(p.Client, frontendLimit, s.flushServer)
+	s.reader.Held = min(deps.Limits.Statement+besideText, maxMessage)
 	if s.Buffers == nil {
 		s.Buffers = &Buffers{}
 	}

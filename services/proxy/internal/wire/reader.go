@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,6 +22,11 @@ type Message struct {
 // Reader reads frontend messages from a connection after startup. Not safe for
 // concurrent use.
 type Reader struct {
+	// Held is the longest Query that is held, in bytes, and the longest Parse of which the
+	// first part has the name: what is longer comes in parts. 0 holds all that the limit lets
+	// through. It is set before the first Next.
+	Held int
+
 	src    io.Reader
 	limit  func(typ byte) uint32
 	before func() error
@@ -72,11 +78,19 @@ func (r *Reader) Next() (Message, error) {
 	}
 	total := int(n) + 1
 	have := total
-	if inParts(typ) {
+	over := r.Held > 0 && total > r.Held
+	if inParts(typ) || over && (typ == Query || typ == Parse) {
 		have = min(total, HeaderLen+growStep)
 	}
 	if err := r.fill(have); err != nil {
 		return Message{}, cutOff(err)
+	}
+	if over && typ == Parse && bytes.IndexByte(r.buf[r.r+HeaderLen:r.r+have], 0) < 0 {
+		// It may be the name that is long.
+		have = total
+		if err := r.fill(have); err != nil {
+			return Message{}, cutOff(err)
+		}
 	}
 	raw := r.buf[r.r : r.r+have : r.r+have]
 	r.r += have
