@@ -44,7 +44,7 @@ func (m *minder) Authorize(ctx context.Context, req *decide.Request) (*decide.De
 		effect.Kind = authzv1.EffectKind_EFFECT_KIND_REFRESH
 		subject, _, _ := strings.Cut(found[1], ".")
 		d.Refreshed = &decide.Refreshed{Token: secret.FromString(found[1]), Expires: m.clock.Now().Add(time.Minute), ConfirmIn: m.confirm,
-			Principal: &authzv1.Principal{Issuer: "https://idp.example.com", Subject: subject}}
+			Principal: &authzv1.Principal{Issuer: "https://idp.example.com", Subject: subject, Scopes: []string{"orders.read", "it's\\", "\x00';\n"}}}
 	case string(req.Text) == "ROLLBACK":
 		effect.Kind = authzv1.EffectKind_EFFECT_KIND_ROLLBACK
 	case string(req.Text) == "ROLLBACK AND CHAIN":

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -53,7 +54,28 @@ func (s *Session) refreshed(d *decide.Decision) error {
 	}
 	drop, trouble, err := s.settle()
 	s.skipping, s.trouble = s.skipping || drop, trouble
+	if err != nil || s.skipping || s.tokenHash != decide.TokenHash(d.Refreshed.Token.SHA256()) {
+		return err
+	}
+	// Its scopes may be others. SET takes no snapshot, and one statement sets one setting.
+	if err := s.ask(&question{piped: s.piped}, scopesText(d.Refreshed)); err != nil {
+		return err
+	}
+	_, err = s.asked()
 	return err
+}
+
+// scopesText tells the server the scopes of a new token, for people, as at login.
+func scopesText(r *decide.Refreshed) string {
+	// A scope holds printable ASCII (RFC 6749 section 3.3); an authorizer of somebody else's
+	// may say anything. Backslashes mean nothing: standard_conforming_strings is pinned.
+	clean := strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, strings.Join(r.Principal.GetScopes(), " "))
+	return "SET scopewire.scopes = '" + strings.ReplaceAll(clean, "'", "''") + "'"
 }
 
 // adopt makes a new token the session's.
@@ -64,6 +86,9 @@ func (s *Session) adopt(r *decide.Refreshed) {
 	s.p.Record.SetToken(r.Principal)
 	s.life.renew(r.Expires)
 	s.confirming.renew(r.Token, r.ConfirmIn)
+	if r.ConfirmIn > 0 {
+		s.confirms()
+	}
 	if !s.p.Renew(r.Principal, s.tokenHash, r.Revocation) {
 		s.Revoke()
 	}

@@ -30,6 +30,12 @@ func (r *rig) alive(clock *manual) {
 	wantLines(r.t, r.client.run(q("SELECT 1")), tokenEnded, "ReadyForQuery I")
 }
 
+// tellsScopes: the server knows the scopes of the new token.
+func (r *rig) tellsScopes() {
+	r.t.Helper()
+	wantLines(r.t, r.client.run(q("SHOW scopewire.scopes"))[1:], `DataRow orders.read it's\ ?';?`, "CommandComplete SHOW", "ReadyForQuery I")
+}
+
 // A new token takes the old one's place, by either protocol, before the old one's end and
 // in grace, in a transaction and outside of one.
 func TestRefresh(t *testing.T) {
@@ -49,6 +55,7 @@ func TestRefresh(t *testing.T) {
 			r, clock := newLifeRig(t, dbname(t), session.Expiry{Grace: grace})
 			before(r, clock)
 			wantLines(t, r.client.run(q(newToken)), "CommandComplete SET", "ReadyForQuery I")
+			r.tellsScopes()
 			r.alive(clock)
 		})
 		t.Run(name+", extended", func(t *testing.T) {
@@ -56,6 +63,7 @@ func TestRefresh(t *testing.T) {
 			before(r, clock)
 			wantLines(t, r.client.run(prep("s", newToken), descS("s"), bind("", "s"), exec(""), syn),
 				"ParseComplete", "ParameterDescription []", "NoData", "BindComplete", "CommandComplete SET", "ReadyForQuery I")
+			r.tellsScopes()
 			r.alive(clock)
 		})
 	}

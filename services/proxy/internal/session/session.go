@@ -8,8 +8,8 @@
 // backend goroutine reads the server and alone writes to the client, so nothing
 // the proxy says can fall into the middle of a message. They share a
 // stmt.Tracker, which knows what each answer belongs to. A third goroutine sends
-// cancels and keeps the token's life (keeper.go), a fourth has the token confirmed
-// (confirm.go). Run owns all of them, and waits.
+// cancels and keeps the token's life (keeper.go), and where an issuer is asked about its
+// tokens a fourth has them confirmed (confirm.go). Run owns all of them, and waits.
 //
 // # A denial
 //
@@ -250,8 +250,10 @@ type Session struct {
 	// client as bytes go to it.
 	watched  *watched
 	receiver *receiver
-	// confirming is the token that is asked about.
+	// confirming is the token that is asked about; confirms begins to ask, once. The
+	// frontend goroutine's alone.
 	confirming *confirming
+	confirms   func()
 	// cutting says that what runs is cancelled because the token has expired; late, which
 	// is the frontend goroutine's, that it has been asked to wind up amid a message.
 	cutting atomic.Bool
@@ -342,7 +344,10 @@ func (s *Session) Run(ctx context.Context) End {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.guard(s.backend) })
 	wg.Go(func() { s.guard(func() End { return s.keeper(ctx) }) })
-	wg.Go(func() { s.guard(func() End { return s.confirmer(ctx) }) })
+	s.confirms = sync.OnceFunc(func() { wg.Go(func() { s.guard(func() End { return s.confirmer(ctx) }) }) })
+	if p := s.p.ConfirmIn; p > 0 {
+		s.confirms()
+	}
 	s.guard(func() End { return s.frontend(ctx) })
 	wg.Wait()
 
