@@ -80,6 +80,10 @@ lint-light: ## gofmt, go vet and the repository rules alone
 psql18: ## psql 18 with libpq-oauth for the interop tests, in a folder of its own; prints its path for SCOPEWIRE_PSQL18
 	@scripts/psql18
 
+.PHONY: hydra
+hydra: ## Ory Hydra for the interop tests, built in a folder of its own; prints its path for SCOPEWIRE_HYDRA
+	@scripts/hydra
+
 .PHONY: test
 test: ## all tests of all modules; gets what they need and says so
 	@scripts/test
