@@ -143,3 +143,52 @@ func TestNamesThatMayGo(t *testing.T) {
 		t.Errorf("rob: %s", got)
 	}
 }
+
+// TestColumnsThatMayGo: what TestNamesThatMayGo is for relations. Of public.staff the
+// principal has the columns id and name; salary is what she is after.
+func TestColumnsThatMayGo(t *testing.T) {
+	w := cluster.Start(t, demo.Config{
+		SQL: `CREATE SCHEMA own; GRANT ALL ON SCHEMA own TO shop_app; CREATE TABLE staff (id int, name text, salary int); INSERT INTO staff VALUES (1, 'eve', 777);
+CREATE TABLE own.t (id int, name text, salary int, staff int, peek int); GRANT ALL ON ALL TABLES IN SCHEMA public, own TO shop_app;
+CREATE FUNCTION peek(anyelement) RETURNS int LANGUAGE sql AS 'SELECT salary FROM staff';`,
+		Scopes: `  racer:
+    - {actions: [ddl], objects: ["schema:own"]}
+    - {actions: [select, insert, update, delete], objects: ["own.*"]}
+    - {actions: [select], objects: [public.staff], columns: [id, name]}
+  reader:
+    - {actions: [select], objects: ["own.*"]}
+    - {actions: [select], objects: [public.staff], columns: [id, name]}
+`,
+		Users: []demo.User{
+			{Name: "rita", Scopes: []string{"racer"}, About: "who may change a schema of her own"},
+			{Name: "rob", Scopes: []string{"reader"}, About: "who may read there"},
+		},
+	})
+	rita, rob := hijackAs(t, w, "rita"), hijackAs(t, w, "rob")
+	for sql, may := range map[string]bool{
+		"SELECT (SELECT max(salary) FROM own.t) FROM public.staff":                             false,
+		"SELECT id FROM public.staff WHERE EXISTS (SELECT FROM own.t WHERE salary > 5)":        false,
+		"SELECT id FROM public.staff WHERE id IN (SELECT salary FROM (SELECT * FROM own.t) x)": false,
+		"SELECT staff FROM own.t, (SELECT id FROM public.staff) x":                             true,
+		"SELECT t.id, staff FROM own.t, public.staff s":                                        true,
+		"SELECT t.id, staff FROM own.t, public.staff":                                          false,
+		"SELECT j.d FROM (own.t CROSS JOIN public.staff) j(a, b, c, x, y, d)":                  false,
+		"SELECT x.a FROM own.t x(a)":                                                           true,
+		"SELECT count(*) FROM (SELECT id, salary FROM own.t) a NATURAL JOIN public.staff":      false,
+		"SELECT count(*) FROM (SELECT id FROM own.t) a JOIN public.staff USING (id)":           true,
+		"SELECT t.peek FROM own.t":                                                             false,
+		"SELECT t.salary FROM own.t":                                                           true,
+		"SELECT (SELECT max(t.salary) FROM own.t) FROM public.staff":                           true,
+		"SELECT (SELECT max(salary) FROM own.t), 1 AS staff":                                   true,
+		"SELECT name FROM public.staff WHERE id IN (SELECT t.salary FROM own.t)":               true,
+		"SELECT (SELECT max(name) FROM own.t) FROM public.staff":                               true,
+	} {
+		got := talk(t, rita, query(sql))
+		if denied := strings.Contains(got, "42501"); denied == may || may && strings.Contains(got, "error") {
+			t.Errorf("%s: %s", sql, got)
+		}
+		if got := talk(t, rob, query(sql)); strings.Contains(got, "42501") && !strings.Contains(sql, "NATURAL") {
+			t.Errorf("rob: %s: %s", sql, got)
+		}
+	}
+}

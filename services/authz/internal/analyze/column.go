@@ -38,7 +38,7 @@ func (a *analyzer) columnRef(s *scope, ref *pg_query.ColumnRef) (value, error) {
 		return value{}, err
 	}
 	if c != nil {
-		return a.columnValue(c, level, ref.Location), nil
+		return a.columnValue(c, level, ref.Location), a.eclipsesField(c, name)
 	}
 	return a.missingField(s, it, level, names[:len(names)-1], name, ref.Location)
 }
@@ -114,7 +114,7 @@ func (a *analyzer) bareColumn(s *scope, name string, location int32) (value, err
 		return value{}, err
 	}
 	if c != nil {
-		return a.columnValue(c, level, location), nil
+		return a.columnValue(c, level, location), a.eclipsesColumn(s, level, c, name)
 	}
 	it, level, err := a.findItem(s, "", name, location)
 	if err != nil {

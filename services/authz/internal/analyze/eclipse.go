@@ -33,7 +33,7 @@ func (a *analyzer) eclipses(front *catalog.Relation, rest searchPath) {
 	if front.OID < catalog.FirstNormalOID || ownTemporary(front.Schema) {
 		return
 	}
-	a.work -= len(rest)
+	a.work -= len(rest) + len(a.current.eclipses)/16
 	for _, schema := range rest {
 		behind := a.snap.RelationByName(schema, front.Name)
 		if behind == nil || ownTemporary(behind.Schema) {
@@ -179,11 +179,28 @@ func (a *analyzer) behindAll() []access.Behind {
 	var all []access.Behind
 	seen := map[string]bool{}
 	add := func(schema string, found access.Access) {
-		key := strings.Join(append([]string{schema, string(found.Action), string(found.Resolved.Kind), found.Resolved.Schema, found.Resolved.Name}, found.Resolved.Arguments...), "\x00")
-		if len(found.Columns) > 0 || len(found.Trust) > 0 || !seen[key] {
-			seen[key] = seen[key] || len(found.Columns)+len(found.Trust) == 0
+		var key strings.Builder
+		for _, part := range slices.Concat([]string{schema, string(found.Action), string(found.Resolved.Kind), found.Resolved.Schema, found.Resolved.Name},
+			found.Resolved.Arguments, []string{""}, found.Columns) {
+			key.WriteString(part + "\x00")
+		}
+		for _, code := range found.Trust {
+			key.WriteString("\x00" + code.Code)
+		}
+		if found.AllColumns {
+			key.WriteString("\x00*")
+		}
+		if found.Within {
+			key.WriteString("\x00within")
+		}
+		if !seen[key.String()] {
+			seen[key.String()] = true
 			all = append(all, access.Behind{Schema: schema, Access: found})
 		}
+	}
+	a.work -= len(a.current.eclipses) * len(a.current.entries) / 16
+	for _, b := range a.current.bareOrder {
+		add(b.schema, b.access())
 	}
 	for _, e := range a.current.eclipses {
 		for _, found := range e.accesses {

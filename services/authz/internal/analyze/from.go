@@ -138,6 +138,7 @@ func (a *analyzer) join(s *scope, j *pg_query.JoinExpr) (*item, []*item, error) 
 	if err := a.joinColumns(joined, merged, left, right); err != nil {
 		return nil, nil, err
 	}
+	a.eclipsesJoin(j, joined)
 	if j.Quals != nil {
 		if err := a.joinQuals(s, j.Quals, items); err != nil {
 			return nil, nil, err

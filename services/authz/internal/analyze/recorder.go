@@ -49,6 +49,9 @@ type recorder struct {
 	lateral  bool
 	// eclipses are names that may come to mean what is behind them.
 	eclipses []eclipse
+	// bared are columns that others stand in front of, bareOrder their order.
+	bared     map[bared]bool
+	bareOrder []bared
 	// held are the verdicts on types whose code was judged.
 	held map[catalog.OID]error
 }
@@ -296,6 +299,9 @@ func (r *recorder) merge(inner *recorder, way *access.Object, within bool, trust
 	if !within {
 		for _, e := range inner.eclipses {
 			r.eclipse(e)
+		}
+		for _, b := range inner.bareOrder {
+			r.bare([]string{b.schema}, b.relation, b.column)
 		}
 		r.negatable = append(r.negatable, inner.negatable...)
 		r.negates = r.negates || inner.negates

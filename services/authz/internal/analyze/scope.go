@@ -220,6 +220,9 @@ func (a *analyzer) relationItem(rel *catalog.Relation, named access.Object, alia
 		if err := renameColumns(it, alias, tableWords(alias)); err != nil {
 			return nil, err
 		}
+		if len(alias.Colnames) > 0 {
+			a.eclipsesAlias(it)
+		}
 	}
 	entry.columns, entry.system = it.columns, it.system
 	return it, nil
