@@ -31,6 +31,9 @@ func (a *audit) Append(ctx context.Context, _ ...grpc.CallOption) (grpc.BidiStre
 	return &appending{ctx: ctx, audit: a}, nil
 }
 
+// errSilent stands for no answer.
+var errSilent = errors.New("silent")
+
 type appending struct {
 	grpc.ClientStream
 	ctx   context.Context //nolint:containedctx // The stream's.
@@ -49,7 +52,7 @@ func (s *appending) Recv() (*auditv1.AppendResponse, error) {
 	s.audit.mu.Unlock()
 	if fault != nil {
 		resp, err := fault(s.sent)
-		if resp == nil && err == nil {
+		if errors.Is(err, errSilent) {
 			<-s.ctx.Done()
 			return nil, s.ctx.Err()
 		}
@@ -132,7 +135,7 @@ func TestActsAreReported(t *testing.T) {
 		pass(time.Second)
 		for name, fault := range map[string]func(*auditv1.AppendRequest) (*auditv1.AppendResponse, error){
 			"an error":  func(*auditv1.AppendRequest) (*auditv1.AppendResponse, error) { return nil, errors.New("away") },
-			"no answer": func(*auditv1.AppendRequest) (*auditv1.AppendResponse, error) { return nil, nil },
+			"no answer": func(*auditv1.AppendRequest) (*auditv1.AppendResponse, error) { return nil, errSilent },
 			"an answer for another": func(*auditv1.AppendRequest) (*auditv1.AppendResponse, error) {
 				return &auditv1.AppendResponse{DurableSequence: 99}, nil
 			},

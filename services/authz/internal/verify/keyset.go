@@ -205,10 +205,18 @@ func (s *source) fly(ctx context.Context, f *flight, fresh bool) error {
 // has been tried lately.
 func (s *source) demand(ctx context.Context, c *compact) {
 	s.mu.Lock()
-	if f := s.running; f != nil {
+	for s.running != nil {
+		f := s.running
 		s.mu.Unlock()
-		_ = f.wait(ctx)
-		return
+		if f.wait(ctx) != nil {
+			return
+		}
+		s.mu.Lock()
+		if _, m := s.set.find(c); m != missing {
+			s.mu.Unlock()
+			return
+		}
+		// That load may have begun before the issuer had the key.
 	}
 	now := s.clock.Now()
 	fresh := false

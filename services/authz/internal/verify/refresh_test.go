@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scopewire/scopewire/internal/secret"
 	"github.com/scopewire/scopewire/internal/sys"
 )
 
@@ -270,4 +271,36 @@ func TestFault_F14_RotationForMinutes(t *testing.T) {
 	if n := s.fetches.Load(); n > 400 {
 		t.Errorf("the issuer was asked %d times in ten minutes", n)
 	}
+}
+
+// TestFault_F14: a key that the issuer has made while its set was being read is found by
+// another reading.
+func TestFault_F14_KeysMadeMeanwhile(t *testing.T) {
+	s := newIDP(t)
+	late := pair{kid: "late", signer: ecKey(t, elliptic.P256())}
+	var first sync.Once
+	entered, release := make(chan struct{}), make(chan struct{})
+	s.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/jwks" {
+			return false
+		}
+		old := false
+		first.Do(func() {
+			old = true
+			close(entered)
+			<-release
+			_, _ = w.Write(jwks(t, s.key))
+		})
+		return old
+	}, s.key, late)
+	var both sync.WaitGroup
+	both.Go(func() { s.v.refreshDue(context.Background()) })
+	<-entered
+	both.Go(func() {
+		if _, err := s.v.Verify(context.Background(), secret.FromString(s.token(t, late))); err != nil {
+			t.Errorf("an honest token: %v", err)
+		}
+	})
+	close(release)
+	both.Wait()
 }
