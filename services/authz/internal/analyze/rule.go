@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -30,9 +32,9 @@ func ruleEvent(action access.Action) byte {
 
 // rules judges the rules that an action on a relation sets off. Their queries read
 // and write with the rights of the relation's owner (setRuleCheckAsUser), but what
-// the statement itself computes is put into them, and their functions run with the
-// rights of the session's role: the grant must trust them, except those that do
-// nothing instead.
+// the statement itself computes is put into them: the grant must trust them, except
+// those that do nothing instead. Their functions are the session's role's to execute,
+// whatever is trusted (ExecInitFunc).
 func (a *analyzer) rules(rel *catalog.Relation, action access.Action, at place) error {
 	for i := range rel.Rules {
 		r := &rel.Rules[i]
@@ -44,10 +46,38 @@ func (a *analyzer) rules(rel *catalog.Relation, action access.Action, at place) 
 			return err
 		}
 		if !nothing {
-			a.mustTrust(at, "rule "+r.Name+" of "+fullName(rel))
+			what := "rule " + r.Name + " of " + fullName(rel)
+			a.mustTrust(at, what)
+			if err := a.runs(a.boundRule(rel, r), at, what); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// boundRule binds the condition and the actions of a rule, once in a unit. Of a temporary
+// table's the relations are the session's role's to use, which owns it.
+func (a *analyzer) boundRule(rel *catalog.Relation, r *catalog.Rule) *code {
+	key := storedKey{relation: rel.OID, session: strings.Join(a.session, "\x00"), text: r.Definition, references: referenceKey(r.References)}
+	if known := a.expressions[key]; known != nil {
+		return known
+	}
+	// The server refuses a rule that sets itself off.
+	a.expressions[key] = &code{err: deny(access.OpaqueCode, "a rule that sets itself off")}
+	in := inside{path: a.storedPath(), reader: rel.Owner, stored: true, origin: origin{refs: r.References, owner: rel.OID}}
+	if ownTemporary(rel.Schema) {
+		in.reader = ""
+	}
+	c := &code{}
+	c.accesses, c.err = a.catalogued(r.Definition, in, func(inner *analyzer, tree *pg_query.ParseResult) error {
+		if len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetRuleStmt() == nil {
+			return deny(access.Construct, "a rule")
+		}
+		return inner.ruleActions(tree.Stmts[0].Stmt.GetRuleStmt(), rel)
+	})
+	a.expressions[key] = c
+	return c
 }
 
 // doesNothing reports whether a rule, as pg_get_ruledef prints it, has no action and

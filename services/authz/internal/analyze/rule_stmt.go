@@ -24,7 +24,8 @@ func (a *analyzer) createRule(r *pg_query.RuleStmt) error {
 	return err
 }
 
-// ruleActions judges the condition and the actions of a rule.
+// ruleActions judges the condition and the actions of a rule. Of one that is set off,
+// trust covers whom it notifies.
 func (a *analyzer) ruleActions(r *pg_query.RuleStmt, rel *catalog.Relation) error {
 	if err := a.optional(a.ruleRows(r.Event, rel), r.WhereClause); err != nil {
 		return err
@@ -32,6 +33,9 @@ func (a *analyzer) ruleActions(r *pg_query.RuleStmt, rel *catalog.Relation) erro
 	s := a.oldAndNew(rel)
 	for _, node := range r.Actions {
 		if n := node.GetNotifyStmt(); n != nil {
+			if a.current.stored {
+				continue
+			}
 			if err := a.notify(n); err != nil {
 				return err
 			}
