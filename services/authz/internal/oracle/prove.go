@@ -189,12 +189,9 @@ func (d *Database) ownership(name string, schemas []string) []string {
 			} else {
 				give("TABLE", quote(schema)+"."+quote(name))
 				// Its indexes are built with the rights of its owner, who is not the role.
-				for _, e := range rel.IndexExpressions {
-					for _, f := range e.References.Functions {
-						if f >= catalog.FirstNormalOID {
-							all = append(all, fmt.Sprintf("DO $$ BEGIN EXECUTE format('GRANT EXECUTE ON ROUTINE %%s TO %s', %d::pg_catalog.regprocedure); END $$", scratch, f))
-						}
-					}
+				for _, f := range d.indexing(rel) {
+					all = append(all, fmt.Sprintf("DO $$ BEGIN EXECUTE format('GRANT EXECUTE ON ROUTINE %%s TO %s', %d::pg_catalog.regprocedure); END $$", scratch, f.OID),
+						fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", quote(f.Schema), scratch))
 				}
 				// A table that is changed may refer to itself.
 				all = append(all, fmt.Sprintf("GRANT REFERENCES ON %s.%s TO %s", quote(schema), quote(name), scratch))
@@ -208,6 +205,30 @@ func (d *Database) ownership(name string, schemas []string) []string {
 		for _, t := range d.Model.Types {
 			if t.Schema == schema && t.Name == name {
 				give("TYPE", quote(schema)+"."+quote(t.Name))
+			}
+		}
+	}
+	return all
+}
+
+// indexing are the functions that the expressions of a table's indexes call, and those
+// whose names stand in the bodies of these.
+func (d *Database) indexing(rel *catalog.Relation) []*catalog.Function {
+	var all []*catalog.Function
+	add := func(f *catalog.Function) {
+		if f != nil && f.OID >= catalog.FirstNormalOID && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	for _, e := range rel.IndexExpressions {
+		for _, oid := range e.References.Functions {
+			add(d.Snapshot.FunctionByOID(oid))
+		}
+	}
+	for i := 0; i < len(all); i++ {
+		for _, word := range Tokens(all[i].Body + " " + all[i].StandardBody) {
+			for _, called := range d.Snapshot.FunctionsNamed(word) {
+				add(called)
 			}
 		}
 	}
