@@ -170,7 +170,9 @@ func (r *retexter) other(text string, refs catalog.References, of func() *string
 // changed: its own expressions name it by its columns alone.
 func (r *retexter) relation(rel *catalog.Relation, own bool) {
 	edited := func() *catalog.Relation { return r.a.edited(rel.OID) }
-	r.statement(rel.Definition, rel.References, func() *string { return &edited().Definition })
+	// The server records that a view refers to itself, by OLD and NEW (InsertRule of
+	// rewriteDefine.c).
+	r.statement(rel.Definition, copied(rel.References, rel.OID), func() *string { return &edited().Definition })
 	for i, v := range rel.Rules {
 		r.statement(v.Definition, v.References, func() *string { return &edited().Rules[i].Definition })
 	}
