@@ -163,17 +163,24 @@ func (a *analyzer) invokeResolved(found resolve.Found, args []value, location in
 		return value{}, deny(access.FunctionDenied, "a call whose arguments are not accounted for")
 	}
 	placed := make([]value, len(args))
+	left := 0
 	for i, arg := range args {
+		if arg.kind == parameter && arg.typ == resolve.Void && found.Coercions[i].To == 0 {
+			// An OUT parameter of JDBC's, which the call goes without (ParseFuncOrColumn).
+			left++
+			continue
+		}
 		v, err := a.convert(arg, found.Coercions[i])
 		if err != nil {
 			return value{}, err
 		}
-		at := i
-		if found.Order != nil && i < len(found.Order) && found.Order[i] < len(args) {
-			at = found.Order[i]
+		at := i - left
+		if found.Order != nil && at < len(found.Order) && found.Order[at] < len(args) {
+			at = found.Order[at]
 		}
 		placed[at] = v
 	}
+	placed = placed[:len(args)-left]
 	if found.Kind == resolve.Aggregate || found.Kind == resolve.Window {
 		result.location = location
 	}
