@@ -82,13 +82,10 @@ func (d *Database) withRows(ctx context.Context, c Comparison, missing *access.A
 // unwrapped proves Unwrapped.
 func (d *Database) unwrapped(ctx context.Context, c Comparison, _ *access.Access) (bool, error) {
 	u := c.Unit
+	u.SQL = uncommented(u.SQL)
 	at := explaining.FindStringIndex(u.SQL)
 	if at == nil {
-		// There are comments in it.
-		u.SQL = strings.Join(Tokens(u.SQL), " ")
-		if at = explaining.FindStringIndex(u.SQL); at == nil {
-			return false, nil
-		}
+		return false, nil
 	}
 	u.SQL = u.SQL[at[1]:]
 	answer, lost, err := d.asScratch(ctx, c.Role.Path, c.Role.Grants, u)

@@ -247,7 +247,7 @@ func stateError(a Answer) error {
 
 // wrapped matches what stands before a query in a statement that holds one.
 var wrapped = regexp.MustCompile(`(?is)^\s*(?:EXPLAIN\s*(?:\([^)]*\)|ANALYZE|VERBOSE)?\s*|COPY\s*\(\s*|DECLARE\s+\S+\s+(?:(?:NO\s+)?SCROLL\s+|(?:IN|A)SENSITIVE\s+)?CURSOR\s+(?:WITH\s+HOLD\s+)?FOR\s+|PREPARE\s+\S+\s+AS\s+|` +
-	`CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\s+)?(?:TABLE|VIEW|MATERIALIZED\s+VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?\S+\s+(?:WITH\s*\([^)]*\)\s+)?AS\s+)`)
+	`CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\s+)?(?:TABLE|VIEW|MATERIALIZED\s+VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:"[^"]*"|[^\s."]+)(?:\s*\.\s*(?:"[^"]*"|[^\s."]+))?\s+(?:WITH\s*\([^)]*\)\s+)?AS\s+)`)
 
 // storing matches what has a SELECT make a table of its rows.
 var storing = regexp.MustCompile(`(?is)^(\s*SELECT\b[^()]*?)\bINTO\s+(?:TEMP\s+)?\S+`)
@@ -261,7 +261,7 @@ var planned = regexp.MustCompile(`(?is)^[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|MER
 // queries are the queries of a text, without what they are wrapped in.
 func queries(sql string) []string {
 	var all []string
-	for _, statement := range Script(sql) {
+	for _, statement := range Script(uncommented(sql)) {
 		for at := wrapped.FindStringIndex(statement); at != nil; at = wrapped.FindStringIndex(statement) {
 			statement = copied.ReplaceAllString(statement[at[1]:], "")
 		}
@@ -270,6 +270,21 @@ func queries(sql string) []string {
 		}
 	}
 	return all
+}
+
+// uncommented is a text with a space in place of each comment and blank.
+func uncommented(sql string) string {
+	var out strings.Builder
+	for start := 0; start < len(sql); {
+		end, blank := next(sql, start)
+		if blank {
+			out.WriteByte(' ')
+		} else {
+			out.WriteString(sql[start:end])
+		}
+		start = end
+	}
+	return out.String()
 }
 
 // show is the value of a setting.

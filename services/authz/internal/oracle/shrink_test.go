@@ -51,8 +51,10 @@ func FuzzTokens(f *testing.F) {
 
 func TestQueries(t *testing.T) {
 	sql := `BEGIN; EXPLAIN (ANALYZE, COSTS off) SELECT 1; COPY (SELECT 2, (3)) TO STDOUT (FORMAT csv);
-		declare c no scroll cursor with hold for values (4); PREPARE p AS (TABLE x); EXECUTE p; DELETE FROM y; CREATE TEMP TABLE z AS SELECT 5`
-	want := []string{"SELECT 1", "SELECT 2, (3)", "values (4)", "(TABLE x)", "DELETE FROM y", "SELECT 5"}
+		declare c no scroll cursor with hold for values (4); PREPARE p AS (TABLE x); EXECUTE p; DELETE FROM y; CREATE TEMP TABLE z AS SELECT 5;
+		EXPLAIN/* ; */SELECT 'x  --'; CREATE TABLE a . "b c" AS SELECT .5-- ;
+		; CREATE TABLE d (e int); PREPARE q AS EXPLAIN SELECT 6`
+	want := []string{"SELECT 1", "SELECT 2, (3)", "values (4)", "(TABLE x)", "DELETE FROM y", "SELECT 5", "SELECT 'x  --'", "SELECT .5", "SELECT 6"}
 	if diff := cmp.Diff(want, queries(sql)); diff != "" {
 		t.Error(diff)
 	}
