@@ -1,6 +1,7 @@
 import java.io.StringReader;
 import java.io.StringWriter;
 import java.sql.BatchUpdateException;
+import java.sql.CallableStatement;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
@@ -52,6 +53,14 @@ public class Session {
     }
 
     private static void session(Connection c, boolean extended) throws Exception {
+        if (extended) {
+            try (CallableStatement call = c.prepareCall("{? = call upper(?)}")) {
+                call.registerOutParameter(1, Types.VARCHAR);
+                call.setString(2, "called");
+                call.execute();
+                System.out.println(call.getString(1));
+            }
+        }
         try (Statement s = c.createStatement()) {
             s.execute("CREATE TABLE items (id serial PRIMARY KEY, name text NOT NULL, price numeric(10, 2), data bytea, tags text[])");
         }

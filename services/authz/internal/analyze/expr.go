@@ -150,7 +150,7 @@ func (a *analyzer) param(p *pg_query.ParamRef) (value, error) {
 	}
 	typ := a.deduction().typeOf(p.Number)
 	v := value{typ: typ, location: p.Location, kind: parameter, number: p.Number}
-	if typ != resolve.Unknown {
+	if typ != resolve.Unknown && typ != resolve.Void {
 		// Its type is settled, and Bind reads it without the statement.
 		v.kind = computed
 	}
