@@ -43,7 +43,7 @@ type Role struct {
 // baseline revokes what PUBLIC has by default, as DESIGN's baseline has it. Later
 // objects of the superuser are made without it.
 const baseline = `
-DO $$ BEGIN CREATE ROLE oracle_owner; CREATE ROLE oracle_scratch; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+DO $$ BEGIN CREATE ROLE oracle_owner; CREATE ROLE oracle_scratch; CREATE ROLE oracle_holder SUPERUSER; GRANT oracle_holder TO oracle_scratch; EXCEPTION WHEN OTHERS THEN NULL; END $$;
 DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC; GRANT CONNECT ON DATABASE %1$I TO oracle_scratch', current_database()); END $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE USAGE ON LANGUAGE sql, plpgsql FROM PUBLIC;

@@ -89,6 +89,11 @@ func (d *Database) withhold(ctx context.Context, random *rand.Rand, rules Rules,
 // it within a transaction alone.
 const scratch = "oracle_scratch"
 
+// holder is a role that scratch belongs to. It owns nothing until a proof has it own a
+// relation: who belongs to it is then as good as the owner, and what the server runs with
+// the owner's rights may do everything. That a superuser may do so is not inherited.
+const holder = "oracle_holder"
+
 // cold has a session forget the checks of domains and the expressions of indexes and
 // partitions that it has planned: with the rights of an earlier statement the functions
 // in them were replaced by their bodies, and nobody would be asked for them again.

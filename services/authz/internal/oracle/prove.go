@@ -172,22 +172,24 @@ func (d *Database) asOwner(ctx context.Context, c Comparison, schemas []string) 
 // the schemas, without the rights that an owner has by default.
 func (d *Database) ownership(name string, schemas []string) []string {
 	var all []string
-	give := func(what, object string) {
-		all = append(all, fmt.Sprintf("ALTER %s %s OWNER TO %s", what, object, scratch), fmt.Sprintf("REVOKE ALL ON %s %s FROM %s", what, object, scratch))
+	give := func(what, object, to string) {
+		all = append(all, fmt.Sprintf("ALTER %s %s OWNER TO %s", what, object, to), fmt.Sprintf("REVOKE ALL ON %s %s FROM %s", what, object, to))
 	}
 	for _, schema := range schemas {
 		// Some messages have the name as it was written.
 		name := strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(name, schema+"."), quote(schema)+"."), `"`, "")
 		if schema == name {
-			give("SCHEMA", quote(schema))
+			give("SCHEMA", quote(schema), scratch)
 		}
 		if rel := d.Snapshot.RelationByName(schema, name); rel != nil && rel.Kind != catalog.KindComposite {
 			if rel.Kind == catalog.KindSequence {
 				// One that belongs to a column goes with its table, which nobody says is the role's.
-				all = append(all, fmt.Sprintf("UPDATE pg_catalog.pg_class SET relowner = '%s'::regrole WHERE oid = %d", scratch, rel.OID),
-					fmt.Sprintf("REVOKE ALL ON SEQUENCE %s.%s FROM %s", quote(schema), quote(name), scratch))
+				all = append(all, fmt.Sprintf("UPDATE pg_catalog.pg_class SET relowner = '%s'::regrole WHERE oid = %d", holder, rel.OID),
+					fmt.Sprintf("REVOKE ALL ON SEQUENCE %s.%s FROM %s", quote(schema), quote(name), holder))
 			} else {
-				give("TABLE", quote(schema)+"."+quote(name))
+				// The queries of its foreign keys run with the rights of its owner, who is not the
+				// role (ri_PerformCheck).
+				give("TABLE", quote(schema)+"."+quote(name), holder)
 				// Its indexes are built with the rights of its owner, who is not the role.
 				for _, f := range d.indexing(rel) {
 					all = append(all, fmt.Sprintf("DO $$ BEGIN EXECUTE format('GRANT EXECUTE ON ROUTINE %%s TO %s', %d::pg_catalog.regprocedure); END $$", scratch, f.OID),
@@ -199,12 +201,12 @@ func (d *Database) ownership(name string, schemas []string) []string {
 		}
 		for _, f := range d.Model.Routines {
 			if f.Schema == schema && f.Name == name {
-				give("ROUTINE", Grant{Kind: access.Function, Schema: schema, Name: name, Arguments: f.ArgumentNames}.object())
+				give("ROUTINE", Grant{Kind: access.Function, Schema: schema, Name: name, Arguments: f.ArgumentNames}.object(), scratch)
 			}
 		}
 		for _, t := range d.Model.Types {
 			if t.Schema == schema && t.Name == name {
-				give("TYPE", quote(schema)+"."+quote(t.Name))
+				give("TYPE", quote(schema)+"."+quote(t.Name), scratch)
 			}
 		}
 	}

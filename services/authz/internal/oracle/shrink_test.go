@@ -26,6 +26,7 @@ func TestTokens(t *testing.T) {
 		`SELECT a.b::text, 'x''y' FROM "T ""q" -- z`:      {"SELECT", "a", ".", "b", "::", "text", ",", "'x''y'", "FROM", `"T ""q"`},
 		`E'a\'b' U&"d" $1 $t$ ; $t$ /* /* ; */ */ 1e-5+2`: {`E'a\'b'`, `U&"d"`, "$1", "$t$ ; $t$", "1e-5", "+", "2"},
 		"a<=b @>c--x\nd := e":                             {"a", "<=", "b", "@>", "c", "d", ":=", "e"},
+		"(.5 = a.b), .25e-1, x[1..2]":                     {"(", ".5", "=", "a", ".", "b", ")", ",", ".25e-1", ",", "x", "[", "1..2", "]"},
 		"a /* never closed":                               {"a"},
 	} {
 		if diff := cmp.Diff(want, Tokens(sql)); diff != "" {

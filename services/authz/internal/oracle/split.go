@@ -56,7 +56,7 @@ func next(sql string, i int) (end int, blank bool) {
 		for n < len(rest) && wordByte(rest[n]) {
 			n++
 		}
-	case c >= '0' && c <= '9':
+	case digit(c), c == '.' && len(rest) > 1 && digit(rest[1]):
 		for n < len(rest) && (wordByte(rest[n]) || rest[n] == '.' || (rest[n] == '+' || rest[n] == '-') && n > 0 && (rest[n-1] == 'e' || rest[n-1] == 'E')) {
 			n++
 		}
@@ -71,6 +71,8 @@ func next(sql string, i int) (end int, blank bool) {
 	}
 	return i + max(n, 1), false
 }
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 const operatorBytes = "~!@#^&|`?+-*/%<>="
 

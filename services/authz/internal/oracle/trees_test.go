@@ -51,3 +51,21 @@ func TestInBody(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyQuery: only what a foreign key's trigger asks is passed over, not what code of the
+// session's asks.
+func TestKeyQuery(t *testing.T) {
+	for where, want := range map[string]bool{
+		`SQL statement "DELETE FROM ONLY "Hr"."notes" WHERE $1 OPERATOR(pg_catalog.=) "ref""`:                       true,
+		`SQL statement "SELECT 1 FROM ONLY "public"."o" x WHERE "id" OPERATOR(pg_catalog.=) $1 FOR KEY SHARE OF x"`: true,
+		`SQL statement "UPDATE "p"."t" SET "a" = NULL WHERE $1 OPERATOR(app.=) "a""`:                                true,
+		``: false,
+		`SQL statement "DELETE FROM notes"` + "\nPL/pgSQL function f() line 1 at SQL statement": false,
+		`SQL statement "select 1 from "Hr"."notes" where a OPERATOR(pg_catalog.=) 1"`:           false,
+		`SQL function "f" statement 1`: false,
+	} {
+		if got := keyQuery.MatchString(where); got != want {
+			t.Errorf("%s: %v", where, got)
+		}
+	}
+}
