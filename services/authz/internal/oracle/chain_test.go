@@ -71,7 +71,12 @@ func TestChains(t *testing.T) {
 	for _, detail := range slices.Sorted(maps.Keys(denials)) {
 		t.Logf("       %6d denied: %s", denials[detail], detail)
 	}
-	if counts[string(Agree)] == 0 || counts[string(Agree)+", allowed"] == 0 {
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	// The role of a few chains may be granted nothing of them.
+	if total > 300 && (counts[string(Agree)] == 0 || counts[string(Agree)+", allowed"] == 0) {
 		t.Error("all were allowed, or none")
 	}
 }
