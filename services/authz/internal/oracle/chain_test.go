@@ -39,6 +39,7 @@ func TestChains(t *testing.T) {
 		roles = append(roles, r)
 	}
 	counts, denials := map[string]int{}, map[string]int{}
+	all, allowed := 0, 0
 	for i := range *chainRuns {
 		random := rand.New(rand.NewPCG(*seed, uint64(i))) //nolint:gosec // G404: repeatable, not secret.
 		text, err := d.chain(ctx, random)
@@ -49,6 +50,9 @@ func TestChains(t *testing.T) {
 			c, lost, err := d.Compare(ctx, r, rules, Unit{SQL: text})
 			if err != nil {
 				t.Fatalf("%s: %s", text, err)
+			}
+			if all++; c.Verdict.Allow {
+				allowed++
 			}
 			class := string(c.Class)
 			if c.Class == Agree && c.Verdict.Allow {
@@ -71,12 +75,7 @@ func TestChains(t *testing.T) {
 	for _, detail := range slices.Sorted(maps.Keys(denials)) {
 		t.Logf("       %6d denied: %s", denials[detail], detail)
 	}
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	// The role of a few chains may be granted nothing of them.
-	if total > 300 && (counts[string(Agree)] == 0 || counts[string(Agree)+", allowed"] == 0) {
+	if allowed == 0 || allowed == all {
 		t.Error("all were allowed, or none")
 	}
 }
