@@ -263,6 +263,9 @@ func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) err
 		}
 	}
 	if def.RawDefault != nil {
+		// USING is run and not kept (ATPrepAlterColumnType).
+		defer func(stores bool) { a.stores = stores }(a.stores)
+		a.stores = false
 		return a.optional(d.scope(), def.RawDefault)
 	}
 	return a.recast(d, c.Name, typ)

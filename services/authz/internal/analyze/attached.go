@@ -49,7 +49,7 @@ func (a *analyzer) attachedNamed(o *pg_query.ObjectWithArgs) error {
 	}
 	var types []catalog.OID
 	for _, node := range o.Objargs {
-		oid, _, err := a.signatureType(node.GetTypeName())
+		oid, _, err := a.argumentType(node.GetTypeName())
 		if err != nil {
 			return err
 		}

@@ -145,7 +145,7 @@ func (a *analyzer) routineNamed(o *pg_query.ObjectWithArgs) (*catalog.Function, 
 	}
 	var arguments []catalog.OID
 	for _, node := range o.GetObjargs() {
-		typ, _, err := a.signatureType(node.GetTypeName())
+		typ, _, err := a.argumentType(node.GetTypeName())
 		if err != nil {
 			return nil, false
 		}

@@ -223,6 +223,16 @@ func (a *analyzer) functionType(t *pg_query.TypeName, language string) (oid cata
 
 // signatureType is columnType that takes pg_catalog's pseudo-types as well.
 func (a *analyzer) signatureType(t *pg_query.TypeName) (oid catalog.OID, pseudo bool, err error) {
+	oid, pseudo, err = a.argumentType(t)
+	if err == nil && !pseudo {
+		a.usesType(oid)
+	}
+	return oid, pseudo, err
+}
+
+// argumentType resolves a type by which something that is there already is named, which
+// needs no right on it (LookupTypeNameOid).
+func (a *analyzer) argumentType(t *pg_query.TypeName) (oid catalog.OID, pseudo bool, err error) {
 	names, ok := stringNodes(t.GetNames())
 	if ok && len(names) > 0 && len(names) <= 2 && len(t.ArrayBounds) == 0 && (len(names) == 1 || names[0] == schemaCatalog) && a.path.catalogFirst() &&
 		(len(names) == 2 || a.snap.TypeByName(schemaTemp, names[0]) == nil) {
@@ -230,7 +240,7 @@ func (a *analyzer) signatureType(t *pg_query.TypeName) (oid catalog.OID, pseudo 
 			return found.OID, true, nil
 		}
 	}
-	oid, err = a.columnType(t)
+	oid, err = a.typeName(t)
 	return oid, false, err
 }
 

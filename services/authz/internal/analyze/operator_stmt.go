@@ -190,7 +190,7 @@ func (a *analyzer) operandTypes(o *pg_query.ObjectWithArgs) (left, right catalog
 		if node.GetTypeName() == nil {
 			continue
 		}
-		if types[i], _, err = a.signatureType(node.GetTypeName()); err != nil {
+		if types[i], _, err = a.argumentType(node.GetTypeName()); err != nil {
 			return 0, 0, err
 		}
 	}
