@@ -18,6 +18,8 @@ import (
 type Token struct {
 	// SHA256 is the token's.
 	SHA256 [sha256.Size]byte
+	// Twin is the SHA-256 of its other spelling, zero where it has none.
+	Twin [sha256.Size]byte
 	// ID, Issuer, Subject and ClientID are empty where the token does not say.
 	ID, Issuer, Subject, ClientID string
 	// IssuedAt is zero where it does not say.
@@ -27,6 +29,9 @@ type Token struct {
 // Of is the token of a principal.
 func Of(p *authzv1.Principal, sum [sha256.Size]byte) Token {
 	t := Token{SHA256: sum, ID: p.GetTokenId(), Issuer: p.GetIssuer(), Subject: p.GetSubject(), ClientID: p.GetClientId()}
+	if twin := p.GetTokenTwinSha256(); len(twin) == sha256.Size {
+		t.Twin = [sha256.Size]byte(twin)
+	}
 	if at := p.GetIssuedAt(); at != nil {
 		t.IssuedAt = at.AsTime()
 	}
@@ -35,9 +40,12 @@ func Of(p *authzv1.Principal, sum [sha256.Size]byte) Token {
 
 // Matches reports whether r ends t.
 func Matches(r *authzv1.Revocation, t Token) bool {
-	set := false
+	set := len(r.GetTokenSha256()) > 0
+	if set && string(r.GetTokenSha256()) != string(t.SHA256[:]) && (t.Twin == [sha256.Size]byte{} || string(r.GetTokenSha256()) != string(t.Twin[:])) {
+		return false
+	}
 	for _, f := range [][2]string{
-		{string(r.GetTokenSha256()), string(t.SHA256[:])}, {r.GetTokenId(), t.ID}, {r.GetIssuer(), t.Issuer},
+		{r.GetTokenId(), t.ID}, {r.GetIssuer(), t.Issuer},
 		{r.GetSubject(), t.Subject}, {r.GetClientId(), t.ClientID},
 	} {
 		if f[0] == "" {

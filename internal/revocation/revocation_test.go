@@ -11,13 +11,13 @@ import (
 )
 
 func token() Token {
-	return Token{SHA256: sha256.Sum256([]byte("t")), ID: "id", Issuer: "iss", Subject: "sub", ClientID: "cli", IssuedAt: time.Unix(1000, 0)}
+	return Token{SHA256: sha256.Sum256([]byte("t")), Twin: sha256.Sum256([]byte("twin")), ID: "id", Issuer: "iss", Subject: "sub", ClientID: "cli", IssuedAt: time.Unix(1000, 0)}
 }
 
 func TestMatches(t *testing.T) {
-	sum, other := sha256.Sum256([]byte("t")), sha256.Sum256([]byte("u"))
+	sum, twin, other := sha256.Sum256([]byte("t")), sha256.Sum256([]byte("twin")), sha256.Sum256([]byte("u"))
 	silent := token()
-	silent.IssuedAt, silent.ID = time.Time{}, ""
+	silent.IssuedAt, silent.ID, silent.Twin = time.Time{}, "", [sha256.Size]byte{}
 	for name, c := range map[string]struct {
 		r    *authzv1.Revocation
 		t    Token
@@ -26,6 +26,8 @@ func TestMatches(t *testing.T) {
 		"nothing named":               {&authzv1.Revocation{}, token(), false},
 		"nothing but an end":          {&authzv1.Revocation{ExpiresAt: 5000, Number: 3}, token(), false},
 		"the token":                   {&authzv1.Revocation{TokenSha256: sum[:]}, token(), true},
+		"its other spelling":          {&authzv1.Revocation{TokenSha256: twin[:]}, token(), true},
+		"no digest, of one spelling":  {&authzv1.Revocation{TokenSha256: make([]byte, 32)}, silent, false},
 		"another token":               {&authzv1.Revocation{TokenSha256: other[:]}, token(), false},
 		"its id":                      {&authzv1.Revocation{TokenId: "id"}, token(), true},
 		"an id, of none":              {&authzv1.Revocation{TokenId: "id"}, silent, false},

@@ -128,6 +128,9 @@ func principalProto(p *verify.Principal) *authzv1.Principal {
 	for _, a := range p.Actors {
 		out.Actors = append(out.Actors, &authzv1.Actor{Issuer: a.Issuer, Subject: a.Subject})
 	}
+	if p.Twin != nil {
+		out.TokenTwinSha256 = p.Twin[:]
+	}
 	if !p.IssuedAt.IsZero() {
 		out.IssuedAt = timestamppb.New(p.IssuedAt)
 	}

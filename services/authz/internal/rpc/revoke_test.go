@@ -2,8 +2,12 @@ package rpc
 
 import (
 	"context"
+	"crypto/elliptic"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +26,18 @@ func settled(t *testing.T) *world {
 	w.setPolicy(t, testPolicy, 7)
 	w.setCatalog(t, 3, "orders", "secrets")
 	return w
+}
+
+// respell writes a token's ES256 signature (r, s) as (r, n-s), which verifies as well.
+func respell(token string) string {
+	dot := strings.LastIndexByte(token, '.')
+	sig, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+	if err != nil || len(sig) != 64 {
+		panic("no ES256 signature")
+	}
+	s := new(big.Int).SetBytes(sig[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(sig[32:])
+	return token[:dot+1] + base64.RawURLEncoding.EncodeToString(sig)
 }
 
 // revoke ends a token id, and reports whether proxies would have to be waited for.
@@ -49,6 +65,9 @@ func TestFault_F12_RevokedTokensAreRefused(t *testing.T) {
 	for name, r := range map[string]func(token string) *authzv1.Revocation{
 		"by its hash": func(token string) *authzv1.Revocation {
 			return &authzv1.Revocation{TokenSha256: byHash(token, "").TokenSha256}
+		},
+		"by the hash of its other spelling": func(token string) *authzv1.Revocation {
+			return &authzv1.Revocation{TokenSha256: byHash(respell(token), "").TokenSha256}
 		},
 		"by subject": func(string) *authzv1.Revocation { return &authzv1.Revocation{Subject: "alice", Issuer: testIssuer} },
 		"by issuer and the moment": func(string) *authzv1.Revocation {

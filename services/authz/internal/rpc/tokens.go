@@ -109,8 +109,11 @@ func (t *tokens) verifyBy(ctx context.Context, token secret.Bytes, by func(conte
 }
 
 func newSession(who verify.Principal, h hash) *session {
-	return &session{who: who, token: revocation.Token{SHA256: h, ID: who.TokenID, Issuer: who.Issuer, Subject: who.Subject,
-		ClientID: who.ClientID, IssuedAt: who.IssuedAt}}
+	t := revocation.Token{SHA256: h, ID: who.TokenID, Issuer: who.Issuer, Subject: who.Subject, ClientID: who.ClientID, IssuedAt: who.IssuedAt}
+	if who.Twin != nil {
+		t.Twin = *who.Twin
+	}
+	return &session{who: who, token: t}
 }
 
 // evictSample is how many entries are looked at to find one to forget.

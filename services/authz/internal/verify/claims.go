@@ -46,6 +46,9 @@ type Principal struct {
 	// token that is bound to none: it is worth nothing without a client that has shown
 	// that certificate (RFC 8705 section 3).
 	Certificate *[sha256.Size]byte
+	// Twin is the SHA-256 of the token's other spelling, nil where it has none. What is said
+	// of a token by its digest is said of either.
+	Twin *[sha256.Size]byte
 
 	// proof is what made the token good, for Holds.
 	proof proof

@@ -279,6 +279,9 @@ func (v *Verifier) verify(ctx context.Context, token []byte, share time.Duration
 	}
 	if is.rules.Mode == Introspect {
 		p, r := v.asked(ctx, is, token, share)
+		if r == nil {
+			p.Twin = twin(&c)
+		}
 		return p, c, r
 	}
 	if !slices.Contains(is.rules.Algorithms, c.alg) {
@@ -306,7 +309,7 @@ func (v *Verifier) verify(ctx context.Context, token []byte, share time.Duration
 			return Principal{}, c, r
 		}
 	}
-	p.proof, p.payload = proof{issuer: is, signed: true, print: k.print}, string(c.payload)
+	p.proof, p.payload, p.Twin = proof{issuer: is, signed: true, print: k.print}, string(c.payload), twin(&c)
 	return p, c, nil
 }
 

@@ -247,9 +247,13 @@ type Principal struct {
 	IssuedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
 	// When the token ends (`exp`), wall clock. For display and audit: lifetimes
 	// that are enforced are the Durations of AuthenticateResponse.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// SHA-256 of the other spelling of the token: an ECDSA signature (r, s) can be written
+	// as (r, n-s) by whoever has it, and verifies. A revocation of either digest ends both.
+	// Empty for a token that has no other spelling.
+	TokenTwinSha256 []byte `protobuf:"bytes,9,opt,name=token_twin_sha256,json=tokenTwinSha256,proto3" json:"token_twin_sha256,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Principal) Reset() {
@@ -334,6 +338,13 @@ func (x *Principal) GetIssuedAt() *timestamppb.Timestamp {
 func (x *Principal) GetExpiresAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *Principal) GetTokenTwinSha256() []byte {
+	if x != nil {
+		return x.TokenTwinSha256
 	}
 	return nil
 }
@@ -717,7 +728,7 @@ var File_scopewire_authz_v1_access_proto protoreflect.FileDescriptor
 
 const file_scopewire_authz_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1fscopewire/authz/v1/access.proto\x12\x12scopewire.authz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n" +
+	"\x1fscopewire/authz/v1/access.proto\x12\x12scopewire.authz.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x02\n" +
 	"\tPrincipal\x12\x16\n" +
 	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1b\n" +
@@ -727,7 +738,8 @@ const file_scopewire_authz_v1_access_proto_rawDesc = "" +
 	"\btoken_id\x18\x06 \x01(\tR\atokenId\x127\n" +
 	"\tissued_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x129\n" +
 	"\n" +
-	"expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"9\n" +
+	"expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12*\n" +
+	"\x11token_twin_sha256\x18\t \x01(\fR\x0ftokenTwinSha256\"9\n" +
 	"\x05Actor\x12\x16\n" +
 	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\"\x93\x01\n" +

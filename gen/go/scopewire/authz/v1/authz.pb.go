@@ -2953,7 +2953,7 @@ type Revocation struct {
 	// Tokens issued before this moment, in seconds since 1970; a token that does not say
 	// when it was issued matches.
 	IssuedBefore int64 `protobuf:"varint,5,opt,name=issued_before,json=issuedBefore,proto3" json:"issued_before,omitempty"`
-	// SHA-256 of the token.
+	// SHA-256 of the token, in either of its spellings (`Principal.token_twin_sha256`).
 	TokenSha256 []byte `protobuf:"bytes,6,opt,name=token_sha256,json=tokenSha256,proto3" json:"token_sha256,omitempty"`
 	// Its number, the revocation component of the epoch from which on it holds. Given by
 	// authz.
