@@ -30,7 +30,7 @@ func check(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeResponse, sent 
 		Statements: resp.GetStatements(), Epoch: resp.GetEpoch(), Error: resp.GetError(), AsOf: sent, Expires: sent}
 	switch d.Verdict {
 	case authzv1.Verdict_VERDICT_ALLOW:
-		return d, checkAllow(resp, d, sent)
+		return d, checkAllow(resp, d, sent, msg.GetFreshCatalog())
 	case authzv1.Verdict_VERDICT_DENY, authzv1.Verdict_VERDICT_REFUSE:
 		return d, nil
 	case authzv1.Verdict_VERDICT_ERROR:
@@ -75,8 +75,9 @@ func checkProbes(probes []*authzv1.Probe) error {
 	return nil
 }
 
-// checkAllow completes an allow, which has to be flawless.
-func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) error {
+// checkAllow completes an allow, which has to be flawless. fresh says that its catalog was
+// to be read after the request came.
+func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time, fresh bool) error {
 	if d.Error != nil || len(resp.GetProbes()) > 0 {
 		return errors.New("authz answered an allow and an error at once")
 	}
@@ -115,6 +116,11 @@ func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time) er
 		return errors.New("authz answered an allow without age and ttl")
 	}
 	d.AsOf = sent.Add(-age.AsDuration())
+	if fresh {
+		// The age is that of the oldest fact: a policy that is looked at four times a second
+		// would make every answer older than the change that it was asked for after.
+		d.CatalogAsOf = sent
+	}
 	d.Expires = sent.Add(min(ttl.AsDuration(), maxTTL))
 	kept := resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT ||
 		resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT

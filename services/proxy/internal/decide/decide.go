@@ -106,6 +106,9 @@ type Decision struct {
 	Epoch *authzv1.Epoch
 	// AsOf is the moment up to which the facts are known to be fresh at least.
 	AsOf time.Time
+	// CatalogAsOf is the same for the catalog alone, where it is known to be fresher than
+	// the rest; else it may be zero.
+	CatalogAsOf time.Time
 	// Expires is when the TTL runs out.
 	Expires time.Time
 	// Cacheable says that the decision may be used for another unit with the
@@ -129,6 +132,10 @@ type Refreshed struct {
 	// Revocation is the number of the last revocation that it was judged by.
 	Revocation uint64
 }
+
+// catalogAsOf is the moment up to which the catalog behind the decision is known to be
+// fresh at least.
+func (d *Decision) catalogAsOf() time.Time { return later(d.AsOf, d.CatalogAsOf) }
 
 // Allowed reports whether the unit may be forwarded.
 func (d *Decision) Allowed() bool { return d != nil && d.Verdict == authzv1.Verdict_VERDICT_ALLOW }

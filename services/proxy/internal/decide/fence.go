@@ -62,11 +62,11 @@ func (f *Fence) Moved(database string) bool {
 	return later(f.read[database], f.catalogs[database]).Before(f.moved[database])
 }
 
-// Read notes that the catalog of a database was read at a moment, or later.
-func (f *Fence) Read(database string, asOf time.Time) {
+// Read notes when the catalog that a decision was made by is known to have been read.
+func (f *Fence) Read(d *Decision, database string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.read[database] = later(f.read[database], asOf)
+	f.read[database] = later(f.read[database], d.catalogAsOf())
 }
 
 // Outrun reports whether the catalog that a decision was made by may have been read
@@ -74,7 +74,7 @@ func (f *Fence) Read(database string, asOf time.Time) {
 func (f *Fence) Outrun(d *Decision, database string) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	asOf := d.AsOf
+	asOf := d.catalogAsOf()
 	if d.Epoch.GetCatalog()[database] == f.catalog[database] {
 		asOf = later(asOf, f.catalogs[database])
 	}
@@ -167,7 +167,7 @@ func (f *Fence) Holds(d *Decision, database string) bool {
 	}
 	// Each fact is as young as the younger of what the decision itself and the watch
 	// know of it, and the decision as old as the older fact.
-	catalog := later(d.AsOf, f.catalogs[database])
+	catalog := later(d.catalogAsOf(), f.catalogs[database])
 	return f.young(later(d.AsOf, f.confirmed), now) && f.young(catalog, now) && !catalog.Before(f.moved[database])
 }
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/sys"
 	"github.com/scopewire/scopewire/services/proxy/internal/decide"
@@ -55,11 +57,14 @@ func TestMove(t *testing.T) {
 	want("made of the other", made(2, 15), "app", true, false, false)
 	clock.now = at(30)
 	fence.Move("app")
-	fence.Read("app", at(29))
+	fence.Read(made(2, 29), "app")
 	want("read too early", made(2, 30), "app", true, false, true)
-	fence.Read("app", at(30))
+	fence.Read(made(2, 30), "app")
 	want("read", made(2, 30), "app", true, false, false)
 	want("read, and made before", made(2, 29), "app", false, true, false)
+	younger := made(2, 29)
+	younger.CatalogAsOf = at(30)
+	want("read, and made by a policy of before", younger, "app", true, false, false)
 }
 
 // TestFreshAnswersSettle: an answer from a catalog that was read since the change is good
@@ -82,6 +87,35 @@ func TestFreshAnswersSettle(t *testing.T) {
 		}
 		if moved := fence.Moved(req.Context.GetDatabase()); moved == fresh {
 			t.Errorf("asked for a fresh one %t: still unsettled %t", fresh, moved)
+		}
+	}
+}
+
+// TestFreshAnswersAreNotOutrun: the answer to a request for a catalog that is read anew is
+// none of before the request, however old the policy is that it was made by too.
+func TestFreshAnswersAreNotOutrun(t *testing.T) {
+	l := &liar{}
+	l.answer = func(req *authzv1.AuthorizeRequest) []*authzv1.AuthorizeResponse {
+		resp := allow(req)
+		resp.Age = durationpb.New(time.Minute)
+		resp.Epoch = &authzv1.Epoch{Policy: 1, Catalog: map[string]uint64{req.GetContext().GetDatabase(): 1}}
+		return []*authzv1.AuthorizeResponse{resp}
+	}
+	fence := decide.NewFence(sys.OS().Clock, 30*time.Second)
+	r := remote(t, l, fence)
+	for _, fresh := range []bool{false, true} {
+		req := request("SELECT 1")
+		fence.Move(req.Context.GetDatabase())
+		req.Fresh = fresh
+		d, err := r.Authorize(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outrun := fence.Outrun(d, req.Context.GetDatabase()); outrun == fresh {
+			t.Errorf("asked for a fresh one %t: outrun %t", fresh, outrun)
+		}
+		if fence.Holds(d, req.Context.GetDatabase()) {
+			t.Errorf("asked for a fresh one %t: it holds with a policy of a minute ago", fresh)
 		}
 	}
 }

@@ -269,7 +269,7 @@ func (r *Remote) accept(msg *authzv1.AuthorizeRequest, resp *authzv1.AuthorizeRe
 	}
 	if msg.GetFreshCatalog() && d.Allowed() {
 		// Others need not have it read again.
-		r.fence.Confirm(d.Epoch, Confirmation{Catalogs: map[string]time.Time{database: d.AsOf}})
+		r.fence.Confirm(d.Epoch, Confirmation{Catalogs: map[string]time.Time{database: d.catalogAsOf()}})
 	}
 	return d, nil
 }

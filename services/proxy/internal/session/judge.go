@@ -223,7 +223,7 @@ func (s *Session) decide(u *unit) (*decide.Decision, error) {
 		d, err = s.decideAgain(ctx, req)
 	}
 	if err == nil && d.Allowed() {
-		s.Fence.Read(database, d.AsOf)
+		s.Fence.Read(d, database)
 	}
 	s.around.fresh = s.around.fresh && !(own && err == nil)
 	verdict, reason, cached := authzv1.Verdict_VERDICT_REFUSE, authzv1.Reason_REASON_UNAVAILABLE, false
