@@ -81,9 +81,11 @@ type accessDoc struct {
 }
 
 type outcome struct {
+	Kind       string `json:"kind,omitempty"`
 	CommandTag string `json:"command_tag,omitempty"`
 	SQLState   string `json:"sqlstate,omitempty"`
 	Rows       uint64 `json:"rows"`
+	Commands   uint64 `json:"commands,omitempty"`
 	Duration   string `json:"duration"`
 }
 
@@ -118,7 +120,7 @@ func JSON(w io.Writer, stored *auditv1.StoredEvent) error {
 		doc.Message = enumWord(m.String(), "MESSAGE_KIND_")
 	}
 	if o := e.GetOutcome(); o != nil {
-		doc.Outcome = &outcome{bounded(o.GetCommandTag()), bounded(o.GetSqlstate()), o.GetRows(), o.GetDuration().AsDuration().String()}
+		doc.Outcome = &outcome{outcomeWord(o), bounded(o.GetCommandTag()), bounded(o.GetSqlstate()), o.GetRows(), o.GetCommands(), o.GetDuration().AsDuration().String()}
 	}
 	doc.Administration = administrationDoc(e.GetAdministration())
 	if p := e.GetEpoch(); p != nil {

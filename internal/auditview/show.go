@@ -171,11 +171,28 @@ func outcomeText(o *auditv1.Outcome) string {
 	if o == nil {
 		return ""
 	}
-	text := plain(o.GetCommandTag(), nameLimit)
-	if o.GetSqlstate() != "" {
-		text = "error " + plain(o.GetSqlstate(), nameLimit)
+	var parts []string
+	for _, part := range []string{outcomeWord(o), plain(o.GetCommandTag(), nameLimit), prefixed("error ", plain(o.GetSqlstate(), nameLimit))} {
+		if part != "" {
+			parts = append(parts, part)
+		}
 	}
-	return fmt.Sprintf("%s, %d rows, %s", text, o.GetRows(), o.GetDuration().AsDuration())
+	return strings.Join(append(parts, fmt.Sprintf("%d rows", o.GetRows()), o.GetDuration().AsDuration().String()), ", ")
+}
+
+// outcomeWord is which end it is, empty where the event does not say.
+func outcomeWord(o *auditv1.Outcome) string {
+	if o.GetKind() == auditv1.OutcomeKind_OUTCOME_KIND_UNSPECIFIED {
+		return ""
+	}
+	return enumWord(o.GetKind().String(), "OUTCOME_KIND_")
+}
+
+func prefixed(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
 }
 
 func epochText(e *authzv1.Epoch) string {

@@ -56,6 +56,8 @@ func summary(e *auditv1.Event) string {
 	switch n := len(e.GetStatements()); {
 	case n == 0 && e.GetAdministration() != nil:
 		return plain(e.GetAdministration().GetCaller(), nameLimit) + ": " + administrationText(e.GetAdministration())
+	case n == 0 && e.GetOutcome() != nil:
+		return outcomeText(e.GetOutcome())
 	case n == 0:
 		return plain(e.GetReasonDetail(), nameLimit)
 	case n > 1:

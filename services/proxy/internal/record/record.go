@@ -26,6 +26,10 @@ type Spool interface {
 	// AppendLast is Append for an event that ends something: a rollback, a cancel, a
 	// session. A full spool has a reserve for those.
 	AppendLast(ev *auditv1.Event) error
+	// AppendAfter is AppendLast for an event about what has happened already. It never
+	// waits for a disk: the record is safe from the death of the process alone until the
+	// next sync.
+	AppendAfter(ev *auditv1.Event) error
 }
 
 // Session is what all events of a session share. Fields are set before the first
@@ -85,6 +89,24 @@ func (s *Session) Event(typ auditv1.EventType, span trace.SpanContext) *auditv1.
 	if span.HasTraceID() {
 		tid, sid := span.TraceID(), span.SpanID()
 		ev.TraceId, ev.SpanId = tid[:], sid[:]
+	}
+	return ev
+}
+
+// Finished returns the event of an outcome: short, because its intent, which it follows,
+// says the rest. Of the principal it has what events are searched by.
+func (s *Session) Finished(statement id.ID, intent []byte, transaction uint64, outcome *auditv1.Outcome) *auditv1.Event {
+	ref := id.New(s.clock, s.rand)
+	s.mu.Lock()
+	p, login := s.principal, s.login
+	s.mu.Unlock()
+	ev := &auditv1.Event{
+		SchemaVersion: SchemaVersion, EventId: ref[:], Time: timestamppb.New(s.clock.Now().UTC()),
+		Type: auditv1.EventType_EVENT_TYPE_STATEMENT_FINISHED, SessionId: s.ID[:], Database: s.Database, Login: login,
+		StatementId: statement[:], Follows: intent, Transaction: transaction, Outcome: outcome, Sqlstate: outcome.GetSqlstate(),
+	}
+	if p != nil {
+		ev.Principal = &authzv1.Principal{Issuer: p.GetIssuer(), Subject: p.GetSubject(), ClientId: p.GetClientId()}
 	}
 	return ev
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/scopewire/scopewire/internal/telemetry"
 	"github.com/scopewire/scopewire/services/proxy/internal/pgerr"
 	"github.com/scopewire/scopewire/services/proxy/internal/stmt"
 	"github.com/scopewire/scopewire/services/proxy/internal/wire"
@@ -20,7 +19,7 @@ func (s *Session) wantWhole(typ byte) bool {
 		return true
 	}
 	switch typ {
-	case wire.ErrorResponse, wire.NoticeResponse, wire.ReadyForQuery, wire.ParameterStatus:
+	case wire.ErrorResponse, wire.NoticeResponse, wire.ReadyForQuery, wire.ParameterStatus, wire.CommandComplete:
 		return true
 	default:
 		return false
@@ -116,9 +115,10 @@ func (s *Session) answerItem(it wire.Item) error {
 			return err
 		}
 		s.completed(o, it.Type)
+		note(o, it)
 		if done {
 			s.hush(o)
-			s.answered(o, "")
+			s.answered(o)
 		}
 		return s.toClientBytes(it.Bytes)
 	case wire.NotificationResponse:
@@ -140,23 +140,6 @@ func (s *Session) send(m pgproto3.BackendMessage) error {
 	return s.toClientBytes(b)
 }
 
-// answered ends the spans of a message that has been answered or skipped.
-func (s *Session) answered(o *op, sqlstate string) {
-	att, ok := o.Attachment.(*attachment)
-	if !ok {
-		return
-	}
-	if att.backend != nil {
-		if sqlstate != "" {
-			att.backend.SetAttributes(telemetry.AttrDBStatus.String(sqlstate))
-		}
-		att.backend.End()
-	}
-	if att.statement != nil {
-		att.statement.End()
-	}
-}
-
 // errorResponse answers with the denial where the error is ours, and with what the
 // server said otherwise.
 func (s *Session) errorResponse(it wire.Item) error {
@@ -165,6 +148,7 @@ func (s *Session) errorResponse(it wire.Item) error {
 		return fmt.Errorf("%w: error response", wire.ErrMalformed)
 	}
 	if f.Severity == "FATAL" || f.Severity == "PANIC" {
+		noteError(s.names.Front(), f)
 		if err := s.sendError(s.names.Front(), it, f); err != nil {
 			return err
 		}
@@ -177,9 +161,10 @@ func (s *Session) errorResponse(it wire.Item) error {
 	if err != nil {
 		return err
 	}
+	noteError(o, f)
 	if done {
 		s.hush(o)
-		s.answered(o, f.SQLState)
+		s.answered(o)
 	}
 	if att, ok := o.Attachment.(*attachment); ok && att.answer != nil && quotes(f, pgerr.SyntaxError, att.answer) {
 		if failed && att.answer.afterAbort {
@@ -246,7 +231,7 @@ func (s *Session) readyForQuery(it wire.Item) error {
 		return err
 	}
 	s.hush(o)
-	s.answered(o, "")
+	s.answered(o)
 	if it.Body[0] == wire.StatusIdle {
 		s.hushed = false
 		s.committed()

@@ -37,6 +37,8 @@ type (
 		// id is the statement's, and intent its event's.
 		id     id.ID
 		intent []byte
+		// ending is what is known of its end. Of the goroutine that reads the server.
+		ending ending
 	}
 )
 
@@ -197,6 +199,7 @@ func (s *Session) ready(msg wire.Message) (drop bool, err error) {
 // never come before its message is known.
 func (s *Session) forward(o *op, raw []byte) error {
 	if err := s.names.Push(o); err != nil {
+		s.outcome(o, auditv1.OutcomeKind_OUTCOME_KIND_SKIPPED)
 		return err
 	}
 	// A Close begins no transaction.
@@ -232,7 +235,8 @@ func (s *Session) flushServer() error {
 // track returns the attachment of a message that is forwarded under a unit.
 func (s *Session) track(u *unit, d *decide.Decision) *attachment {
 	_, backend := s.Observer.Start(u.ctx, telemetry.SpanBackend, telemetry.AttrStatement.String(u.id.String()))
-	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements), id: u.id, intent: u.intent}
+	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements), id: u.id, intent: u.intent,
+		ending: ending{began: u.began, transaction: s.tx.current()}}
 	s.moved = s.moved || a.moves.changes
 	return a
 }

@@ -128,6 +128,8 @@ func (m *memory) AppendLast(ev *auditv1.Event) error {
 	return nil
 }
 
+func (m *memory) AppendAfter(ev *auditv1.Event) error { return m.AppendLast(ev) }
+
 func (m *memory) fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -64,8 +64,10 @@ type unit struct {
 	names []*authzv1.ProbeAnswer
 	// refreshed is the token that the unit brings.
 	refreshed *decide.Refreshed
-	// intent is the id of the event that says that it is about to be forwarded.
+	// intent is the id of the event that says that it is about to be forwarded, began when
+	// that was.
 	intent []byte
+	began  time.Time
 	// sum is the digest of a text that is not held, nil of one that is.
 	sum []byte
 	// span is the statement's.
@@ -370,10 +372,10 @@ func (s *Session) intend(u *unit, d *decide.Decision) *answer {
 	s.follow(d.Statements, u)
 	s.tx.apply(d.Statements)
 	ev := s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)
-	u.intent = ev.GetEventId()
 	if err := record(ev); err != nil {
 		return s.unrecorded(u, err)
 	}
+	u.intent, u.began = ev.GetEventId(), s.System.Clock.Now()
 	return nil
 }
 

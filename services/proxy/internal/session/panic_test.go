@@ -81,6 +81,8 @@ func (s failingSpool) Append(ev *auditv1.Event) error {
 
 func (s failingSpool) AppendLast(ev *auditv1.Event) error { return s.Append(ev) }
 
+func (s failingSpool) AppendAfter(ev *auditv1.Event) error { return s.Append(ev) }
+
 // TestSec_T13_PanicsEndOneSession: a panic in any goroutine of a session ends that
 // session, tells its client, and leaves its neighbour alone.
 func TestSec_T13_PanicsEndOneSession(t *testing.T) {

@@ -295,7 +295,7 @@ func New(p Params, deps Deps) *Session {
 	s.toServer = &outbox{buffers: s.Buffers, to: p.Server}
 	s.scanner = wire.NewScanner(p.Server, s.wantWhole, s.flushClient)
 	s.toClient = &outbox{buffers: s.Buffers, to: s.receiver}
-	s.names.Skipped = func(o *op) { s.answered(o, "") }
+	s.names.Skipped = s.skipped
 	s.names.Now = deps.System.Clock.Now
 	return s
 }
@@ -352,6 +352,7 @@ func (s *Session) Run(ctx context.Context) End {
 	wg.Wait()
 
 	end := s.ended()
+	s.guard(func() End { s.unanswered(); return "" })
 	s.guard(func() End { s.farewell(end); return "" })
 	if s.moved {
 		// What the server has made of the last message nobody has heard.

@@ -71,7 +71,7 @@ const (
 	segmentSize = 8 << 20
 	// maxReserve bounds what is kept for AppendLast, in each segment and in the
 	// whole.
-	maxReserve = 1 << 20
+	maxReserve = 4 << 20
 	// checkInterval is how often the segment's name is held against its file.
 	checkInterval = 2 * time.Second
 	// maxRecord bounds one record: the audit service's own limit.
@@ -231,6 +231,17 @@ func (s *Spool) Append(ev *auditv1.Event) error { return s.append(ev, false) }
 // AppendLast is Append for an event that ends something: a rollback, a cancel, a
 // session. It may use the reserve.
 func (s *Spool) AppendLast(ev *auditv1.Event) error { return s.append(ev, true) }
+
+// AppendAfter is AppendLast for an event about what has happened already, an outcome. It
+// waits for no disk: a record of a later Append is on disk only with it.
+func (s *Spool) AppendAfter(ev *auditv1.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	return s.write(ev, true)
+}
 
 func (s *Spool) append(ev *auditv1.Event, last bool) error {
 	s.mu.Lock()

@@ -45,3 +45,13 @@ func (t *Tracker[P]) began() {
 		t.since = t.Now()
 	}
 }
+
+// Unanswered calls visit with every message that was not answered when the session ended.
+// Call it once, when neither side runs any more. visit must not call the tracker.
+func (t *Tracker[P]) Unanswered(visit func(*Op[P])) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, o := range t.queue {
+		visit(o)
+	}
+}

@@ -223,6 +223,71 @@ func (MessageKind) EnumDescriptor() ([]byte, []int) {
 	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{1}
 }
 
+// OutcomeKind is how a forwarded unit ended.
+type OutcomeKind int32
+
+const (
+	// Not set. Nothing is known.
+	OutcomeKind_OUTCOME_KIND_UNSPECIFIED OutcomeKind = 0
+	// The server did all of it.
+	OutcomeKind_OUTCOME_KIND_COMPLETED OutcomeKind = 1
+	// The server sent as many rows as it was asked for, and holds the rest.
+	OutcomeKind_OUTCOME_KIND_SUSPENDED OutcomeKind = 2
+	// The server answered with an error.
+	OutcomeKind_OUTCOME_KIND_FAILED OutcomeKind = 3
+	// The server never began it: a message before it in the pipeline failed.
+	OutcomeKind_OUTCOME_KIND_SKIPPED OutcomeKind = 4
+	// The session ended before the server had answered. It may have been done.
+	OutcomeKind_OUTCOME_KIND_UNKNOWN OutcomeKind = 5
+)
+
+// Enum value maps for OutcomeKind.
+var (
+	OutcomeKind_name = map[int32]string{
+		0: "OUTCOME_KIND_UNSPECIFIED",
+		1: "OUTCOME_KIND_COMPLETED",
+		2: "OUTCOME_KIND_SUSPENDED",
+		3: "OUTCOME_KIND_FAILED",
+		4: "OUTCOME_KIND_SKIPPED",
+		5: "OUTCOME_KIND_UNKNOWN",
+	}
+	OutcomeKind_value = map[string]int32{
+		"OUTCOME_KIND_UNSPECIFIED": 0,
+		"OUTCOME_KIND_COMPLETED":   1,
+		"OUTCOME_KIND_SUSPENDED":   2,
+		"OUTCOME_KIND_FAILED":      3,
+		"OUTCOME_KIND_SKIPPED":     4,
+		"OUTCOME_KIND_UNKNOWN":     5,
+	}
+)
+
+func (x OutcomeKind) Enum() *OutcomeKind {
+	p := new(OutcomeKind)
+	*p = x
+	return p
+}
+
+func (x OutcomeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutcomeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_scopewire_audit_v1_audit_proto_enumTypes[2].Descriptor()
+}
+
+func (OutcomeKind) Type() protoreflect.EnumType {
+	return &file_scopewire_audit_v1_audit_proto_enumTypes[2]
+}
+
+func (x OutcomeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutcomeKind.Descriptor instead.
+func (OutcomeKind) EnumDescriptor() ([]byte, []int) {
+	return file_scopewire_audit_v1_audit_proto_rawDescGZIP(), []int{2}
+}
+
 // Event is one thing that happened. SQL literals, parameters and tokens are
 // never in it.
 type Event struct {
@@ -672,17 +737,23 @@ func (x *Origin) GetSequence() uint64 {
 	return 0
 }
 
-// Outcome is how a forwarded statement ended.
+// Outcome is how a forwarded unit ended. What completed in a transaction holds when that
+// commits: `transaction` leads to its end.
 type Outcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The command tag; empty after an error.
+	// The tag of the last command that completed; empty without any. COPY's rows are in it,
+	// and those that were changed.
 	CommandTag string `protobuf:"bytes,1,opt,name=command_tag,json=commandTag,proto3" json:"command_tag,omitempty"`
-	// The SQLSTATE; empty without an error.
+	// The SQLSTATE, as the server gave it; empty without an error.
 	Sqlstate string `protobuf:"bytes,2,opt,name=sqlstate,proto3" json:"sqlstate,omitempty"`
-	// Rows sent to the client.
+	// Rows sent to the client, but for COPY's.
 	Rows uint64 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
-	// From forwarding to the end.
-	Duration      *durationpb.Duration `protobuf:"bytes,4,opt,name=duration,proto3" json:"duration,omitempty"`
+	// From the record of the intent to the end.
+	Duration *durationpb.Duration `protobuf:"bytes,4,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Which end it is.
+	Kind OutcomeKind `protobuf:"varint,5,opt,name=kind,proto3,enum=scopewire.audit.v1.OutcomeKind" json:"kind,omitempty"`
+	// How many commands of the unit completed.
+	Commands      uint64 `protobuf:"varint,6,opt,name=commands,proto3" json:"commands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -743,6 +814,20 @@ func (x *Outcome) GetDuration() *durationpb.Duration {
 		return x.Duration
 	}
 	return nil
+}
+
+func (x *Outcome) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *Outcome) GetCommands() uint64 {
+	if x != nil {
+		return x.Commands
+	}
+	return 0
 }
 
 // AppendRequest is a batch of one spool's records, in sequence order.
@@ -1522,13 +1607,15 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1f\n" +
 	"\vspool_epoch\x18\x02 \x01(\fR\n" +
 	"spoolEpoch\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\x91\x01\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xe2\x01\n" +
 	"\aOutcome\x12\x1f\n" +
 	"\vcommand_tag\x18\x01 \x01(\tR\n" +
 	"commandTag\x12\x1a\n" +
 	"\bsqlstate\x18\x02 \x01(\tR\bsqlstate\x12\x12\n" +
 	"\x04rows\x18\x03 \x01(\x04R\x04rows\x125\n" +
-	"\bduration\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bduration\"\xdf\x01\n" +
+	"\bduration\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bduration\x123\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x1f.scopewire.audit.v1.OutcomeKindR\x04kind\x12\x1a\n" +
+	"\bcommands\x18\x06 \x01(\x04R\bcommands\"\xdf\x01\n" +
 	"\rAppendRequest\x12\x19\n" +
 	"\bbatch_id\x18\x01 \x01(\x04R\abatchId\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1f\n" +
@@ -1607,7 +1694,14 @@ const file_scopewire_audit_v1_audit_proto_rawDesc = "" +
 	"\x11MESSAGE_KIND_COPY\x10\b\x12\x17\n" +
 	"\x13MESSAGE_KIND_CANCEL\x10\t\x12\x16\n" +
 	"\x12MESSAGE_KIND_OTHER\x10\n" +
-	"2i\n" +
+	"*\xb0\x01\n" +
+	"\vOutcomeKind\x12\x1c\n" +
+	"\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16OUTCOME_KIND_COMPLETED\x10\x01\x12\x1a\n" +
+	"\x16OUTCOME_KIND_SUSPENDED\x10\x02\x12\x17\n" +
+	"\x13OUTCOME_KIND_FAILED\x10\x03\x12\x18\n" +
+	"\x14OUTCOME_KIND_SKIPPED\x10\x04\x12\x18\n" +
+	"\x14OUTCOME_KIND_UNKNOWN\x10\x052i\n" +
 	"\x12AuditIngestService\x12S\n" +
 	"\x06Append\x12!.scopewire.audit.v1.AppendRequest\x1a\".scopewire.audit.v1.AppendResponse(\x010\x012\x88\x03\n" +
 	"\x11AuditQueryService\x12[\n" +
@@ -1630,81 +1724,83 @@ func file_scopewire_audit_v1_audit_proto_rawDescGZIP() []byte {
 	return file_scopewire_audit_v1_audit_proto_rawDescData
 }
 
-var file_scopewire_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_scopewire_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_scopewire_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_scopewire_audit_v1_audit_proto_goTypes = []any{
 	(EventType)(0),                    // 0: scopewire.audit.v1.EventType
 	(MessageKind)(0),                  // 1: scopewire.audit.v1.MessageKind
-	(*Event)(nil),                     // 2: scopewire.audit.v1.Event
-	(*Administration)(nil),            // 3: scopewire.audit.v1.Administration
-	(*Origin)(nil),                    // 4: scopewire.audit.v1.Origin
-	(*Outcome)(nil),                   // 5: scopewire.audit.v1.Outcome
-	(*AppendRequest)(nil),             // 6: scopewire.audit.v1.AppendRequest
-	(*SequenceRange)(nil),             // 7: scopewire.audit.v1.SequenceRange
-	(*AppendResponse)(nil),            // 8: scopewire.audit.v1.AppendResponse
-	(*ListEventsRequest)(nil),         // 9: scopewire.audit.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),        // 10: scopewire.audit.v1.ListEventsResponse
-	(*StoredEvent)(nil),               // 11: scopewire.audit.v1.StoredEvent
-	(*GetEventRequest)(nil),           // 12: scopewire.audit.v1.GetEventRequest
-	(*GetEventResponse)(nil),          // 13: scopewire.audit.v1.GetEventResponse
-	(*TailEventsRequest)(nil),         // 14: scopewire.audit.v1.TailEventsRequest
-	(*TailEventsResponse)(nil),        // 15: scopewire.audit.v1.TailEventsResponse
-	(*VerifyStoreRequest)(nil),        // 16: scopewire.audit.v1.VerifyStoreRequest
-	(*VerifyStoreResponse)(nil),       // 17: scopewire.audit.v1.VerifyStoreResponse
-	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
-	(*v1.Principal)(nil),              // 19: scopewire.authz.v1.Principal
-	(*v1.Statement)(nil),              // 20: scopewire.authz.v1.Statement
-	(v1.Verdict)(0),                   // 21: scopewire.authz.v1.Verdict
-	(v1.Reason)(0),                    // 22: scopewire.authz.v1.Reason
-	(v1.AuthenticateRefusalReason)(0), // 23: scopewire.authz.v1.AuthenticateRefusalReason
-	(*v1.Epoch)(nil),                  // 24: scopewire.authz.v1.Epoch
-	(*v1.Revocation)(nil),             // 25: scopewire.authz.v1.Revocation
-	(*v1.PolicyRevision)(nil),         // 26: scopewire.authz.v1.PolicyRevision
-	(*durationpb.Duration)(nil),       // 27: google.protobuf.Duration
+	(OutcomeKind)(0),                  // 2: scopewire.audit.v1.OutcomeKind
+	(*Event)(nil),                     // 3: scopewire.audit.v1.Event
+	(*Administration)(nil),            // 4: scopewire.audit.v1.Administration
+	(*Origin)(nil),                    // 5: scopewire.audit.v1.Origin
+	(*Outcome)(nil),                   // 6: scopewire.audit.v1.Outcome
+	(*AppendRequest)(nil),             // 7: scopewire.audit.v1.AppendRequest
+	(*SequenceRange)(nil),             // 8: scopewire.audit.v1.SequenceRange
+	(*AppendResponse)(nil),            // 9: scopewire.audit.v1.AppendResponse
+	(*ListEventsRequest)(nil),         // 10: scopewire.audit.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),        // 11: scopewire.audit.v1.ListEventsResponse
+	(*StoredEvent)(nil),               // 12: scopewire.audit.v1.StoredEvent
+	(*GetEventRequest)(nil),           // 13: scopewire.audit.v1.GetEventRequest
+	(*GetEventResponse)(nil),          // 14: scopewire.audit.v1.GetEventResponse
+	(*TailEventsRequest)(nil),         // 15: scopewire.audit.v1.TailEventsRequest
+	(*TailEventsResponse)(nil),        // 16: scopewire.audit.v1.TailEventsResponse
+	(*VerifyStoreRequest)(nil),        // 17: scopewire.audit.v1.VerifyStoreRequest
+	(*VerifyStoreResponse)(nil),       // 18: scopewire.audit.v1.VerifyStoreResponse
+	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
+	(*v1.Principal)(nil),              // 20: scopewire.authz.v1.Principal
+	(*v1.Statement)(nil),              // 21: scopewire.authz.v1.Statement
+	(v1.Verdict)(0),                   // 22: scopewire.authz.v1.Verdict
+	(v1.Reason)(0),                    // 23: scopewire.authz.v1.Reason
+	(v1.AuthenticateRefusalReason)(0), // 24: scopewire.authz.v1.AuthenticateRefusalReason
+	(*v1.Epoch)(nil),                  // 25: scopewire.authz.v1.Epoch
+	(*v1.Revocation)(nil),             // 26: scopewire.authz.v1.Revocation
+	(*v1.PolicyRevision)(nil),         // 27: scopewire.authz.v1.PolicyRevision
+	(*durationpb.Duration)(nil),       // 28: google.protobuf.Duration
 }
 var file_scopewire_audit_v1_audit_proto_depIdxs = []int32{
-	18, // 0: scopewire.audit.v1.Event.time:type_name -> google.protobuf.Timestamp
+	19, // 0: scopewire.audit.v1.Event.time:type_name -> google.protobuf.Timestamp
 	0,  // 1: scopewire.audit.v1.Event.type:type_name -> scopewire.audit.v1.EventType
-	4,  // 2: scopewire.audit.v1.Event.origin:type_name -> scopewire.audit.v1.Origin
-	19, // 3: scopewire.audit.v1.Event.principal:type_name -> scopewire.authz.v1.Principal
-	19, // 4: scopewire.audit.v1.Event.unverified_principal:type_name -> scopewire.authz.v1.Principal
+	5,  // 2: scopewire.audit.v1.Event.origin:type_name -> scopewire.audit.v1.Origin
+	20, // 3: scopewire.audit.v1.Event.principal:type_name -> scopewire.authz.v1.Principal
+	20, // 4: scopewire.audit.v1.Event.unverified_principal:type_name -> scopewire.authz.v1.Principal
 	1,  // 5: scopewire.audit.v1.Event.message:type_name -> scopewire.audit.v1.MessageKind
-	20, // 6: scopewire.audit.v1.Event.statements:type_name -> scopewire.authz.v1.Statement
-	21, // 7: scopewire.audit.v1.Event.verdict:type_name -> scopewire.authz.v1.Verdict
-	22, // 8: scopewire.audit.v1.Event.reason:type_name -> scopewire.authz.v1.Reason
-	23, // 9: scopewire.audit.v1.Event.login_refusal:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	24, // 10: scopewire.audit.v1.Event.epoch:type_name -> scopewire.authz.v1.Epoch
-	5,  // 11: scopewire.audit.v1.Event.outcome:type_name -> scopewire.audit.v1.Outcome
-	7,  // 12: scopewire.audit.v1.Event.gap:type_name -> scopewire.audit.v1.SequenceRange
-	3,  // 13: scopewire.audit.v1.Event.administration:type_name -> scopewire.audit.v1.Administration
-	25, // 14: scopewire.audit.v1.Administration.revocation:type_name -> scopewire.authz.v1.Revocation
-	26, // 15: scopewire.audit.v1.Administration.policy:type_name -> scopewire.authz.v1.PolicyRevision
-	27, // 16: scopewire.audit.v1.Outcome.duration:type_name -> google.protobuf.Duration
-	7,  // 17: scopewire.audit.v1.AppendRequest.lost:type_name -> scopewire.audit.v1.SequenceRange
-	0,  // 18: scopewire.audit.v1.ListEventsRequest.types:type_name -> scopewire.audit.v1.EventType
-	18, // 19: scopewire.audit.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	18, // 20: scopewire.audit.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
-	11, // 21: scopewire.audit.v1.ListEventsResponse.events:type_name -> scopewire.audit.v1.StoredEvent
-	2,  // 22: scopewire.audit.v1.StoredEvent.event:type_name -> scopewire.audit.v1.Event
-	18, // 23: scopewire.audit.v1.StoredEvent.stored_at:type_name -> google.protobuf.Timestamp
-	11, // 24: scopewire.audit.v1.GetEventResponse.event:type_name -> scopewire.audit.v1.StoredEvent
-	0,  // 25: scopewire.audit.v1.TailEventsRequest.types:type_name -> scopewire.audit.v1.EventType
-	11, // 26: scopewire.audit.v1.TailEventsResponse.event:type_name -> scopewire.audit.v1.StoredEvent
-	6,  // 27: scopewire.audit.v1.AuditIngestService.Append:input_type -> scopewire.audit.v1.AppendRequest
-	9,  // 28: scopewire.audit.v1.AuditQueryService.ListEvents:input_type -> scopewire.audit.v1.ListEventsRequest
-	12, // 29: scopewire.audit.v1.AuditQueryService.GetEvent:input_type -> scopewire.audit.v1.GetEventRequest
-	14, // 30: scopewire.audit.v1.AuditQueryService.TailEvents:input_type -> scopewire.audit.v1.TailEventsRequest
-	16, // 31: scopewire.audit.v1.AuditQueryService.VerifyStore:input_type -> scopewire.audit.v1.VerifyStoreRequest
-	8,  // 32: scopewire.audit.v1.AuditIngestService.Append:output_type -> scopewire.audit.v1.AppendResponse
-	10, // 33: scopewire.audit.v1.AuditQueryService.ListEvents:output_type -> scopewire.audit.v1.ListEventsResponse
-	13, // 34: scopewire.audit.v1.AuditQueryService.GetEvent:output_type -> scopewire.audit.v1.GetEventResponse
-	15, // 35: scopewire.audit.v1.AuditQueryService.TailEvents:output_type -> scopewire.audit.v1.TailEventsResponse
-	17, // 36: scopewire.audit.v1.AuditQueryService.VerifyStore:output_type -> scopewire.audit.v1.VerifyStoreResponse
-	32, // [32:37] is the sub-list for method output_type
-	27, // [27:32] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	21, // 6: scopewire.audit.v1.Event.statements:type_name -> scopewire.authz.v1.Statement
+	22, // 7: scopewire.audit.v1.Event.verdict:type_name -> scopewire.authz.v1.Verdict
+	23, // 8: scopewire.audit.v1.Event.reason:type_name -> scopewire.authz.v1.Reason
+	24, // 9: scopewire.audit.v1.Event.login_refusal:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
+	25, // 10: scopewire.audit.v1.Event.epoch:type_name -> scopewire.authz.v1.Epoch
+	6,  // 11: scopewire.audit.v1.Event.outcome:type_name -> scopewire.audit.v1.Outcome
+	8,  // 12: scopewire.audit.v1.Event.gap:type_name -> scopewire.audit.v1.SequenceRange
+	4,  // 13: scopewire.audit.v1.Event.administration:type_name -> scopewire.audit.v1.Administration
+	26, // 14: scopewire.audit.v1.Administration.revocation:type_name -> scopewire.authz.v1.Revocation
+	27, // 15: scopewire.audit.v1.Administration.policy:type_name -> scopewire.authz.v1.PolicyRevision
+	28, // 16: scopewire.audit.v1.Outcome.duration:type_name -> google.protobuf.Duration
+	2,  // 17: scopewire.audit.v1.Outcome.kind:type_name -> scopewire.audit.v1.OutcomeKind
+	8,  // 18: scopewire.audit.v1.AppendRequest.lost:type_name -> scopewire.audit.v1.SequenceRange
+	0,  // 19: scopewire.audit.v1.ListEventsRequest.types:type_name -> scopewire.audit.v1.EventType
+	19, // 20: scopewire.audit.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	19, // 21: scopewire.audit.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	12, // 22: scopewire.audit.v1.ListEventsResponse.events:type_name -> scopewire.audit.v1.StoredEvent
+	3,  // 23: scopewire.audit.v1.StoredEvent.event:type_name -> scopewire.audit.v1.Event
+	19, // 24: scopewire.audit.v1.StoredEvent.stored_at:type_name -> google.protobuf.Timestamp
+	12, // 25: scopewire.audit.v1.GetEventResponse.event:type_name -> scopewire.audit.v1.StoredEvent
+	0,  // 26: scopewire.audit.v1.TailEventsRequest.types:type_name -> scopewire.audit.v1.EventType
+	12, // 27: scopewire.audit.v1.TailEventsResponse.event:type_name -> scopewire.audit.v1.StoredEvent
+	7,  // 28: scopewire.audit.v1.AuditIngestService.Append:input_type -> scopewire.audit.v1.AppendRequest
+	10, // 29: scopewire.audit.v1.AuditQueryService.ListEvents:input_type -> scopewire.audit.v1.ListEventsRequest
+	13, // 30: scopewire.audit.v1.AuditQueryService.GetEvent:input_type -> scopewire.audit.v1.GetEventRequest
+	15, // 31: scopewire.audit.v1.AuditQueryService.TailEvents:input_type -> scopewire.audit.v1.TailEventsRequest
+	17, // 32: scopewire.audit.v1.AuditQueryService.VerifyStore:input_type -> scopewire.audit.v1.VerifyStoreRequest
+	9,  // 33: scopewire.audit.v1.AuditIngestService.Append:output_type -> scopewire.audit.v1.AppendResponse
+	11, // 34: scopewire.audit.v1.AuditQueryService.ListEvents:output_type -> scopewire.audit.v1.ListEventsResponse
+	14, // 35: scopewire.audit.v1.AuditQueryService.GetEvent:output_type -> scopewire.audit.v1.GetEventResponse
+	16, // 36: scopewire.audit.v1.AuditQueryService.TailEvents:output_type -> scopewire.audit.v1.TailEventsResponse
+	18, // 37: scopewire.audit.v1.AuditQueryService.VerifyStore:output_type -> scopewire.audit.v1.VerifyStoreResponse
+	33, // [33:38] is the sub-list for method output_type
+	28, // [28:33] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_audit_v1_audit_proto_init() }
@@ -1717,7 +1813,7 @@ func file_scopewire_audit_v1_audit_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_scopewire_audit_v1_audit_proto_rawDesc), len(file_scopewire_audit_v1_audit_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   2,
