@@ -128,6 +128,10 @@ test-clients: ## migration tools, dump and restore, pgbench and drivers, each wi
 large: ## COPY and results of more than 2 GiB through a session that holds nothing of them, measured
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestLarge' ./services/proxy/internal/session
 
+.PHONY: rotation
+rotation: ## the issuer changes its keys every five seconds for five minutes while sessions and logins go on
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 30m -run 'TestFault_F14_RotationInRealTime' ./test/e2e
+
 .PHONY: sequences
 sequences: ## every sequence of up to four messages through a session, beside the server; SHARD=k/n takes a part of them
 	SCOPEWIRE_NIGHTLY=1 SCOPEWIRE_SHARD=$(SHARD) go test -count=1 -v -timeout 4h -run 'TestSec_T14_EverySequence' ./services/proxy/internal/session

@@ -41,10 +41,13 @@ func (is *Issuer) Rotate() error {
 }
 
 // Retire withdraws every key but the newest of each algorithm.
-func (is *Issuer) Retire() {
+func (is *Issuer) Retire() { is.Keep(1) }
+
+// Keep withdraws every key but the n newest of each algorithm.
+func (is *Issuer) Keep(n int) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	is.keys = slices.Clone(is.keys[len(is.keys)-len(is.algs):])
+	is.keys = slices.Clone(is.keys[max(0, len(is.keys)-n*len(is.algs)):])
 }
 
 // JWKS is the set of public keys as published.

@@ -3,7 +3,7 @@ package demo
 import "fmt"
 
 type configValues struct {
-	Dir, Listen, Host, Port, Limits, Issuer, Database, Logins, Proxy string
+	Dir, Listen, Host, Port, Limits, Issuer, Database, Logins, Proxy, Keys string
 }
 
 // configFile is the demo's configuration: a complete one, with TLS everywhere it
@@ -34,7 +34,7 @@ proxy:
 %[12]sauthz:
   policy: {file: %[1]s/policy.yaml}
   state: {memory: true}
-  keys: {ca_file: %[1]s/ca.crt}
+  keys: {ca_file: %[1]s/ca.crt%[13]s}
   catalog:
     databases:
       - name: %[5]s
@@ -45,5 +45,5 @@ proxy:
         tls: {ca_file: %[1]s/ca.crt}
 audit:
   store: {directory: %[1]s/audit}
-`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer, v.Database, v.Logins, v.Proxy)
+`, v.Dir, v.Listen, v.Host, v.Port, Database, appRole, catalogRole, limits, v.Issuer, v.Database, v.Logins, v.Proxy, v.Keys)
 }

@@ -76,6 +76,8 @@ type Config struct {
 	// Limits are further lines of the proxy's configuration, under its key
 	// limits: YAML in braces.
 	Limits string
+	// Keys are further members of authz's keys: YAML, each with a comma before it.
+	Keys string
 	// TokenLifetime is how long tokens live; 0 is the issuer's default.
 	TokenLifetime time.Duration
 	// Recorder, in tests, takes every span.
@@ -345,7 +347,7 @@ func (w *World) writeConfig(ctx context.Context) error {
 		return err
 	}
 	text := configFile(configValues{Dir: w.Dir, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Host: host, Port: pgPort, Limits: w.cfg.Limits,
-		Issuer: w.DoorIssuer, Database: w.cfg.Database, Logins: w.cfg.Logins, Proxy: w.ProxyConfig})
+		Issuer: w.DoorIssuer, Database: w.cfg.Database, Logins: w.cfg.Logins, Proxy: w.ProxyConfig, Keys: w.cfg.Keys})
 	return sys.WriteFileAtomic(w.cfg.System.FS, w.ConfigFile(), []byte(text), 0o644)
 }
 
