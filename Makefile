@@ -132,6 +132,10 @@ large: ## COPY and results of more than 2 GiB through a session that holds nothi
 rotation: ## the issuer changes its keys every five seconds for five minutes while sessions and logins go on
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 30m -run 'TestFault_F14_RotationInRealTime' ./test/e2e
 
+.PHONY: revocations
+revocations: ## a thousand revocations while a thousand sessions work, each tenth while proxy and authz are parted
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F12_Crowd' ./test/e2e
+
 .PHONY: sequences
 sequences: ## every sequence of up to four messages through a session, beside the server; SHARD=k/n takes a part of them
 	SCOPEWIRE_NIGHTLY=1 SCOPEWIRE_SHARD=$(SHARD) go test -count=1 -v -timeout 4h -run 'TestSec_T14_EverySequence' ./services/proxy/internal/session

@@ -43,6 +43,9 @@ type Config struct {
 	Algorithms []string
 	// TokenLifetime is how long a token is valid; zero is DefaultTokenLifetime.
 	TokenLifetime time.Duration
+	// Minted is told of every token that is signed, nil for nobody. It must be safe for
+	// concurrent use.
+	Minted func(token string)
 }
 
 // Client is one OAuth client.
@@ -79,6 +82,7 @@ type Issuer struct {
 	clients  map[string]Client
 	algs     []jose.SignatureAlgorithm
 	lifetime time.Duration
+	minted   func(token string)
 	handler  http.Handler
 
 	// mu guards the keys.
@@ -92,7 +96,7 @@ type Issuer struct {
 func New(cfg Config, deps Deps) (*Issuer, error) {
 	is := &Issuer{
 		clock: deps.Clock, rand: deps.Rand, listener: deps.Listener, cert: deps.Certificate,
-		issuer: cfg.Issuer, clients: make(map[string]Client), lifetime: cfg.TokenLifetime,
+		issuer: cfg.Issuer, clients: make(map[string]Client), lifetime: cfg.TokenLifetime, minted: cfg.Minted,
 	}
 	if is.issuer == "" {
 		if deps.Listener == nil {

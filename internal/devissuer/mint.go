@@ -73,6 +73,9 @@ func (is *Issuer) Mint(c Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("mint token: serialise: %w", err)
 	}
+	if is.minted != nil {
+		is.minted(token)
+	}
 	return token, nil
 }
 

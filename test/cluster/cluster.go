@@ -13,11 +13,25 @@ import (
 
 	"github.com/scopewire/scopewire/cmd/scopewire/demo"
 	"github.com/scopewire/scopewire/internal/sys"
+	"github.com/scopewire/scopewire/internal/telemetry"
 )
 
-// Start builds a world in this process and closes it after the test.
+// Start builds a world in this process and closes it after the test. Whatever the world has
+// written by then is searched for the tokens of its issuer.
 func Start(t testing.TB, cfg demo.Config) *demo.World {
 	t.Helper()
+	return start(t, cfg, newCanaries())
+}
+
+func start(t testing.TB, cfg demo.Config, planted *canaries) *demo.World {
+	t.Helper()
+	if cfg.Minted == nil {
+		cfg.Minted = planted.token
+	}
+	if cfg.Recorder == nil && os.Getenv("SCOPEWIRE_NIGHTLY") == "" {
+		// Spans are kept in memory: those of hours are too many.
+		cfg.Recorder = telemetry.NewRecorder()
+	}
 	if cfg.System.Clock == nil {
 		cfg.System = sys.OS()
 	}
@@ -37,6 +51,7 @@ func Start(t testing.TB, cfg demo.Config) *demo.World {
 				t.Logf("log of the services:\n%s", b)
 			}
 		}
+		planted.search(t, w, cfg.Recorder)
 		if err := w.Close(); err != nil {
 			t.Errorf("close the world: %v", err)
 		}

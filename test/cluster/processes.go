@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -45,8 +46,11 @@ func Binaries(t testing.TB, names ...string) string {
 type Processes struct {
 	*demo.World
 	Proxy, Authz, Audit *Process
-	// ProxyAddr is where clients connect, AuditAddr where queries go.
-	ProxyAddr, AuditAddr string
+	// ProxyAddr is where clients connect, AuditAddr where queries go, AuthzAddr where
+	// administrators go.
+	ProxyAddr, AuditAddr, AuthzAddr string
+	// Relay is between proxy and authz.
+	Relay *Relay
 	// Admin are the certificate files of a person's tools.
 	Admin devca.Files
 	// Binaries is the directory of the programs.
@@ -89,7 +93,8 @@ func StartProcesses(t testing.TB, cfg demo.Config) *Processes {
 	p.Admin = certificate("admin", devca.Options{Name: "admin", URIs: []string{"spiffe://scopewire/admin"}, Client: true})
 	certificate("front", devca.Options{Name: "front", IPs: []net.IP{at}, Server: true})
 	p.ProxyAddr, p.AuditAddr = address(t, at), address(t, at)
-	authzAddr := address(t, at)
+	p.AuthzAddr = address(t, at)
+	p.Relay = newRelay(t, at, p.AuthzAddr)
 	host, port, err := net.SplitHostPort(w.Postgres.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +128,7 @@ catalog:
 decisions: {max_source_age: 5s}
 audit: {address: %[9]s, server_name: localhost, tls: %[2]s}
 admin: {address: %[8]s}
-`, authzAddr, tlsOf("authz"), w.Dir, demo.Database, host, port, catalog, admin[1], p.AuditAddr)))
+`, p.AuthzAddr, tlsOf("authz"), w.Dir, demo.Database, host, port, catalog, admin[1], p.AuditAddr)))
 	p.Proxy = p.process(t, "scopewire-proxy", admin[0], write("proxy.yaml", fmt.Sprintf(`
 instance: proxy-1
 listeners:
@@ -139,7 +144,7 @@ audit: {address: %[9]s, server_name: localhost, tls: %[8]s}
 spool: {dir: %[2]s/spool}
 limits: {decision: 1s, staleness: 2s}
 admin: {address: %[10]s}
-`, p.ProxyAddr, w.Dir, demo.Database, host, port, app, authzAddr, tlsOf("proxy"), p.AuditAddr, admin[0])))
+`, p.ProxyAddr, w.Dir, demo.Database, host, port, app, p.Relay.Addr(), tlsOf("proxy"), p.AuditAddr, admin[0])))
 	p.Audit.Start()
 	p.Authz.Start()
 	p.Proxy.Start()
@@ -149,12 +154,25 @@ admin: {address: %[10]s}
 func (p *Processes) process(t testing.TB, name, admin, config string) *Process {
 	proc := &Process{t: t, path: filepath.Join(p.Binaries, name), config: config, admin: admin, out: &bytes.Buffer{}}
 	t.Cleanup(func() {
+		// Both are searched with the files of the world.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if text, err := get(ctx, "http://"+proc.admin+"/metrics"); err == nil {
+			keep(t, filepath.Join(p.Dir, name+".metrics"), text)
+		}
 		proc.Kill()
+		keep(t, filepath.Join(p.Dir, name+".out"), proc.Output())
 		if t.Failed() {
 			t.Logf("%s:\n%s", name, proc.Output())
 		}
 	})
 	return proc
+}
+
+func keep(t testing.TB, file, text string) {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Errorf("keep what a program wrote: %v", err)
+	}
 }
 
 // Start runs the program and waits until it is ready.

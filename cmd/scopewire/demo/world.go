@@ -80,6 +80,8 @@ type Config struct {
 	Keys string
 	// TokenLifetime is how long tokens live; 0 is the issuer's default.
 	TokenLifetime time.Duration
+	// Minted, in tests, is told of every token that the issuer signs.
+	Minted func(token string)
 	// Recorder, in tests, takes every span.
 	Recorder *telemetry.Recorder
 }
@@ -248,7 +250,7 @@ func (w *World) startIssuer(ctx context.Context) error {
 		w.secrets[u.Name] = secret.FromString(w.newSecret())
 		clients = append(clients, devissuer.Client{ID: u.Name, Secret: w.secrets[u.Name], Scopes: u.Scopes, Audiences: []string{Audience}})
 	}
-	w.Issuer, err = devissuer.New(devissuer.Config{Clients: clients, TokenLifetime: w.cfg.TokenLifetime},
+	w.Issuer, err = devissuer.New(devissuer.Config{Clients: clients, TokenLifetime: w.cfg.TokenLifetime, Minted: w.cfg.Minted},
 		devissuer.Deps{Clock: w.cfg.System.Clock, Rand: w.cfg.System.Rand, Listener: l, Certificate: cert})
 	if err != nil {
 		return errors.Join(err, l.Close())

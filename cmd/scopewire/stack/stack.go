@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -333,6 +334,9 @@ func (s *Stack) release() error {
 	defer cancel()
 	return errors.Join(append(errs, s.telemetry.Shutdown(ctx))...)
 }
+
+// Metrics serves the metrics of the three.
+func (s *Stack) Metrics() http.Handler { return s.telemetry.Metrics() }
 
 // Query is a client of the audit service.
 func (s *Stack) Query() auditv1.AuditQueryServiceClient { return s.query }
