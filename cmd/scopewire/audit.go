@@ -35,16 +35,18 @@ type auditCommand struct {
 
 type auditList struct {
 	Limit   uint32        `default:"20" help:"How many events."`
-	Type    []string      `help:"Only events of these types: login, login_refused, logout, statement_intent, statement_denied, statement_refused, statement_error, token_expired, token_revoked, token_refreshed, cancel, gap, protocol_violation, tokens_revoked, policy_changed."`
+	Type    []string      `help:"Only events of these types: login, login_refused, logout, statement_intent, statement_finished, statement_denied, statement_refused, statement_error, token_expired, token_revoked, token_refreshed, cancel, gap, protocol_violation, tokens_revoked, policy_changed."`
 	Subject string        `help:"Only events of this subject."`
 	Session string        `help:"Only events of this session."`
 	Since   time.Duration `help:"Only events of the last such time, as in 15m."`
 	JSON    bool          `help:"One JSON object per line."`
+	OCSF    bool          `help:"One JSON object per line, as the Open Cybersecurity Schema Framework has it."`
 }
 
 type auditShow struct {
 	Reference string `arg:"" help:"The reference a denial carried."`
 	JSON      bool   `help:"As JSON."`
+	OCSF      bool   `help:"As JSON of the Open Cybersecurity Schema Framework."`
 }
 
 type auditVerify struct{}
@@ -104,11 +106,15 @@ func (c *auditList) Run(g *global, parent *commands) (err error) {
 			break
 		}
 	}
-	if !c.JSON {
+	write := auditview.JSON
+	switch {
+	case c.OCSF:
+		write = auditview.OCSF
+	case !c.JSON:
 		return auditview.Table(os.Stdout, events)
 	}
 	for _, ev := range events {
-		if err := auditview.JSON(os.Stdout, ev); err != nil {
+		if err := write(os.Stdout, ev); err != nil {
 			return err
 		}
 	}
@@ -156,7 +162,10 @@ func (c *auditShow) Run(g *global, parent *commands) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
+	switch {
+	case c.OCSF:
+		return auditview.OCSF(os.Stdout, ev)
+	case c.JSON:
 		return auditview.JSON(os.Stdout, ev)
 	}
 	return auditview.Show(os.Stdout, ev)

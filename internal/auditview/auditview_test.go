@@ -35,10 +35,7 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := &auditv1.StoredEvent{}
-		if err := protojson.Unmarshal(b, e); err != nil {
-			t.Fatalf("%s: %v", input, err)
-		}
+		e := decode(t, b)
 		all = append(all, e)
 		var show, doc bytes.Buffer
 		if err := auditview.Show(&show, e); err != nil {
@@ -47,7 +44,12 @@ func TestGolden(t *testing.T) {
 		if err := auditview.JSON(&doc, e); err != nil {
 			t.Error(err)
 		}
+		var ocsf bytes.Buffer
+		if err := auditview.OCSF(&ocsf, e); err != nil {
+			t.Error(err)
+		}
 		base := strings.TrimSuffix(input, ".event.json")
+		golden(t, base+".ocsf.json", ocsf.Bytes())
 		golden(t, base+".show.txt", show.Bytes())
 		golden(t, base+".json", doc.Bytes())
 	}
@@ -56,6 +58,15 @@ func TestGolden(t *testing.T) {
 		t.Error(err)
 	}
 	golden(t, "testdata/table.txt", table.Bytes())
+}
+
+func decode(t *testing.T, b []byte) *auditv1.StoredEvent {
+	t.Helper()
+	e := &auditv1.StoredEvent{}
+	if err := protojson.Unmarshal(b, e); err != nil {
+		t.Fatalf("%s: %v", b, err)
+	}
+	return e
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -144,8 +155,8 @@ func TestSec_T46_EventView(t *testing.T) {
 	} {
 		e := &auditv1.StoredEvent{}
 		fill(e.ProtoReflect(), attack, 6)
-		var show, doc, table bytes.Buffer
-		for _, err := range []error{auditview.Show(&show, e), auditview.JSON(&doc, e), auditview.Table(&table, []*auditv1.StoredEvent{e})} {
+		var show, doc, table, ocsf bytes.Buffer
+		for _, err := range []error{auditview.OCSF(&ocsf, e), auditview.Show(&show, e), auditview.JSON(&doc, e), auditview.Table(&table, []*auditv1.StoredEvent{e})} {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -153,13 +164,15 @@ func TestSec_T46_EventView(t *testing.T) {
 		if got := bytes.Count(show.Bytes(), []byte("\n")); got != lines {
 			t.Errorf("%s: %d lines, a plain event has %d:\n%.2000s", name, got, lines, &show)
 		}
-		if bytes.Count(doc.Bytes(), []byte("\n")) != 1 || !json.Valid(doc.Bytes()) {
-			t.Errorf("%s: not one line of JSON: %.500q", name, &doc)
+		for _, out := range []*bytes.Buffer{&doc, &ocsf} {
+			if bytes.Count(out.Bytes(), []byte("\n")) != 1 || !json.Valid(out.Bytes()) {
+				t.Errorf("%s: not one line of JSON: %.500q", name, out)
+			}
 		}
 		if bytes.Count(table.Bytes(), []byte("\n")) != 2 {
 			t.Errorf("%s: %.500q", name, &table)
 		}
-		for _, out := range []*bytes.Buffer{&show, &doc, &table} {
+		for _, out := range []*bytes.Buffer{&show, &doc, &table, &ocsf} {
 			if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }); i >= 0 {
 				t.Errorf("%s: %q is not printable ASCII", name, out.Bytes()[max(0, i-20):min(out.Len(), i+20)])
 			}
@@ -202,7 +215,7 @@ func TestUnknownAndEmpty(t *testing.T) {
 		Statements: []*authzv1.Statement{nil, {Accesses: []*authzv1.Access{nil}}}, LoginRefusal: 95,
 	}}} {
 		var b bytes.Buffer
-		for _, err := range []error{auditview.Show(&b, e), auditview.JSON(&b, e), auditview.Table(&b, []*auditv1.StoredEvent{e})} {
+		for _, err := range []error{auditview.OCSF(&b, e), auditview.Show(&b, e), auditview.JSON(&b, e), auditview.Table(&b, []*auditv1.StoredEvent{e})} {
 			if err != nil {
 				t.Error(err)
 			}

@@ -98,6 +98,16 @@ type epoch struct {
 // JSON writes one event as one line of JSON in ASCII. Values that are over
 // 64 KiB are cut and say so, lists end after a hundred. The error is w's.
 func JSON(w io.Writer, stored *auditv1.StoredEvent) error {
+	b, err := json.Marshal(document(stored))
+	if err != nil {
+		return fmt.Errorf("encode audit event: %w", err)
+	}
+	_, err = io.WriteString(w, asciiJSON(string(b))+"\n")
+	return err
+}
+
+// document is the JSON form of an event.
+func document(stored *auditv1.StoredEvent) event {
 	e := stored.GetEvent()
 	doc := event{
 		Time: rfcTime(e.GetTime()), Reference: idText(e.GetEventId()), Event: eventWord(e),
@@ -131,12 +141,7 @@ func JSON(w io.Writer, stored *auditv1.StoredEvent) error {
 		doc.Statements = append(doc.Statements, statementDoc(s))
 	}
 	doc.StatementsOmitted = max(0, n-maxListed)
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return fmt.Errorf("encode audit event: %w", err)
-	}
-	_, err = io.WriteString(w, asciiJSON(string(b))+"\n")
-	return err
+	return doc
 }
 
 func statementDoc(s *authzv1.Statement) statement {
