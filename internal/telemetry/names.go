@@ -29,6 +29,8 @@ const (
 	CatalogAge
 	PolicyRevision
 	CertificateLeft
+	IntrospectionsTotal
+	SignalsTotal
 	metricCount
 )
 
@@ -107,6 +109,11 @@ func Catalog() []Description {
 			"The policy revision in force.", nil, nil},
 		{CertificateLeft, "scopewire_certificate_left_seconds", KindGauge, "s",
 			"Time until the first certificate that this process shows to other services ends; negative when it has.", nil, nil},
+		{IntrospectionsTotal, "scopewire_introspections_total", KindCounter, "{question}",
+			"Questions to an issuer about a token, by its answer. Failed ones deny.", []Label{{"answer", []string{"active", "inactive", "failed"}}}, nil},
+		{SignalsTotal, "scopewire_signals_total", KindCounter, "{event}",
+			"Requests to the receiver of security events, by what became of them.",
+			[]Label{{"result", []string{"revoked", "nothing_asked", "refused", "unavailable"}}}, nil},
 	}
 }
 

@@ -93,7 +93,8 @@ func (a *Authz) build(machine sys.System) error {
 		Refresh: time.Duration(a.cfg.Keys.Refresh), MaxAge: time.Duration(a.cfg.Keys.MaxAge),
 		FetchTimeout: time.Duration(a.cfg.Keys.FetchTimeout), CAFile: a.cfg.Keys.CAFile,
 	}
-	a.verifier, err = verify.New(keys, verify.Deps{System: machine, Logger: log})
+	introspections := a.telemetry.Counter(telemetry.IntrospectionsTotal)
+	a.verifier, err = verify.New(keys, verify.Deps{System: machine, Logger: log, Asked: func(answer string) { introspections.With(answer).Add(1) }})
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,9 @@ func (a *Authz) build(machine sys.System) error {
 	if err != nil {
 		return err
 	}
+	events := a.telemetry.Counter(telemetry.SignalsTotal)
 	a.signals, err = signals.New(a.cfg.Signals, signals.Deps{System: machine, Logger: log, Verifier: keys, Skew: a.verifier.Skew,
+		Done: func(result string) { events.With(result).Add(1) },
 		Revoke: func(r *authzv1.Revocation, by, note string) (uint64, error) {
 			return a.server.Keep(r, state.Actor{Caller: by, Note: note})
 		}})

@@ -17,6 +17,7 @@ const confirmAgain = 2 * time.Second
 func (c *connection) confirm(ctx context.Context, token secret.Bytes) session.Standing {
 	ctx, cancel := context.WithTimeout(ctx, authenticateTimeout)
 	defer cancel()
+	asked := c.system.Clock.Now()
 	resp, err := c.authz.Confirm(ctx, &authzv1.ConfirmRequest{Token: token.Expose(), SessionId: c.record.ID[:], Client: c.clientInfo()})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -24,22 +25,23 @@ func (c *connection) confirm(ctx context.Context, token secret.Bytes) session.St
 		}
 		return session.Standing{Next: confirmAgain}
 	}
-	return standing(resp)
+	return standing(resp, asked)
 }
 
-// standing reads an answer. Whatever authz refuses a token for ends the session, but for
+// standing reads an answer to a question that was sent at a moment. Whatever authz refuses a token for ends the session, but for
 // an answer that it does not have; the end of the token's time is the session's to keep.
-func standing(resp *authzv1.ConfirmResponse) session.Standing {
+func standing(resp *authzv1.ConfirmResponse, asked time.Time) session.Standing {
 	switch out := resp.GetOutcome().(type) {
 	case *authzv1.ConfirmResponse_Confirmed:
-		next := out.Confirmed.GetConfirmIn()
-		if next == nil {
-			return session.Standing{}
-		}
-		if !next.IsValid() || next.AsDuration() <= 0 {
+		next, left := out.Confirmed.GetConfirmIn(), out.Confirmed.GetExpiresIn()
+		if next != nil && (!next.IsValid() || next.AsDuration() <= 0) || left != nil && !left.IsValid() {
 			return session.Standing{Next: confirmAgain}
 		}
-		return session.Standing{Next: next.AsDuration()}
+		st := session.Standing{Next: next.AsDuration()}
+		if left != nil {
+			st.Expires = asked.Add(left.AsDuration())
+		}
+		return st
 	case *authzv1.ConfirmResponse_Refusal:
 		switch out.Refusal.GetReason() {
 		case authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_UNSPECIFIED,

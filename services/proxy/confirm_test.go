@@ -13,6 +13,7 @@ import (
 // What authz says of an open session's token: every refusal ends it, but for those that
 // say that there is no answer.
 func TestStanding(t *testing.T) {
+	asked := time.Now()
 	for number, name := range authzv1.AuthenticateRefusalReason_name {
 		reason := authzv1.AuthenticateRefusalReason(number)
 		want := session.Standing{Ended: true}
@@ -25,13 +26,18 @@ func TestStanding(t *testing.T) {
 			want = session.Standing{}
 		default:
 		}
-		got := standing(&authzv1.ConfirmResponse{Outcome: &authzv1.ConfirmResponse_Refusal{Refusal: &authzv1.AuthenticateRefusal{Reason: reason}}})
+		got := standing(&authzv1.ConfirmResponse{Outcome: &authzv1.ConfirmResponse_Refusal{Refusal: &authzv1.AuthenticateRefusal{Reason: reason}}}, asked)
 		if got != want {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	confirmed := func(in *durationpb.Duration) *authzv1.ConfirmResponse {
 		return &authzv1.ConfirmResponse{Outcome: &authzv1.ConfirmResponse_Confirmed{Confirmed: &authzv1.Confirmed{ConfirmIn: in}}}
+	}
+	lasting := func(left *durationpb.Duration) *authzv1.ConfirmResponse {
+		resp := confirmed(durationpb.New(time.Minute))
+		resp.GetConfirmed().ExpiresIn = left
+		return resp
 	}
 	for i, c := range []struct {
 		resp *authzv1.ConfirmResponse
@@ -43,8 +49,11 @@ func TestStanding(t *testing.T) {
 		{confirmed(durationpb.New(time.Minute)), session.Standing{Next: time.Minute}},
 		{confirmed(durationpb.New(-1)), session.Standing{Next: confirmAgain}},
 		{confirmed(&durationpb.Duration{Seconds: 1 << 60}), session.Standing{Next: confirmAgain}},
+		{lasting(durationpb.New(time.Hour)), session.Standing{Next: time.Minute, Expires: asked.Add(time.Hour)}},
+		{lasting(durationpb.New(-time.Second)), session.Standing{Next: time.Minute, Expires: asked.Add(-time.Second)}},
+		{lasting(&durationpb.Duration{Seconds: 1 << 60}), session.Standing{Next: confirmAgain}},
 	} {
-		if got := standing(c.resp); got != c.want {
+		if got := standing(c.resp, asked); got != c.want {
 			t.Errorf("%d: %+v", i, got)
 		}
 	}

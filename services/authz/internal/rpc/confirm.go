@@ -59,8 +59,9 @@ func (s *Server) confirm(ctx context.Context, req *authzv1.ConfirmRequest, token
 	case s.deps.State.Revocations().Ended(session.token):
 		return unconfirmed(refusal(authzv1.AuthenticateRefusalReason_AUTHENTICATE_REFUSAL_REASON_REVOKED, "the token has been revoked", who))
 	}
+	now := s.deps.Clock.Now()
 	return &authzv1.ConfirmResponse{Outcome: &authzv1.ConfirmResponse_Confirmed{
-		Confirmed: &authzv1.Confirmed{ConfirmIn: confirmIn(who, s.deps.Clock.Now())},
+		Confirmed: &authzv1.Confirmed{ConfirmIn: confirmIn(who, now), ExpiresIn: until(who.Deadline, now)},
 	}}
 }
 

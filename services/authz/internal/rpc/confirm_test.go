@@ -81,8 +81,12 @@ func TestConfirmation(t *testing.T) {
 		t.Errorf("%v for %v", resp.GetVerdict(), ttl)
 	}
 	w.clock.advance(9 * time.Second)
-	if in := w.confirm(t, token).GetConfirmed().GetConfirmIn().AsDuration(); in <= 0 || v.confirmed != 1 {
+	confirmed := w.confirm(t, token).GetConfirmed()
+	if in := confirmed.GetConfirmIn().AsDuration(); in <= 0 || v.confirmed != 1 {
 		t.Errorf("confirmed %d times, next after %v", v.confirmed, in)
+	}
+	if left := confirmed.GetExpiresIn().AsDuration(); left <= 0 || left > time.Hour-9*time.Second {
+		t.Errorf("the token is said to live for %v", left)
 	}
 	w.fresh(t)
 	w.clock.advance(2 * time.Second)

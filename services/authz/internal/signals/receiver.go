@@ -47,6 +47,9 @@ type Deps struct {
 	Verifier verify.Config
 	// Revoke makes a revocation durable and returns; by and note say who asked and why.
 	Revoke func(r *authzv1.Revocation, by, note string) (number uint64, err error)
+	// Done is told what became of each request: revoked, nothing_asked, refused or
+	// unavailable. It must be safe for concurrent use.
+	Done func(result string)
 	// Skew is the greatest by which an issuer's clock may be ahead.
 	Skew func() time.Duration
 }
@@ -146,7 +149,8 @@ type nowhere struct{}
 // Write drops p.
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
-// failure is an answer other than 202. Its code is one of RFC 8935 section 2.4, or empty
+// failure is an answer other than that sessions are revoked; with status 202 an event asked for
+// nothing. Its code is one of RFC 8935 section 2.4, or empty
 // where HTTP's own status says it.
 type failure struct {
 	status int
@@ -164,11 +168,26 @@ const (
 	accessDenied         = "access_denied"
 )
 
+// result is what became of a request, for the metric.
+func (f *failure) result() string {
+	switch {
+	case f == nil:
+		return "revoked"
+	case f.status == http.StatusAccepted:
+		return "nothing_asked"
+	case f.status == http.StatusServiceUnavailable:
+		return "unavailable"
+	default:
+		return "refused"
+	}
+}
+
 func bad(code, why string) *failure { return &failure{http.StatusBadRequest, code, why} }
 
 // ServeHTTP implements http.Handler.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	f := r.serve(req)
+	r.deps.Done(f.result())
 	if f == nil {
 		w.WriteHeader(http.StatusAccepted)
 		return
@@ -213,7 +232,7 @@ func (r *Receiver) serve(req *http.Request) *failure {
 		return &failure{status: http.StatusTooManyRequests}
 	}
 	f := r.take(req, s)
-	if f != nil {
+	if f != nil && f.status != http.StatusAccepted {
 		r.deps.Logger.Warn("security event refused", "transmitter", s.Issuer, "status", f.status, "code", f.code, "why", f.why)
 	}
 	return f
@@ -276,7 +295,7 @@ func (r *Receiver) take(req *http.Request, s *sender) *failure {
 	}
 	if event.Revoked == nil {
 		r.deps.Logger.Info("security event asks for nothing here", "transmitter", s.Issuer, "event", event.ID, "types", event.Types)
-		return nil
+		return &failure{status: http.StatusAccepted}
 	}
 	if !slices.Contains(s.Subjects, event.Revoked.Issuer) {
 		return bad(accessDenied, "the transmitter may not speak about this issuer's subjects")

@@ -53,6 +53,8 @@ type world struct {
 	fail   error
 	by     []string
 	log    bytes.Buffer
+	// done is what became of each request. Guarded by mu.
+	done []string
 }
 
 func newWorld(t *testing.T, change func(*Config)) *world {
@@ -93,6 +95,11 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 		change(&cfg)
 	}
 	w.Receiver, err = New(cfg, Deps{System: machine, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Skew: func() time.Duration { return skew },
+		Done: func(result string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.done = append(w.done, result)
+		},
 		Revoke: func(r *authzv1.Revocation, by, note string) (uint64, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -370,6 +377,16 @@ func TestEventsThatCannotBeKept(t *testing.T) {
 	w.mu.Unlock()
 	if status, _ := w.push(t, token, nil); status != http.StatusAccepted || w.state.Revocations().Count() != 1 {
 		t.Errorf("%d, %d revocations", status, w.state.Revocations().Count())
+	}
+	other := w.event(t, map[string]any{"events": map[string]any{"https://example.com/other": map[string]any{}}}, nil)
+	if status, _ := w.push(t, other, nil); status != http.StatusAccepted {
+		t.Errorf("an event that asks for nothing: %d", status)
+	}
+	w.push(t, "nonsense", nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := strings.Join(w.done, " "); got != "unavailable revoked nothing_asked refused" {
+		t.Errorf("counted: %s", got)
 	}
 }
 

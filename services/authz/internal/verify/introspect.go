@@ -51,6 +51,8 @@ type introspector struct {
 	log      *slog.Logger
 	timeout  time.Duration
 	question func(ctx context.Context, token []byte) ([]byte, error)
+	// answered is told how.
+	answered func(answer string)
 	// flights counts the questions that outlive who began them.
 	flights *sync.WaitGroup
 	slots   chan struct{}
@@ -127,7 +129,13 @@ func (in *introspector) inquire(ctx context.Context, q *inquiry, h [sha256.Size]
 		err = o.read(raw, in.rules.TTL)
 	}
 	in.report(err)
-	if err != nil {
+	switch {
+	case err == nil && o.active:
+		in.answered("active")
+	case err == nil:
+		in.answered("inactive")
+	default:
+		in.answered("failed")
 		o = opinion{failed: refuse(Unconfirmed, "the issuer could not be asked whether the token is active, or its answer was none"),
 			asked: o.asked, until: o.asked.Add(failedFor)}
 	}

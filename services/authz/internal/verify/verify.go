@@ -19,6 +19,9 @@ import (
 type Deps struct {
 	System sys.System
 	Logger *slog.Logger
+	// Asked is told of each question to an issuer how it was answered: active, inactive or
+	// failed; nil for nobody. It must be safe for concurrent use.
+	Asked func(answer string)
 }
 
 // Verifier verifies tokens. Safe for concurrent use.
@@ -35,6 +38,7 @@ type Verifier struct {
 	configure sync.Mutex
 	wake      chan struct{}
 	machine   sys.System
+	answered  func(answer string)
 	// questions counts what is asked of issuers.
 	questions sync.WaitGroup
 }
@@ -68,7 +72,10 @@ func New(cfg Config, deps Deps) (*Verifier, error) {
 	}
 	v := &Verifier{
 		cfg: cfg, clock: deps.System.Clock, fs: deps.System.FS, log: deps.Logger, fetcher: f,
-		wake: make(chan struct{}, 1), machine: deps.System,
+		wake: make(chan struct{}, 1), machine: deps.System, answered: deps.Asked,
+	}
+	if v.answered == nil {
+		v.answered = func(string) {}
 	}
 	v.issuers.Store(&map[string]*issuer{})
 	return v, nil
@@ -138,7 +145,7 @@ func (v *Verifier) introspector(is Issuer) *introspector {
 		return nil
 	}
 	return &introspector{
-		rules: is.Introspection, issuer: is.Issuer, clock: v.clock, log: v.log, timeout: v.cfg.FetchTimeout,
+		rules: is.Introspection, issuer: is.Issuer, clock: v.clock, log: v.log, timeout: v.cfg.FetchTimeout, answered: v.answered,
 		question: v.fetcher.asker(is, v.cfg, v.machine), flights: &v.questions, slots: make(chan struct{}, maxQuestions),
 		known: make(map[[sha256.Size]byte]opinion), asking: make(map[[sha256.Size]byte]*inquiry),
 	}

@@ -19,6 +19,8 @@ type Standing struct {
 	Ended bool
 	// Next is after how long to ask again, 0 for never.
 	Next time.Duration
+	// Expires is when the token's life ends, on the machine's clock; zero: as it was known.
+	Expires time.Time
 }
 
 // confirming is the token as the goroutine that asks for it has it.
@@ -89,9 +91,15 @@ func (s *Session) confirmer(ctx context.Context) End {
 		if s.life.phase(s.System.Clock.Now()) != phaseLiving {
 			continue // Another token brings its own time.
 		}
+		// A new token comes first and then its life, so that a token read behind a number is
+		// that number's or a later one, and what is said of one is not believed of another.
+		number := s.life.number()
 		token, _ := s.confirming.current()
 		standing := s.Confirm(ctx, token)
 		token.Wipe()
+		if !standing.Ended && !standing.Expires.IsZero() {
+			s.life.move(number, standing.Expires)
+		}
 		if standing.Ended && !s.replaced() {
 			s.Revoke()
 			return ""

@@ -2,7 +2,7 @@ package session_test
 
 import (
 	"context"
-	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,8 +62,8 @@ func (o *oracleOf) until(t *testing.T, clock *manual) string {
 		select {
 		case token := <-o.asked:
 			return token
-		default:
-			runtime.Gosched()
+		case <-time.After(10 * time.Millisecond):
+			// Not faster: the tokens of these tests end, too.
 		}
 	}
 }
@@ -115,4 +115,59 @@ func TestNewTokensAreConfirmed(t *testing.T) {
 	if end := <-r.done; end != session.EndTokenRevoked {
 		t.Errorf("ended %q", end)
 	}
+}
+
+// An issuer that is asked may say that a token ends sooner, or later, than it said at login.
+// The session ends by the last word, and by none about a token before.
+func TestIssuersMoveTheEnd(t *testing.T) {
+	over := func(r *rig) bool {
+		r.client.send(q("SELECT 1"))
+		for {
+			line, ok := r.client.receive()
+			if !ok || strings.Contains(line, "28000") {
+				return true
+			}
+			if strings.HasPrefix(line, "ReadyForQuery") {
+				return false
+			}
+		}
+	}
+	// At login it was said to end after a million hours.
+	for name, said := range map[string]time.Duration{"sooner": 1e5 * time.Hour, "later": 2e6 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			r, clock, o := newConfirmRig(t, dbname(t))
+			o.until(t, clock)
+			end := clock.Now().Add(said)
+			o.answers <- session.Standing{Next: confirmAfter, Expires: end}
+			// The word is taken by the time that it is asked for again.
+			o.until(t, clock)
+			o.answers <- session.Standing{}
+			clock.Advance(end.Add(-time.Second).Sub(clock.Now()))
+			if over(r) {
+				t.Error("the session ends ahead of the word")
+			}
+			clock.Advance(2 * time.Second)
+			if !over(r) {
+				t.Error("the session goes on behind the word")
+			}
+			if end := <-r.done; end != session.EndTokenExpired {
+				t.Errorf("ended %q", end)
+			}
+		})
+	}
+	t.Run("of another token", func(t *testing.T) {
+		r, clock, o := newConfirmRig(t, dbname(t))
+		o.until(t, clock)
+		if got := r.client.run(q("SET scopewire.token = 'alice.2'"), q("SELECT 1")); got[len(got)-1] != "ReadyForQuery I" {
+			t.Fatal(got)
+		}
+		o.answers <- session.Standing{Expires: clock.Now().Add(-time.Second)}
+		if token := o.until(t, clock); token != "alice.2" {
+			t.Fatalf("asked about %q", token)
+		}
+		o.answers <- session.Standing{}
+		if over(r) {
+			t.Error("the session ends by the word about the token before")
+		}
+	})
 }

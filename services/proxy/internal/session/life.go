@@ -42,6 +42,8 @@ type life struct {
 	// coming end.
 	acted phase
 	told  bool
+	// tokens counts those whose life this was.
+	tokens uint64
 }
 
 func newLife(expires time.Time, rules Expiry) *life {
@@ -105,7 +107,34 @@ func (l *life) next(now time.Time) time.Duration {
 func (l *life) renew(expires time.Time) {
 	l.mu.Lock()
 	l.expires, l.acted, l.told = expires, phaseLiving, false
+	l.tokens++
 	l.mu.Unlock()
+	l.wake()
+}
+
+// number is that of the token.
+func (l *life) number() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tokens
+}
+
+// move moves the end of the life of the token of a number, where its issuer says so. What
+// was done at an end that has come stays done.
+func (l *life) move(number uint64, expires time.Time) {
+	l.mu.Lock()
+	moved := l.tokens == number && l.acted == phaseLiving && !l.expires.Equal(expires)
+	if moved {
+		l.expires = expires
+	}
+	l.mu.Unlock()
+	if moved {
+		l.wake()
+	}
+}
+
+// wake tells who waits for the end.
+func (l *life) wake() {
 	select {
 	case l.changed <- struct{}{}:
 	default:

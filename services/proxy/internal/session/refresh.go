@@ -84,8 +84,9 @@ func (s *Session) adopt(r *decide.Refreshed) {
 	s.p.Token, s.tokenHash = r.Token, decide.TokenHash(r.Token.SHA256())
 	old.Wipe()
 	s.p.Record.SetToken(r.Principal)
-	s.life.renew(r.Expires)
+	// In this order: see confirmer.
 	s.confirming.renew(r.Token, r.ConfirmIn)
+	s.life.renew(r.Expires)
 	if r.ConfirmIn > 0 {
 		s.confirms()
 	}

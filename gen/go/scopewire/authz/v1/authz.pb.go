@@ -1230,7 +1230,10 @@ func (*ConfirmResponse_Refusal) isConfirmResponse_Outcome() {}
 type Confirmed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// After how long the proxy asks again. Absent: never.
-	ConfirmIn     *durationpb.Duration `protobuf:"bytes,1,opt,name=confirm_in,json=confirmIn,proto3" json:"confirm_in,omitempty"`
+	ConfirmIn *durationpb.Duration `protobuf:"bytes,1,opt,name=confirm_in,json=confirmIn,proto3" json:"confirm_in,omitempty"`
+	// How long the token is still valid by what its issuer says now, which may be sooner or
+	// later than it said at login. Absent: as it was.
+	ExpiresIn     *durationpb.Duration `protobuf:"bytes,2,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1268,6 +1271,13 @@ func (*Confirmed) Descriptor() ([]byte, []int) {
 func (x *Confirmed) GetConfirmIn() *durationpb.Duration {
 	if x != nil {
 		return x.ConfirmIn
+	}
+	return nil
+}
+
+func (x *Confirmed) GetExpiresIn() *durationpb.Duration {
+	if x != nil {
+		return x.ExpiresIn
 	}
 	return nil
 }
@@ -3486,10 +3496,12 @@ const file_scopewire_authz_v1_authz_proto_rawDesc = "" +
 	"\x0fConfirmResponse\x12=\n" +
 	"\tconfirmed\x18\x01 \x01(\v2\x1d.scopewire.authz.v1.ConfirmedH\x00R\tconfirmed\x12C\n" +
 	"\arefusal\x18\x02 \x01(\v2'.scopewire.authz.v1.AuthenticateRefusalH\x00R\arefusalB\t\n" +
-	"\aoutcome\"E\n" +
+	"\aoutcome\"\x7f\n" +
 	"\tConfirmed\x128\n" +
 	"\n" +
-	"confirm_in\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tconfirmIn\"\xb3\x01\n" +
+	"confirm_in\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tconfirmIn\x128\n" +
+	"\n" +
+	"expires_in\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\"\xb3\x01\n" +
 	"\x13AuthenticateRefusal\x12E\n" +
 	"\x06reason\x18\x01 \x01(\x0e2-.scopewire.authz.v1.AuthenticateRefusalReasonR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12=\n" +
@@ -3875,75 +3887,76 @@ var file_scopewire_authz_v1_authz_proto_depIdxs = []int32{
 	14, // 10: scopewire.authz.v1.ConfirmResponse.confirmed:type_name -> scopewire.authz.v1.Confirmed
 	15, // 11: scopewire.authz.v1.ConfirmResponse.refusal:type_name -> scopewire.authz.v1.AuthenticateRefusal
 	48, // 12: scopewire.authz.v1.Confirmed.confirm_in:type_name -> google.protobuf.Duration
-	0,  // 13: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
-	47, // 14: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
-	20, // 15: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
-	18, // 16: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
-	19, // 17: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
-	49, // 18: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
-	29, // 19: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
-	17, // 20: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
-	9,  // 21: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
-	43, // 22: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
-	44, // 23: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
-	45, // 24: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
-	1,  // 25: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
-	2,  // 26: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
-	23, // 27: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
-	25, // 28: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
-	3,  // 29: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
-	48, // 30: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
-	48, // 31: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
-	49, // 32: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	26, // 33: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
-	4,  // 34: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
-	27, // 35: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
-	28, // 36: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
-	22, // 37: scopewire.authz.v1.AuthorizeResponse.refreshed:type_name -> scopewire.authz.v1.Refreshed
-	47, // 38: scopewire.authz.v1.Refreshed.principal:type_name -> scopewire.authz.v1.Principal
-	48, // 39: scopewire.authz.v1.Refreshed.expires_in:type_name -> google.protobuf.Duration
-	48, // 40: scopewire.authz.v1.Refreshed.confirm_in:type_name -> google.protobuf.Duration
-	50, // 41: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
-	24, // 42: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
-	5,  // 43: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
-	18, // 44: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
-	6,  // 45: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
-	48, // 46: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
-	7,  // 47: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
-	51, // 48: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
-	28, // 49: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
-	18, // 50: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
-	49, // 51: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
-	48, // 52: scopewire.authz.v1.WatchRequest.lease:type_name -> google.protobuf.Duration
-	49, // 53: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	48, // 54: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
-	33, // 55: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
-	32, // 56: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
-	48, // 57: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
-	46, // 58: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
-	33, // 59: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
-	49, // 60: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
-	38, // 61: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
-	48, // 62: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
-	8,  // 63: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
-	12, // 64: scopewire.authz.v1.AuthorizationService.Confirm:input_type -> scopewire.authz.v1.ConfirmRequest
-	16, // 65: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
-	30, // 66: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
-	34, // 67: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
-	36, // 68: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
-	39, // 69: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
-	10, // 70: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
-	13, // 71: scopewire.authz.v1.AuthorizationService.Confirm:output_type -> scopewire.authz.v1.ConfirmResponse
-	21, // 72: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
-	31, // 73: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
-	35, // 74: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
-	37, // 75: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
-	40, // 76: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
-	70, // [70:77] is the sub-list for method output_type
-	63, // [63:70] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	48, // 13: scopewire.authz.v1.Confirmed.expires_in:type_name -> google.protobuf.Duration
+	0,  // 14: scopewire.authz.v1.AuthenticateRefusal.reason:type_name -> scopewire.authz.v1.AuthenticateRefusalReason
+	47, // 15: scopewire.authz.v1.AuthenticateRefusal.unverified:type_name -> scopewire.authz.v1.Principal
+	20, // 16: scopewire.authz.v1.AuthorizeRequest.context:type_name -> scopewire.authz.v1.SessionContext
+	18, // 17: scopewire.authz.v1.AuthorizeRequest.parse:type_name -> scopewire.authz.v1.ParseUnit
+	19, // 18: scopewire.authz.v1.AuthorizeRequest.function_call:type_name -> scopewire.authz.v1.FunctionCallUnit
+	49, // 19: scopewire.authz.v1.AuthorizeRequest.least_epoch:type_name -> scopewire.authz.v1.Epoch
+	29, // 20: scopewire.authz.v1.AuthorizeRequest.probe_answers:type_name -> scopewire.authz.v1.ProbeAnswer
+	17, // 21: scopewire.authz.v1.AuthorizeRequest.trace:type_name -> scopewire.authz.v1.TraceContext
+	9,  // 22: scopewire.authz.v1.AuthorizeRequest.client:type_name -> scopewire.authz.v1.ClientInfo
+	43, // 23: scopewire.authz.v1.SessionContext.settings:type_name -> scopewire.authz.v1.SessionContext.SettingsEntry
+	44, // 24: scopewire.authz.v1.SessionContext.prepared_statements:type_name -> scopewire.authz.v1.SessionContext.PreparedStatementsEntry
+	45, // 25: scopewire.authz.v1.SessionContext.cursors:type_name -> scopewire.authz.v1.SessionContext.CursorsEntry
+	1,  // 26: scopewire.authz.v1.AuthorizeResponse.verdict:type_name -> scopewire.authz.v1.Verdict
+	2,  // 27: scopewire.authz.v1.AuthorizeResponse.reason:type_name -> scopewire.authz.v1.Reason
+	23, // 28: scopewire.authz.v1.AuthorizeResponse.statements:type_name -> scopewire.authz.v1.Statement
+	25, // 29: scopewire.authz.v1.AuthorizeResponse.edits:type_name -> scopewire.authz.v1.Edit
+	3,  // 30: scopewire.authz.v1.AuthorizeResponse.cacheability:type_name -> scopewire.authz.v1.Cacheability
+	48, // 31: scopewire.authz.v1.AuthorizeResponse.age:type_name -> google.protobuf.Duration
+	48, // 32: scopewire.authz.v1.AuthorizeResponse.ttl:type_name -> google.protobuf.Duration
+	49, // 33: scopewire.authz.v1.AuthorizeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	26, // 34: scopewire.authz.v1.AuthorizeResponse.obligations:type_name -> scopewire.authz.v1.Obligations
+	4,  // 35: scopewire.authz.v1.AuthorizeResponse.errors:type_name -> scopewire.authz.v1.ErrorExposure
+	27, // 36: scopewire.authz.v1.AuthorizeResponse.error:type_name -> scopewire.authz.v1.StatementError
+	28, // 37: scopewire.authz.v1.AuthorizeResponse.probes:type_name -> scopewire.authz.v1.Probe
+	22, // 38: scopewire.authz.v1.AuthorizeResponse.refreshed:type_name -> scopewire.authz.v1.Refreshed
+	47, // 39: scopewire.authz.v1.Refreshed.principal:type_name -> scopewire.authz.v1.Principal
+	48, // 40: scopewire.authz.v1.Refreshed.expires_in:type_name -> google.protobuf.Duration
+	48, // 41: scopewire.authz.v1.Refreshed.confirm_in:type_name -> google.protobuf.Duration
+	50, // 42: scopewire.authz.v1.Statement.accesses:type_name -> scopewire.authz.v1.Access
+	24, // 43: scopewire.authz.v1.Statement.effects:type_name -> scopewire.authz.v1.Effect
+	5,  // 44: scopewire.authz.v1.Effect.kind:type_name -> scopewire.authz.v1.EffectKind
+	18, // 45: scopewire.authz.v1.Effect.query:type_name -> scopewire.authz.v1.ParseUnit
+	6,  // 46: scopewire.authz.v1.Obligations.audit:type_name -> scopewire.authz.v1.AuditMode
+	48, // 47: scopewire.authz.v1.Obligations.statement_timeout:type_name -> google.protobuf.Duration
+	7,  // 48: scopewire.authz.v1.Probe.kind:type_name -> scopewire.authz.v1.ProbeKind
+	51, // 49: scopewire.authz.v1.Probe.object:type_name -> scopewire.authz.v1.ObjectName
+	28, // 50: scopewire.authz.v1.ProbeAnswer.probe:type_name -> scopewire.authz.v1.Probe
+	18, // 51: scopewire.authz.v1.ProbeAnswer.unit:type_name -> scopewire.authz.v1.ParseUnit
+	49, // 52: scopewire.authz.v1.WatchRequest.applied:type_name -> scopewire.authz.v1.Epoch
+	48, // 53: scopewire.authz.v1.WatchRequest.lease:type_name -> google.protobuf.Duration
+	49, // 54: scopewire.authz.v1.WatchResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	48, // 55: scopewire.authz.v1.WatchResponse.age:type_name -> google.protobuf.Duration
+	33, // 56: scopewire.authz.v1.WatchResponse.revocations:type_name -> scopewire.authz.v1.Revocation
+	32, // 57: scopewire.authz.v1.WatchResponse.ages:type_name -> scopewire.authz.v1.SourceAges
+	48, // 58: scopewire.authz.v1.SourceAges.policy:type_name -> google.protobuf.Duration
+	46, // 59: scopewire.authz.v1.SourceAges.catalog:type_name -> scopewire.authz.v1.SourceAges.CatalogEntry
+	33, // 60: scopewire.authz.v1.RevokeRequest.revocation:type_name -> scopewire.authz.v1.Revocation
+	49, // 61: scopewire.authz.v1.RevokeResponse.epoch:type_name -> scopewire.authz.v1.Epoch
+	38, // 62: scopewire.authz.v1.ListRevisionsResponse.revisions:type_name -> scopewire.authz.v1.PolicyRevision
+	48, // 63: scopewire.authz.v1.SourceAges.CatalogEntry.value:type_name -> google.protobuf.Duration
+	8,  // 64: scopewire.authz.v1.AuthorizationService.Authenticate:input_type -> scopewire.authz.v1.AuthenticateRequest
+	12, // 65: scopewire.authz.v1.AuthorizationService.Confirm:input_type -> scopewire.authz.v1.ConfirmRequest
+	16, // 66: scopewire.authz.v1.AuthorizationService.Authorize:input_type -> scopewire.authz.v1.AuthorizeRequest
+	30, // 67: scopewire.authz.v1.AuthorizationService.Watch:input_type -> scopewire.authz.v1.WatchRequest
+	34, // 68: scopewire.authz.v1.AuthorizationAdminService.Revoke:input_type -> scopewire.authz.v1.RevokeRequest
+	36, // 69: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:input_type -> scopewire.authz.v1.ListRevisionsRequest
+	39, // 70: scopewire.authz.v1.AuthorizationAdminService.Reload:input_type -> scopewire.authz.v1.ReloadRequest
+	10, // 71: scopewire.authz.v1.AuthorizationService.Authenticate:output_type -> scopewire.authz.v1.AuthenticateResponse
+	13, // 72: scopewire.authz.v1.AuthorizationService.Confirm:output_type -> scopewire.authz.v1.ConfirmResponse
+	21, // 73: scopewire.authz.v1.AuthorizationService.Authorize:output_type -> scopewire.authz.v1.AuthorizeResponse
+	31, // 74: scopewire.authz.v1.AuthorizationService.Watch:output_type -> scopewire.authz.v1.WatchResponse
+	35, // 75: scopewire.authz.v1.AuthorizationAdminService.Revoke:output_type -> scopewire.authz.v1.RevokeResponse
+	37, // 76: scopewire.authz.v1.AuthorizationAdminService.ListRevisions:output_type -> scopewire.authz.v1.ListRevisionsResponse
+	40, // 77: scopewire.authz.v1.AuthorizationAdminService.Reload:output_type -> scopewire.authz.v1.ReloadResponse
+	71, // [71:78] is the sub-list for method output_type
+	64, // [64:71] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_scopewire_authz_v1_authz_proto_init() }
