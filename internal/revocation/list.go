@@ -81,7 +81,7 @@ func (l *List) Since(number uint64) []*authzv1.Revocation {
 
 // Ended reports whether any of them ends a token.
 func (l *List) Ended(t Token) bool {
-	for _, list := range [][]*authzv1.Revocation{l.bySum[t.SHA256], l.bySum[t.Twin], l.byID[t.ID], l.bySub[t.Subject], l.byCli[t.ClientID], l.rest} {
+	for _, list := range [][]*authzv1.Revocation{l.bySum[t.SHA256], l.bySum[t.Twin], l.byID[t.ID], l.bySub[t.Subject], l.bySub[t.Actor], l.byCli[t.ClientID], l.rest} {
 		for _, r := range list {
 			if Matches(r, t) {
 				return true

@@ -22,6 +22,9 @@ type Token struct {
 	Twin [sha256.Size]byte
 	// ID, Issuer, Subject and ClientID are empty where the token does not say.
 	ID, Issuer, Subject, ClientID string
+	// Actor is who acts for the subject now, the outermost of the token's actors (RFC 8693
+	// section 4.1), and ActorIssuer whose name that is. Empty where nobody does.
+	Actor, ActorIssuer string
 	// IssuedAt is zero where it does not say.
 	IssuedAt time.Time
 }
@@ -32,10 +35,21 @@ func Of(p *authzv1.Principal, sum [sha256.Size]byte) Token {
 	if twin := p.GetTokenTwinSha256(); len(twin) == sha256.Size {
 		t.Twin = [sha256.Size]byte(twin)
 	}
+	if actors := p.GetActors(); len(actors) > 0 {
+		t.Acted(actors[0].GetIssuer(), actors[0].GetSubject())
+	}
 	if at := p.GetIssuedAt(); at != nil {
 		t.IssuedAt = at.AsTime()
 	}
 	return t
+}
+
+// Acted sets who acts for the subject; the issuer is empty when it is the token's.
+func (t *Token) Acted(issuer, subject string) {
+	if issuer == "" {
+		issuer = t.Issuer
+	}
+	t.Actor, t.ActorIssuer = subject, issuer
 }
 
 // Matches reports whether r ends t.
@@ -44,10 +58,12 @@ func Matches(r *authzv1.Revocation, t Token) bool {
 	if set && string(r.GetTokenSha256()) != string(t.SHA256[:]) && (t.Twin == [sha256.Size]byte{} || string(r.GetTokenSha256()) != string(t.Twin[:])) {
 		return false
 	}
-	for _, f := range [][2]string{
-		{r.GetTokenId(), t.ID}, {r.GetIssuer(), t.Issuer},
-		{r.GetSubject(), t.Subject}, {r.GetClientId(), t.ClientID},
-	} {
+	// Whose tokens end, loses those by which they act for others as well: they hold them.
+	issuer, subject := t.Issuer, t.Subject
+	if r.GetSubject() != "" && t.Actor == r.GetSubject() && (r.GetIssuer() == "" || t.ActorIssuer == r.GetIssuer()) {
+		issuer, subject = t.ActorIssuer, t.Actor
+	}
+	for _, f := range [][2]string{{r.GetTokenId(), t.ID}, {r.GetIssuer(), issuer}, {r.GetSubject(), subject}, {r.GetClientId(), t.ClientID}} {
 		if f[0] == "" {
 			continue
 		}

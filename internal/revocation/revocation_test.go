@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 )
 
@@ -18,6 +20,9 @@ func TestMatches(t *testing.T) {
 	sum, twin, other := sha256.Sum256([]byte("t")), sha256.Sum256([]byte("twin")), sha256.Sum256([]byte("u"))
 	silent := token()
 	silent.IssuedAt, silent.ID, silent.Twin = time.Time{}, "", [sha256.Size]byte{}
+	acting, elsewhere := token(), token()
+	acting.Acted("", "actor")
+	elsewhere.Acted("other", "actor")
 	for name, c := range map[string]struct {
 		r    *authzv1.Revocation
 		t    Token
@@ -28,6 +33,13 @@ func TestMatches(t *testing.T) {
 		"the token":                   {&authzv1.Revocation{TokenSha256: sum[:]}, token(), true},
 		"its other spelling":          {&authzv1.Revocation{TokenSha256: twin[:]}, token(), true},
 		"no digest, of one spelling":  {&authzv1.Revocation{TokenSha256: make([]byte, 32)}, silent, false},
+		"who acts for the subject":    {&authzv1.Revocation{Subject: "actor"}, acting, true},
+		"who acts, of its issuer":     {&authzv1.Revocation{Subject: "actor", Issuer: "iss"}, acting, true},
+		"who acts, of another issuer": {&authzv1.Revocation{Subject: "actor", Issuer: "other"}, elsewhere, true},
+		"a namesake of who acts":      {&authzv1.Revocation{Subject: "actor", Issuer: "iss"}, elsewhere, false},
+		"for whom somebody acts":      {&authzv1.Revocation{Subject: "sub", Issuer: "iss"}, elsewhere, true},
+		"who acts, before a moment":   {&authzv1.Revocation{Subject: "actor", IssuedBefore: 999}, acting, false},
+		"nobody of no name":           {&authzv1.Revocation{ClientId: "x"}, token(), false},
 		"another token":               {&authzv1.Revocation{TokenSha256: other[:]}, token(), false},
 		"its id":                      {&authzv1.Revocation{TokenId: "id"}, token(), true},
 		"an id, of none":              {&authzv1.Revocation{TokenId: "id"}, silent, false},
@@ -101,5 +113,20 @@ func TestListGrowsAndForgets(t *testing.T) {
 		if _, _, err := l.With(bad, now); err == nil {
 			t.Errorf("%v was taken", bad)
 		}
+	}
+}
+
+// What a proxy is told of a principal is what authz holds revocations against.
+func TestOf(t *testing.T) {
+	sum, twin := sha256.Sum256([]byte("t")), sha256.Sum256([]byte("twin"))
+	got := Of(&authzv1.Principal{Issuer: "iss", Subject: "sub", ClientId: "cli", TokenId: "id", TokenTwinSha256: twin[:],
+		Actors: []*authzv1.Actor{{Subject: "actor"}, {Issuer: "x", Subject: "y"}}, IssuedAt: timestamppb.New(time.Unix(1000, 0))}, sum)
+	want := token()
+	want.Acted("", "actor")
+	if !got.IssuedAt.Equal(want.IssuedAt) {
+		t.Errorf("issued at %s", got.IssuedAt)
+	}
+	if got.IssuedAt = want.IssuedAt; got != want {
+		t.Errorf("%+v", got)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/devissuer"
 	"github.com/scopewire/scopewire/services/authz/internal/state"
 )
 
@@ -69,6 +70,9 @@ func TestFault_F12_RevokedTokensAreRefused(t *testing.T) {
 		"by the hash of its other spelling": func(token string) *authzv1.Revocation {
 			return &authzv1.Revocation{TokenSha256: byHash(respell(token), "").TokenSha256}
 		},
+		"by who acts for the subject": func(string) *authzv1.Revocation {
+			return &authzv1.Revocation{Subject: "delegate", Issuer: testIssuer}
+		},
 		"by subject": func(string) *authzv1.Revocation { return &authzv1.Revocation{Subject: "alice", Issuer: testIssuer} },
 		"by issuer and the moment": func(string) *authzv1.Revocation {
 			return &authzv1.Revocation{Issuer: testIssuer, IssuedBefore: time.Now().Unix() + 60}
@@ -77,6 +81,13 @@ func TestFault_F12_RevokedTokensAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := settled(t)
 			token, others := w.mint(t, "alice", time.Hour, "everything"), w.mint(t, "bob", time.Hour, "everything")
+			if name == "by who acts for the subject" {
+				var err error
+				if token, err = w.issuer.Mint(devissuer.Claims{Subject: "alice", Scopes: []string{"everything"}, Lifetime: time.Hour,
+					Set: map[string]any{"act": map[string]any{"sub": "delegate", "act": map[string]any{"sub": "bob"}}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for _, tok := range []string{token, others} {
 				if resp := w.ask(t, request(tok, "SELECT * FROM orders")); resp.GetVerdict() != authzv1.Verdict_VERDICT_ALLOW {
 					t.Fatal(resp)

@@ -110,6 +110,9 @@ func (t *tokens) verifyBy(ctx context.Context, token secret.Bytes, by func(conte
 
 func newSession(who verify.Principal, h hash) *session {
 	t := revocation.Token{SHA256: h, ID: who.TokenID, Issuer: who.Issuer, Subject: who.Subject, ClientID: who.ClientID, IssuedAt: who.IssuedAt}
+	if len(who.Actors) > 0 {
+		t.Acted(who.Actors[0].Issuer, who.Actors[0].Subject)
+	}
 	if who.Twin != nil {
 		t.Twin = *who.Twin
 	}

@@ -2947,7 +2947,8 @@ func (x *SourceAges) GetCatalog() map[string]*durationpb.Duration {
 	return nil
 }
 
-// Revocation ends tokens before their expiry. Of token_sha256, token_id, issuer,
+// Revocation ends tokens before their expiry. Who acts for a token's subject (`act`, its
+// outermost link) counts as its subject and issuer as well. Of token_sha256, token_id, issuer,
 // subject, client_id and issued_before every one that is set must match; none set
 // matches nothing.
 type Revocation struct {
