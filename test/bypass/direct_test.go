@@ -24,10 +24,21 @@ GRANT SELECT (order_id), DELETE ON order_items TO wanda;
 GRANT SELECT (id, name) ON customers TO wanda;
 `
 
-// direct opens a session at the server itself as such a role, without Scopewire.
+// directWorld is a server with such roles, without Scopewire.
+func directWorld(t *testing.T) *demo.World {
+	t.Helper()
+	return cluster.Start(t, demo.Config{SQL: traps + sameGrants, WithoutServices: true})
+}
+
+// direct opens a session at a server of its own as such a role.
 func direct(t *testing.T, role string) *pgconn.PgConn {
 	t.Helper()
-	w := cluster.Start(t, demo.Config{SQL: traps + sameGrants, WithoutServices: true})
+	return directAs(t, directWorld(t), role)
+}
+
+// directAs opens a session at a server as such a role.
+func directAs(t *testing.T, w *demo.World, role string) *pgconn.PgConn {
+	t.Helper()
 	conn, err := pgconn.Connect(t.Context(), w.Postgres.ConnString(demo.Database))
 	if err != nil {
 		t.Fatal(err)

@@ -136,12 +136,15 @@ func DecodeParse(body []byte) (ParseFields, error) {
 	if f.Text, body, ok = cstring(body); !ok || len(body) < 2 {
 		return f, bad
 	}
-	// The count is an Int16 that the server reads as int; a negative one makes
-	// its loop run zero times and leaves the rest to be rejected.
+	// The documentation calls the count an Int16; the server reads it without a sign
+	// (pq_getmsgint, pqformat.c), and takes up to 65535 types.
 	n := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
-	if n > 0x7fff || len(body) != 4*n {
+	if len(body) != 4*n {
 		return f, bad
+	}
+	if n > 0 {
+		f.Parameters = make([]uint32, 0, n)
 	}
 	for i := range n {
 		f.Parameters = append(f.Parameters, binary.BigEndian.Uint32(body[4*i:]))
