@@ -136,6 +136,12 @@ rotation: ## the issuer changes its keys every five seconds for five minutes whi
 revocations: ## a thousand revocations while a thousand sessions work, each tenth while proxy and authz are parted
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F12_Crowd' ./test/e2e
 
+.PHONY: faults
+faults: ## faults at their full length: 20,000 sessions, every byte between services flipped, 24 orders of starting, 200 kills
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F35_' ./services/proxy
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F39_' ./internal/rpc
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 2h -run 'TestFault_F(30|40)_' ./test/e2e
+
 .PHONY: sequences
 sequences: ## every sequence of up to four messages through a session, beside the server; SHARD=k/n takes a part of them
 	SCOPEWIRE_NIGHTLY=1 SCOPEWIRE_SHARD=$(SHARD) go test -count=1 -v -timeout 4h -run 'TestSec_T14_EverySequence' ./services/proxy/internal/session
