@@ -134,7 +134,8 @@ func (a *Authz) build(machine sys.System) error {
 	}
 	events := a.telemetry.Counter(telemetry.SignalsTotal)
 	a.signals, err = signals.New(a.cfg.Signals, signals.Deps{System: machine, Logger: log, Verifier: keys, Skew: a.verifier.Skew,
-		Done: func(result string) { events.With(result).Add(1) },
+		MaxLifetime: a.verifier.MaxLifetime,
+		Done:        func(result string) { events.With(result).Add(1) },
 		Revoke: func(r *authzv1.Revocation, by, note string) (uint64, error) {
 			return a.server.Keep(r, state.Actor{Caller: by, Note: note})
 		}})

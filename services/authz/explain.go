@@ -242,7 +242,7 @@ func issuersOf(p *policy.Policy) []verify.Issuer {
 	for _, is := range p.Issuers() {
 		issuers = append(issuers, verify.Issuer{
 			Issuer: is.Issuer, Audiences: is.Audiences, JWKSURI: is.JWKSURI, JWKSFile: is.JWKSFile,
-			Algorithms: is.Algorithms, AcceptTypJWT: is.AcceptTypJWT, Skew: is.Skew,
+			Algorithms: is.Algorithms, AcceptTypJWT: is.AcceptTypJWT, Skew: is.Skew, MaxLifetime: is.MaxTokenLifetime,
 			Mode: verify.Mode(is.Verification), Introspection: verify.Introspection(is.Introspection),
 		})
 	}

@@ -26,6 +26,9 @@ type Issuer struct {
 	Algorithms []string
 	// Skew is how far the issuer's clock may be off, at most MaxSkew.
 	Skew time.Duration
+	// MaxTokenLifetime is the longest that its tokens may live, from iat to exp; 0 for no
+	// bound.
+	MaxTokenLifetime time.Duration
 	// Verification says by what its tokens are verified, one of Verifications.
 	Verification string
 	// Introspection is how the issuer is asked; zero where it is not.
@@ -51,6 +54,7 @@ type issuerEntry struct {
 	AcceptTypJWT  bool                `yaml:"accept_typ_jwt"`
 	Algorithms    *[]string           `yaml:"algorithms"`
 	Skew          time.Duration       `yaml:"skew"`
+	MaxLifetime   time.Duration       `yaml:"max_token_lifetime"`
 	Verification  *string             `yaml:"verification"`
 	Introspection *introspectionEntry `yaml:"introspection"`
 	// TrustAuthorizationDetails is the ceiling of what tokens of the issuer may
@@ -73,7 +77,7 @@ func compileIssuers(c *compiler, entries []issuerEntry) ([]Issuer, map[string]*c
 		e.check(c, path)
 		is := Issuer{
 			Issuer: e.Issuer, Audiences: e.Audiences, JWKSURI: value(e.JWKSURI), JWKSFile: value(e.JWKSFile),
-			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: e.Skew,
+			AcceptTypJWT: e.AcceptTypJWT, Algorithms: defaultAlgorithms, Skew: e.Skew, MaxTokenLifetime: e.MaxLifetime,
 		}
 		is.Verification, is.Introspection = e.introspection(c, path)
 		if is.Verification != verifyLocal {

@@ -96,6 +96,7 @@ func policies() *rapid.Generator[any] {
 		"jwks_uri": text("https://a.example.com/k", "HTTPS://a.example.com/k", "http://a.example.com", "https://"), "jwks_file": text("keys", "k"),
 		"accept_typ_jwt": text(true, false), "algorithms": listOf(text("ES256", "HS256", "none")),
 		"skew":                        text("10s", "31s", "-1s", "+1s", ".5s", "5", "0", "1h", "0s"),
+		"max_token_lifetime":          text("12h", "-1s", "0s", "1d"),
 		"trust_authorization_details": rapid.OneOf(text("all", "none"), mapping(map[string]*rapid.Generator[any]{"actions": actions, "objects": objects, "presets": presets}, "actions", "objects")),
 	}, "issuer", "audiences")
 	return mapping(map[string]*rapid.Generator[any]{

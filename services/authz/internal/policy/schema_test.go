@@ -98,6 +98,7 @@ func TestSchemaAcceptsWhatParseAccepts(t *testing.T) {
     accept_typ_jwt: true
     algorithms: [ES256]
     skew: 10s
+    max_token_lifetime: 12h
     trust_authorization_details: {actions: ['*'], objects: ['public.*'], presets: [session]}
   - issuer: https://other.example.com
     audiences: [a, b]

@@ -45,8 +45,8 @@ type Transmitter struct {
 	// Default 50. A higher one lets a transmitter gone wild write more to the state.
 	Rate int `yaml:"rate,omitempty"`
 	// TokenLifetime is the longest that tokens of Subjects live: after it a revocation is
-	// forgotten. Default: revocations are kept for ever, until a later one of the same
-	// subject. A shorter one than the tokens' would let revoked ones come back.
+	// forgotten. Default: what policy says of their issuer (max_token_lifetime), else they are
+	// kept for ever, until a later one of the same subject. A shorter one than the tokens' would let revoked ones come back.
 	TokenLifetime config.Duration `yaml:"token_lifetime,omitempty"`
 }
 

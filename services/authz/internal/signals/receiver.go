@@ -50,6 +50,8 @@ type Deps struct {
 	// Done is told what became of each request: revoked, nothing_asked, refused or
 	// unavailable. It must be safe for concurrent use.
 	Done func(result string)
+	// MaxLifetime is the longest that tokens of an issuer live, 0 where nobody knows.
+	MaxLifetime func(issuer string) time.Duration
 	// Skew is the greatest by which an issuer's clock may be ahead.
 	Skew func() time.Duration
 }
@@ -313,8 +315,12 @@ func (r *Receiver) take(req *http.Request, s *sender) *failure {
 // that may be ahead.
 func (r *Receiver) revocation(of *verify.RevokedSessions, s *sender) *authzv1.Revocation {
 	rev := &authzv1.Revocation{Issuer: of.Issuer, Subject: of.Subject, IssuedBefore: of.At.Add(r.deps.Skew()).Unix() + 1}
-	if s.TokenLifetime > 0 {
-		rev.ExpiresAt = rev.IssuedBefore + int64(time.Duration(s.TokenLifetime).Seconds()) + 1
+	life := time.Duration(s.TokenLifetime)
+	if life == 0 {
+		life = r.deps.MaxLifetime(of.Issuer)
+	}
+	if life > 0 {
+		rev.ExpiresAt = rev.IssuedBefore + int64(life.Seconds()) + 1
 	}
 	return rev
 }

@@ -95,6 +95,12 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 		change(&cfg)
 	}
 	w.Receiver, err = New(cfg, Deps{System: machine, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Skew: func() time.Duration { return skew },
+		MaxLifetime: func(issuer string) time.Duration {
+			if issuer != idp {
+				return 0
+			}
+			return 2 * time.Hour
+		},
 		Done: func(result string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -443,5 +449,24 @@ func TestConfig(t *testing.T) {
 	if _, err := New(Config{Address: ":1", Transmitters: []Transmitter{{Issuer: idp}}}, Deps{System: sys.OS(), Logger: slog.New(slog.DiscardHandler)}); err == nil ||
 		!strings.Contains(err.Error(), "audience") {
 		t.Errorf("a transmitter without an audience: %v", err)
+	}
+}
+
+// What a transmitter does not say of its tokens' life policy may say; what nobody says is kept
+// for ever.
+func TestRevocationsAreForgotten(t *testing.T) {
+	const foreign = "https://foreign.example.com"
+	w := newWorld(t, func(c *Config) {
+		c.Transmitters[1].TokenLifetime, c.Transmitters[1].Subjects = 0, []string{idp, foreign}
+	})
+	for _, of := range []string{idp, foreign} {
+		subject := map[string]any{"sub_id": map[string]any{"format": "iss_sub", "iss": of, "sub": "alice"}}
+		if status, _ := w.push(t, w.event(t, subject, nil), nil); status != http.StatusAccepted {
+			t.Fatalf("%s: %d", of, status)
+		}
+	}
+	list := w.state.Revocations().Entries()
+	if len(list) != 2 || list[0].GetExpiresAt() != list[0].GetIssuedBefore()+7201 || list[1].GetExpiresAt() != 0 {
+		t.Errorf("%v", list)
 	}
 }

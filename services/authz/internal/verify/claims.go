@@ -118,6 +118,9 @@ func judge(c value, is Issuer, now time.Time) (Principal, *Refusal) {
 	if r := p.judgeTimes(c, is.Skew, now); r != nil {
 		return Principal{}, r
 	}
+	if r := p.judgeLifetime(is.MaxLifetime); r != nil {
+		return Principal{}, r
+	}
 	if r := p.readBinding(c); r != nil {
 		return Principal{}, r
 	}

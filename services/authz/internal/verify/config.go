@@ -70,6 +70,9 @@ type Issuer struct {
 	// Skew is by how much the issuer's clock may be ahead, at most MaxSkew. It
 	// never lengthens a token's life.
 	Skew time.Duration
+	// MaxLifetime is the longest that its tokens may live, from iat to exp; 0 for no
+	// bound. With it a token has to have iat.
+	MaxLifetime time.Duration
 	// Mode says by what its tokens are verified; empty is Local. Introspection is how the
 	// issuer is asked, where it is.
 	Mode          Mode
@@ -108,6 +111,9 @@ func (is Issuer) check(p *config.Problems, path string) {
 		if !known(alg) {
 			p.Addf(path+".algorithms", "%q is not one of %v", alg, Algorithms())
 		}
+	}
+	if is.MaxLifetime < 0 {
+		p.Addf(path+".max_token_lifetime", "it is not negative")
 	}
 	if is.Skew < 0 || is.Skew > MaxSkew {
 		p.Addf(path+".skew", "it is between 0s and %s", MaxSkew)

@@ -129,7 +129,7 @@ func (v *Verifier) adopt(before *issuer, is Issuer) *issuer {
 	if before != nil && before.rules.JWKSURI == is.JWKSURI && before.rules.JWKSFile == is.JWKSFile {
 		was := before.rules
 		if slices.Equal(was.Audiences, is.Audiences) && slices.Equal(was.Algorithms, is.Algorithms) &&
-			was.AcceptTypJWT == is.AcceptTypJWT && was.Skew == is.Skew && was.Mode == is.Mode && was.Introspection == is.Introspection {
+			was.AcceptTypJWT == is.AcceptTypJWT && was.Skew == is.Skew && was.MaxLifetime == is.MaxLifetime && was.Mode == is.Mode && was.Introspection == is.Introspection {
 			return before
 		}
 		return &issuer{rules: is, keys: before.keys, ask: v.introspector(is)}
@@ -263,6 +263,15 @@ func (v *Verifier) Skew() time.Duration {
 		skew = max(skew, is.rules.Skew)
 	}
 	return skew
+}
+
+// MaxLifetime is the longest that tokens of an issuer live, 0 where nothing bounds it.
+func (v *Verifier) MaxLifetime(name string) time.Duration {
+	is, ok := (*v.issuers.Load())[name]
+	if !ok {
+		return 0
+	}
+	return is.rules.MaxLifetime
 }
 
 // verify is the one place that makes a good principal: every return before the
