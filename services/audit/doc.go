@@ -20,6 +20,9 @@
 //  5. The batch is acknowledged; the proxy may forget it.
 //  6. query finds the event by its id, by filters newest first, or as it comes.
 //
+// A statement that is let through is two events: its intent, and what became of it, which
+// follows the intent. docs/reference/audit-events.md has the schema.
+//
 // # Exactly once
 //
 // The wire is at-least-once. A record's identity is (instance, spool epoch,

@@ -114,8 +114,11 @@ func TestFault_F30_ProxyIsKilled(t *testing.T) {
 		list := cliOf(t, p, "audit", "list", "--limit", "1000000", "--type", "statement_intent", "--json")
 		missing = nil
 		for name := range sent {
-			if !strings.Contains(list, name+" ") {
+			switch n := strings.Count(list, name+" "); {
+			case n == 0:
 				missing = append(missing, name)
+			case n > 1:
+				t.Fatalf("%s is in the audit log %d times", name, n)
 			}
 		}
 		return len(missing) == 0

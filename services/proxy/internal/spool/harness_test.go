@@ -21,7 +21,12 @@ import (
 	"github.com/scopewire/scopewire/services/proxy/internal/spool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimOf); dir != "" {
+		os.Exit(victim(dir))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // faults is a file system that fails where it is told to.
 type faults struct {
@@ -268,18 +273,23 @@ func event(name string, size int) *auditv1.Event {
 // running ships until the test, or stop, ends it.
 func running(t *testing.T, s *spool.Spool, in auditv1.AuditIngestServiceClient) (stop func()) {
 	t.Helper()
+	stop = run(s, in)
+	t.Cleanup(stop)
+	return stop
+}
+
+// run ships until stop is called.
+func run(s *spool.Spool, in auditv1.AuditIngestServiceClient) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = s.Run(ctx, in)
 	}()
-	stop = func() {
+	return func() {
 		cancel()
 		<-done
 	}
-	t.Cleanup(stop)
-	return stop
 }
 
 // until waits for ok, asked whenever the audit service has taken a batch.
