@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime"
@@ -34,6 +35,11 @@ func unrecorded(t *testing.T, addr string) option {
 // instead of a session.
 func (w *world) enter() (*net.TCPConn, string) {
 	conn := w.dial()
+	return conn, w.enterOver(conn)
+}
+
+// enterOver logs in over a connection.
+func (w *world) enterOver(conn net.Conn) string {
 	f := pgproto3.NewFrontend(conn, conn)
 	f.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "u", "database": w.database}})
 	f.Send(&pgproto3.PasswordMessage{Password: "token"})
@@ -42,13 +48,13 @@ func (w *world) enter() (*net.TCPConn, string) {
 	for {
 		m, err := f.Receive()
 		if err != nil {
-			return conn, err.Error()
+			return err.Error()
 		}
 		switch m := m.(type) {
 		case *pgproto3.ReadyForQuery:
-			return conn, ""
+			return ""
 		case *pgproto3.ErrorResponse:
-			return conn, m.Code
+			return m.Code
 		}
 	}
 }
@@ -124,38 +130,60 @@ func TestFault_F32_Storm(t *testing.T) {
 }
 
 // TestFault_F31_IdleSessions: what an idle session takes of memory in the proxy has a
-// bound. The test's own side of each connection is in the figure.
+// bound, in plain text and over TLS. Of the test's own side the sockets are in the figure.
 func TestFault_F31_IdleSessions(t *testing.T) {
-	const sessions, most = 150, 64 << 10
-	srv := pgtest.Start(t, pgtest.Setting("max_connections", "200"))
-	w := newWorldOn(t, srv, pgtest.NewDatabaseOn(t, srv, "CREATE TABLE t (id int PRIMARY KEY, v text)"), unrecorded(t, srv.Addr))
-	w.ready()
-	memory := func() uint64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc + m.StackInuse
+	const sessions = 150
+	for _, tt := range []struct {
+		name string
+		most uint64
+		tls  bool
+	}{
+		{"plain", 64 << 10, false},
+		{"over TLS", 96 << 10, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := pgtest.Start(t, pgtest.Setting("max_connections", "200"))
+			encrypt, ca := speaksTLS(t)
+			options := []option{unrecorded(t, srv.Addr)}
+			if tt.tls {
+				options = append(options, encrypt)
+			}
+			w := newWorldOn(t, srv, pgtest.NewDatabaseOn(t, srv, "CREATE TABLE t (id int PRIMARY KEY, v text)"), options...)
+			w.ready()
+			memory := func() uint64 {
+				runtime.GC()
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc + m.StackInuse
+			}
+			// What the client knows of TLS is given up with the function: only its socket stays.
+			enter := func() {
+				var conn net.Conn
+				if tt.tls {
+					conn, _ = w.encrypted(&tls.Config{RootCAs: ca.Pool(), ServerName: "proxy.test", MinVersion: tls.VersionTLS13})
+				} else {
+					raw := w.dial()
+					t.Cleanup(func() { _ = raw.Close() })
+					conn = raw
+				}
+				if got := w.enterOver(conn); got != "" {
+					t.Fatal(got)
+				}
+				w.step(pgproto3.NewFrontend(conn, conn), &pgproto3.ReadyForQuery{}, &pgproto3.Query{String: "SELECT v FROM t"})
+			}
+			for range 10 {
+				enter()
+			}
+			before := memory()
+			for range sessions {
+				enter()
+			}
+			each := (memory() - before) / sessions
+			if each > tt.most {
+				t.Errorf("an idle session takes %d bytes, more than %d", each, tt.most)
+			}
+			t.Logf("an idle session takes %d bytes", each)
+		})
 	}
-	enter := func() {
-		conn, got := w.enter()
-		if got != "" {
-			t.Fatal(got)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		f := pgproto3.NewFrontend(conn, conn)
-		w.step(f, &pgproto3.ReadyForQuery{}, &pgproto3.Query{String: "SELECT v FROM t"})
-	}
-	for range 10 {
-		enter()
-	}
-	before := memory()
-	for range sessions {
-		enter()
-	}
-	each := (memory() - before) / sessions
-	if each > most {
-		t.Errorf("an idle session takes %d bytes, more than %d", each, most)
-	}
-	t.Logf("an idle session takes %d bytes", each)
 }

@@ -30,8 +30,8 @@ import (
 	"github.com/scopewire/scopewire/services/proxy"
 )
 
-// newTLSWorld is a world whose listener speaks TLS, with the authority of its certificate.
-func newTLSWorld(t *testing.T, options ...option) (*world, *devca.CA) {
+// speaksTLS has a world's listener speak TLS, with a certificate of the authority returned.
+func speaksTLS(t *testing.T) (option, *devca.CA) {
 	t.Helper()
 	system := sys.OS()
 	ca, err := devca.New(system.Clock, system.Rand)
@@ -42,9 +42,16 @@ func newTLSWorld(t *testing.T, options ...option) (*world, *devca.CA) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newWorld(t, append(options, func(cfg *proxy.Config, _ *sys.System) {
+	return func(cfg *proxy.Config, _ *sys.System) {
 		cfg.Listeners[0].TLS = proxy.ServerTLS{CertFile: files.Cert, KeyFile: files.Key}
-	})...), ca
+	}, ca
+}
+
+// newTLSWorld is a world whose listener speaks TLS, with the authority of its certificate.
+func newTLSWorld(t *testing.T, options ...option) (*world, *devca.CA) {
+	t.Helper()
+	tls, ca := speaksTLS(t)
+	return newWorld(t, append(options, tls)...), ca
 }
 
 // encrypted is a client's connection after the handshake, and what it is made on.
