@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -62,6 +63,9 @@ func (c *canaries) in(text []byte) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	found := map[string]bool{}
+	for _, what := range strangers(text) {
+		found[what] = true
+	}
 	for run := range runs(text) {
 		c.lookLocked(run, "", found)
 		if b, err := hex.DecodeString(string(run)); err == nil {
@@ -90,6 +94,24 @@ func (c *canaries) lookLocked(b []byte, form string, found map[string]bool) {
 			found[what+form] = true
 		}
 	}
+}
+
+// strangers are tokens that another issuer has made, by their form: a header and claims of a
+// JWT, and what Ory Hydra calls its opaque ones.
+func strangers(text []byte) (found []string) {
+	const header, opaque = `eyJ`, "ory_at_"
+	for run := range runs(text) {
+		// It is a part of text.
+		at := cap(text) - cap(run)
+		rest := text[at+len(run):]
+		switch {
+		case bytes.HasPrefix(run, []byte(header)) && bytes.HasPrefix(rest, []byte("."+header)):
+			found = append(found, "a JWT")
+		case bytes.Contains(run, []byte(opaque)):
+			found = append(found, "an opaque token")
+		}
+	}
+	return found
 }
 
 // runs are the longest parts of a text that are written in the letters of base64, those of

@@ -25,6 +25,7 @@ func TestSec_T45_SearchFinds(t *testing.T) {
 		"as it is": "x " + token + " y", "its signature": signature, "its claims": claims, "in a JSON": `{"token":"` + token + `"}`,
 		"the end of it": token[len(token)-45:], "without its end": token[:len(token)-45], "in hexadecimal": hex.EncodeToString([]byte(token)),
 		"in capitals": strings.ToUpper(hex.EncodeToString([]byte(token))), "in base64": base64.StdEncoding.EncodeToString([]byte(token)),
+		"another issuer's": "token=eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJodHRwczovL2EifQ.c2ln", "a bare opaque one": "x ory_at_0123456789abcdefghij.0123",
 		"in base64url": base64.RawURLEncoding.EncodeToString([]byte("\x00user\xfftoken\xfe=" + token)), "at the very end": "\n" + signature,
 	} {
 		if len(c.in([]byte(text))) == 0 {
@@ -32,7 +33,7 @@ func TestSec_T45_SearchFinds(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
-		"nothing": "", "its header": "eyJhbGciOiJFUzI1NiJ9.eyJhbGciOiJFUzI1NiJ9", "another": strings.Repeat("Zb3-_xY9", 11), "too little of it": signature[:window-1],
+		"nothing": "", "its header": "eyJhbGciOiJFUzI1NiJ9", "a word of it": "ory_at_ and eyJ", "another": strings.Repeat("Zb3-_xY9", 11), "too little of it": signature[:window-1],
 	} {
 		if found := c.in([]byte(text)); len(found) > 0 {
 			t.Errorf("%s: %q", name, found)
