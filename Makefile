@@ -137,9 +137,10 @@ revocations: ## a thousand revocations while a thousand sessions work, each tent
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F12_Crowd' ./test/e2e
 
 .PHONY: faults
-faults: ## faults at their full length: 20,000 sessions, every byte between services flipped, 24 orders of starting, 200 kills
+faults: ## faults at their full length: 20,000 sessions, every byte between services flipped, 24 orders of starting, 200 kills, an hour's outage of audit, a kill at each call of the spool
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F35_' ./services/proxy
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F39_' ./internal/rpc
+	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 1h -run 'TestFault_F(17|21)_' ./services/proxy/internal/spool
 	SCOPEWIRE_NIGHTLY=1 go test -count=1 -v -timeout 2h -run 'TestFault_F(30|40)_' ./test/e2e
 
 .PHONY: sequences

@@ -15,7 +15,7 @@ import (
 const (
 	// Batches end at whichever comes first. A batch has at most one record more
 	// than batchBytes.
-	batchRecords = 512
+	batchRecords = 4096
 	batchBytes   = 1 << 20
 	// Reconnects to the audit service wait between these bounds.
 	minReconnect = 100 * time.Millisecond
