@@ -288,4 +288,8 @@ type Analysis struct {
 	// Statements are the unit's statements as far as they were understood, in
 	// order. Only under Judge are they complete.
 	Statements []Statement
+	// Literal says that more of a literal was looked at than its class (a string, an
+	// integer by its size, a number): the analysis is this text's alone, not that of every
+	// text with the same fingerprint.
+	Literal bool
 }

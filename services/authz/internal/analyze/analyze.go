@@ -62,8 +62,10 @@ type Context struct {
 // whatever is granted. Safe for concurrent use; the result shares nothing with
 // the input.
 func Analyze(in Input, snap *catalog.Snapshot) access.Analysis {
-	a := analyzer{in: in, snap: snap, limits: in.Limits.withDefaults(), version: in.Context.ServerVersionNum}
-	return a.analysis(a.run())
+	a := analyzer{in: in, snap: snap, limits: in.Limits.withDefaults(), version: in.Context.ServerVersionNum, literally: new(bool)}
+	found := a.analysis(a.run())
+	found.Literal = *a.literally
+	return found
 }
 
 // analysis is what is said of a unit whose analysis ended in err.
@@ -152,6 +154,9 @@ type analyzer struct {
 	eclipsed bool
 	// fleeting says that COMMIT drops something that the unit has made.
 	fleeting bool
+	// literally is set once more of a literal of the unit was looked at than its class. Texts
+	// of the catalog have one of their own: their literals are not the unit's.
+	literally *bool
 	// grammar is the version that the parser gives its trees.
 	grammar int32
 

@@ -47,7 +47,7 @@ func TestExecuteFunction(t *testing.T) {
 			if len(functions) != 1 {
 				t.Fatalf("%d functions", len(functions))
 			}
-			a := analyzer{in: Input{Context: Context{SearchPath: "public", Role: "analyze_login"}}, snap: o.snap,
+			a := analyzer{literally: new(bool), in: Input{Context: Context{SearchPath: "public", Role: "analyze_login"}}, snap: o.snap,
 				limits: Limits{}.withDefaults(), version: o.snap.ServerVersionNum, current: &recorder{}}
 			if err := a.prepare(); err != nil {
 				t.Fatal(err)

@@ -63,7 +63,7 @@ func (c *followed) seen(t *testing.T, tx pgx.Tx) *catalog.Snapshot {
 
 // simulated is the catalog as the statements after a text would be judged by.
 func (c *followed) simulated(text string) (*analyzer, error) {
-	a := &analyzer{in: c.input(text), snap: c.base, limits: Limits{}.withDefaults()}
+	a := &analyzer{literally: new(bool), in: c.input(text), snap: c.base, limits: Limits{}.withDefaults()}
 	err := a.run()
 	if err == nil && a.unsettled != "" {
 		err = fmt.Errorf("a statement after %s", a.unsettled)

@@ -37,7 +37,7 @@ func TestSec_T27_DefinitionBombs(t *testing.T) {
 // measured analyses a text, and says what work was spent and memory allocated.
 func measured(text string, snap *catalog.Snapshot, work int) (got access.Analysis, spent, allocated int) {
 	in := Input{Text: []byte(text), Context: publicContext(), Limits: Limits{Work: work}}
-	a := analyzer{in: in, snap: snap, limits: in.Limits.withDefaults()}
+	a := analyzer{literally: new(bool), in: in, snap: snap, limits: in.Limits.withDefaults()}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	got = a.analysis(a.run())

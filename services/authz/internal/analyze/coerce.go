@@ -91,7 +91,7 @@ func (a *analyzer) convert(v value, c resolve.Coercion) (value, error) {
 	}
 	if (v.kind == constant || v.kind == null) && len(c.Functions) == 0 {
 		// A relabelled constant is the same constant.
-		to.kind, to.text = v.kind, v.text
+		to.kind, to.literal = v.kind, v.literal
 	}
 	if to.typ == v.typ {
 		to.fields, to.cells = v.fields, v.cells
@@ -109,7 +109,7 @@ func (a *analyzer) onlyCalls(c resolve.Coercion) bool {
 // adopt judges an untyped literal or parameter that takes a type: the type's input
 // function reads it (coerce_type, variable_coerce_param_hook).
 func (a *analyzer) adopt(v value, to catalog.OID) (value, error) {
-	typedAs := value{typ: to, location: v.location, kind: v.kind, text: v.text, number: v.number}
+	typedAs := value{typ: to, location: v.location, kind: v.kind, literal: v.literal, number: v.number}
 	if v.kind == parameter {
 		if err := a.bindParameter(v, to); err != nil {
 			return value{}, err

@@ -14,7 +14,7 @@ import (
 // textAnalyzer binds texts of a catalog, for a role that row security binds.
 func textAnalyzer(t *testing.T, snap *catalog.Snapshot) *analyzer {
 	t.Helper()
-	a := &analyzer{in: Input{Context: Context{SearchPath: "pg_catalog", Role: "pg_monitor"}}, snap: snap,
+	a := &analyzer{literally: new(bool), in: Input{Context: Context{SearchPath: "pg_catalog", Role: "pg_monitor"}}, snap: snap,
 		limits: Limits{Work: 1 << 30}.withDefaults(), version: snap.ServerVersionNum, current: &recorder{}}
 	if err := a.prepare(); err != nil {
 		t.Fatal(err)

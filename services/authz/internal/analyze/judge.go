@@ -20,6 +20,11 @@ func (a *analyzer) invoke(f *catalog.Function, args []value, types ...catalog.OI
 		a.namesCurrentSchema()
 	}
 	switch known.Class {
+	case builtin.Named, builtin.Channel, builtin.Setting, builtin.Introspection, builtin.Code, builtin.Server:
+		// Their literals name things, or are paths or code.
+		*a.literally = true
+	}
+	switch known.Class {
 	case builtin.Harmless:
 		return nil
 	case builtin.Named:

@@ -71,12 +71,13 @@ func (a *analyzer) readPart(v value, to catalog.OID, depth int) error {
 
 // readName judges a value that names an object.
 func (a *analyzer) readName(v value, kind builtin.NameKind) error {
+	*a.literally = true
 	switch v.kind {
 	case null:
 		return nil
 	case constant:
-		if !allDigits(v.text) {
-			return a.nameLiteral(v.text, builtin.Name{Kind: kind})
+		if text := a.says(v.literal); !allDigits(text) {
+			return a.nameLiteral(text, builtin.Name{Kind: kind})
 		}
 	}
 	// A number may be the OID of anything.

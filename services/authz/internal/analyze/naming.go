@@ -31,7 +31,7 @@ func (a *analyzer) invokeChannel(f *catalog.Function, args []value) error {
 	case len(args) == 0 || args[0].kind != constant && args[0].kind != null:
 		a.needs(access.Execute, a.functionObject(f))
 	case args[0].kind == constant:
-		a.needs(access.Notify, access.Object{Kind: access.Channel, Name: args[0].text})
+		a.needs(access.Notify, access.Object{Kind: access.Channel, Name: a.says(args[0].literal)})
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func (a *analyzer) nameLiterals(names []builtin.Name, args []value) error {
 		if v.kind == null {
 			continue
 		}
-		if err := a.nameLiteral(v.text, name); err != nil {
+		if err := a.nameLiteral(a.says(v.literal), name); err != nil {
 			return err
 		}
 	}
@@ -68,7 +68,7 @@ func (a *analyzer) invokeSetting(f *catalog.Function, args []value) error {
 		a.current.opaque = a.current.opaque || f.Name == "set_config"
 		return nil
 	}
-	name := lowerASCII(args[0].text)
+	name := lowerASCII(a.says(args[0].literal))
 	if args[0].kind != constant {
 		// pg_dump: SELECT set_config(name, …) FROM pg_settings WHERE name = '…', which runs
 		// once or not at all, and sets nothing else.

@@ -69,7 +69,7 @@ func (a *analyzer) catalogued(text string, in inside, bind func(*analyzer, *pg_q
 	}
 	inner := *a
 	inner.in = Input{Parse: len(in.types) > 0, ParameterTypes: in.types, Context: a.in.Context}
-	inner.text, inner.path, inner.reader = text, in.path, in.reader
+	inner.text, inner.path, inner.reader, inner.literally = text, in.path, in.reader, new(bool)
 	if len(in.session) > 0 {
 		inner.session = in.session
 	}

@@ -76,10 +76,11 @@ func (a *analyzer) setConfig(name string, args []value) (bool, error) {
 	if c == nil || len(c.effects) >= len(c.local) || len(args) != 3 || args[1].kind != constant {
 		return false, nil
 	}
-	if err := a.setting(name, args[1].text); err != nil {
+	text := a.says(args[1].literal)
+	if err := a.setting(name, text); err != nil {
 		return true, err
 	}
 	local := c.local[len(c.effects)]
-	c.effects = append(c.effects, settingEffect(name, args[1].text, local)...)
+	c.effects = append(c.effects, settingEffect(name, text, local)...)
 	return true, nil
 }

@@ -40,6 +40,7 @@ func (a *analyzer) settingRow(q *pg_query.SelectStmt) *catalog.Relation {
 	if len(name) > 1 {
 		schema = name[0]
 	}
+	*a.literally = true
 	found, err := a.names().Operator(schema, "=", resolve.Text, resolve.Unknown)
 	if err != nil || schema == "" && !a.path.catalogFirst() || found.Operator.OID >= catalog.FirstNormalOID || !builtin.Readable(where.Rexpr.GetAConst().GetSval().GetSval()) {
 		return nil

@@ -91,6 +91,7 @@ func (a *analyzer) outputExpr(s *scope, node *pg_query.Node, list *targets, grou
 		}
 	}
 	if constant := node.GetAConst(); constant != nil && constant.GetIval() != nil {
+		*a.literally = true
 		return a.outputAt(int(constant.GetIval().Ival), list)
 	}
 	v, err := a.bind(s, node)

@@ -24,6 +24,7 @@ func (a *analyzer) typeNamed(t *pg_query.TypeName, action access.Action) (catalo
 	if t == nil || t.Setof || t.PctType || t.TypeOid != 0 {
 		return 0, deny(access.Construct, "a type")
 	}
+	*a.literally = *a.literally || len(t.Typmods) > 0
 	for _, modifier := range t.Typmods {
 		ref := modifier.GetColumnRef()
 		if modifier.GetAConst() == nil && (ref == nil || len(ref.Fields) != 1) {

@@ -18,9 +18,9 @@ type value struct {
 	// location is exprLocation: the offset of the leftmost token, -1 for none.
 	location int32
 	kind     valueKind
-	// text is a constant's text, number a parameter's number.
-	text   string
-	number int32
+	// literal is what a constant says, number a parameter's number.
+	literal literal
+	number  int32
 	// cells are the values of a row constructor, fields the columns of a record whose
 	// shape is known, item the range table entry of a whole-row reference.
 	cells  []value
@@ -33,13 +33,24 @@ type value struct {
 	only string
 }
 
+// literal is what a literal says. Nothing but its class counts where only its type is
+// asked for: who looks at the rest takes it from analyzer.says.
+type literal string
+
+// says is what a literal says. The unit's decision holds for this text alone then, not
+// for all that differ in the values of their literals.
+func (a *analyzer) says(l literal) string {
+	*a.literally = true
+	return string(l)
+}
+
 // valueKind is how much of a value is known.
 type valueKind uint8
 
 const (
 	// computed: nothing. The zero value.
 	computed valueKind = iota
-	// constant: a literal; text is what it says.
+	// constant: a literal.
 	constant
 	// null: the literal NULL.
 	null
@@ -82,16 +93,16 @@ func constantValue(c *pg_query.A_Const) value {
 	case c.Isnull:
 		v.kind = null
 	case c.GetIval() != nil:
-		v.typ, v.text = resolve.Int4, itoa(int(c.GetIval().Ival))
+		v.typ, v.literal = resolve.Int4, literal(itoa(int(c.GetIval().Ival)))
 	case c.GetBoolval() != nil:
 		v.typ, v.kind = resolve.Bool, computed
 	case c.GetFval() != nil:
-		v.text = c.GetFval().Fval
-		v.typ = numberType(v.text)
+		v.literal = literal(c.GetFval().Fval)
+		v.typ = numberType(c.GetFval().Fval)
 	case c.GetBsval() != nil:
 		v.typ, v.kind = typeBit, computed
 	default:
-		v.text = c.GetSval().GetSval()
+		v.literal = literal(c.GetSval().GetSval())
 	}
 	return v
 }

@@ -250,7 +250,7 @@ func (h *held) forgetRelation() {
 // writeLiteral notes what a literal names: it is stored as the object, not as a text.
 func (h *held) writeLiteral(v value, kind builtin.NameKind) {
 	w := h.writes()
-	if w == nil || v.kind != constant || allDigits(v.text) {
+	if w == nil || v.kind != constant || allDigits(string(v.literal)) {
 		return
 	}
 	switch kind {
@@ -260,7 +260,7 @@ func (h *held) writeLiteral(v value, kind builtin.NameKind) {
 			return
 		}
 	case builtin.ConfigurationName:
-		if !strings.Contains(v.text, ".") {
+		if !strings.Contains(string(v.literal), ".") {
 			// One of pg_catalog is found there again; any other is not.
 			return
 		}

@@ -77,7 +77,7 @@ func TestConditions(t *testing.T) {
 		if got.GetVerdict() != tt.want || got.GetReason() != tt.reason {
 			t.Errorf("%s: %s, %s, %q", name, got.GetVerdict(), got.GetReason(), got.GetReasonDetail())
 		}
-		if kept := got.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT; kept != tt.kept {
+		if kept := got.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT; kept != tt.kept {
 			t.Errorf("%s: cacheability %s", name, got.GetCacheability())
 		}
 		if ttl := got.GetTtl().AsDuration(); tt.want == allow && !tt.kept && ttl > time.Second {
@@ -115,7 +115,7 @@ issuers:
 logins: {app: {default: app_ro}}
 `, 8)
 	got := w.ask(t, request(orders, "SELECT id FROM orders"))
-	if got.GetVerdict() != allow || got.GetReasonDetail() != "authorization_details[0]" || got.GetCacheability() != authzv1.Cacheability_CACHEABILITY_EXACT {
+	if got.GetVerdict() != allow || got.GetReasonDetail() != "authorization_details[0]" || got.GetCacheability() != authzv1.Cacheability_CACHEABILITY_FINGERPRINT {
 		t.Errorf("below the ceiling: %s", got)
 	}
 	if got := w.ask(t, request(orders, "DELETE FROM orders")); got.GetVerdict() != deny {

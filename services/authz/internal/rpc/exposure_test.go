@@ -52,7 +52,7 @@ func TestErrorsOpen(t *testing.T) {
 				t.Errorf("ttl %s", ttl)
 			}
 			kept := tt.ttl == time.Minute && !strings.HasPrefix(tt.sql, "DO")
-			if reusable := got.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT; reusable != kept {
+			if reusable := got.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT; reusable != kept {
 				t.Errorf("%v", got.GetCacheability())
 			}
 		})

@@ -277,8 +277,8 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		ttl = min(ttl, conditionalTTL)
 	}
 	resp.Ttl = durationpb.New(ttl)
-	if !d.Conditional && reusable(analysis.Statements) {
-		resp.Cacheability = authzv1.Cacheability_CACHEABILITY_EXACT
+	if !d.Conditional {
+		resp.Cacheability = cacheability(analysis)
 	}
 	return resp, false
 }
@@ -373,20 +373,31 @@ func verdictOf(d policy.Decision, a access.Analysis) authzv1.Verdict {
 	}
 }
 
-// reusable reports whether a decision may be kept for the same text: all its
-// statements read or write rows, and none touches the session.
-func reusable(statements []access.Statement) bool {
-	for _, st := range statements {
+// cacheability says under which key a decision may be kept: under none unless all
+// statements read or write rows and none touches the session; for the text alone where
+// a literal was looked at, or a statement could be recorded by the digest of its text only.
+func cacheability(a access.Analysis) authzv1.Cacheability {
+	found := authzv1.Cacheability_CACHEABILITY_FINGERPRINT
+	if a.Literal {
+		found = authzv1.Cacheability_CACHEABILITY_EXACT
+	}
+	for _, st := range a.Statements {
 		switch st.Kind {
 		case "select", "insert", "update", "delete":
 		default:
-			return false
+			return authzv1.Cacheability_CACHEABILITY_NONE
 		}
 		if len(st.Effects) > 0 {
-			return false
+			return authzv1.Cacheability_CACHEABILITY_NONE
+		}
+		if st.Normalised == "" {
+			found = authzv1.Cacheability_CACHEABILITY_EXACT
 		}
 	}
-	return len(statements) > 0
+	if len(a.Statements) == 0 {
+		return authzv1.Cacheability_CACHEABILITY_NONE
+	}
+	return found
 }
 
 // answer begins an answer: nothing is kept, errors stay closed, everything is

@@ -48,7 +48,7 @@ func TestAllowedSelect(t *testing.T) {
 				Named: &authzv1.ObjectName{Kind: authzv1.ObjectKind_OBJECT_KIND_TABLE, Name: "orders"},
 			}},
 		}},
-		Cacheability: authzv1.Cacheability_CACHEABILITY_EXACT,
+		Cacheability: authzv1.Cacheability_CACHEABILITY_FINGERPRINT,
 		Epoch:        &authzv1.Epoch{Policy: 7, Catalog: map[string]uint64{"app": 3}},
 		Obligations:  &authzv1.Obligations{Audit: authzv1.AuditMode_AUDIT_MODE_RECORD},
 		Errors:       authzv1.ErrorExposure_ERROR_EXPOSURE_OPEN,
@@ -69,8 +69,8 @@ func TestVerdicts(t *testing.T) {
 		cache                    authzv1.Cacheability
 		sqlstate                 string
 	}{
-		{"insert", "orders.write", "app_rw", "INSERT INTO orders VALUES (1, 'x')", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_EXACT, ""},
-		{"two statements", "orders.read", "app_ro", "SELECT id FROM orders; SELECT note FROM orders", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_EXACT, ""},
+		{"insert", "orders.write", "app_rw", "INSERT INTO orders VALUES (1, 'x')", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_FINGERPRINT, ""},
+		{"two statements", "orders.read", "app_ro", "SELECT id FROM orders; SELECT note FROM orders", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_FINGERPRINT, ""},
 		{"nothing", "", "app_ro", "", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_NONE, ""},
 		{"transaction", "", "app_ro", "BEGIN", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_NONE, ""},
 		{"transaction beside a select", "orders.read", "app_ro", "BEGIN; SELECT id FROM orders", allow, authzv1.Reason_REASON_GRANTED, authzv1.Cacheability_CACHEABILITY_NONE, ""},

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
+	"github.com/scopewire/scopewire/internal/fingerprint"
 )
 
 // maxCachedText is the longest text that is kept: longer ones are rare, seldom
@@ -31,11 +32,14 @@ type cacheKey struct {
 	types string
 	// settled are the types they were found to have, in the same form.
 	settled string
+	// text is the unit's text, or its fingerprint: printed says which.
 	text    string
+	printed bool
 }
 
-// Cache keeps allows for the exact text they were made for, and asks next for
-// everything else. What it holds is used only while the fence says that it
+// Cache keeps allows for the fingerprint of the text they were made for, or for that
+// text alone where authz says so or there is no fingerprint, and asks next for everything
+// else. What it holds is used only while the fence says that it
 // holds; nothing else is ever kept: no denial, no refusal, no error. Safe for
 // concurrent use.
 type Cache struct {
@@ -90,12 +94,16 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 	}
 	key := cacheKey{token: req.TokenHash, context: req.ContextKey, answers: req.AnswersKey, kind: req.Kind,
 		types: encodeTypes(req.ParameterTypes), settled: encodeTypes(req.SettledTypes), text: string(req.Text)}
-	database := req.Context.GetDatabase()
-	if d, ok := c.entries.get(req.Principal, key); ok && !req.Fresh {
-		if c.fence.Holds(d, database) {
+	printed, hasPrint := key, false
+	var room [printRoom]byte
+	if print, ok := fingerprint.Append(room[:0], req.Text); ok {
+		printed.text, printed.printed, hasPrint = string(print), true, true
+		if d := c.find(req, printed); d != nil {
 			return d, nil
 		}
-		c.entries.remove(req.Principal, key)
+	}
+	if d := c.find(req, key); d != nil {
+		return d, nil
 	}
 	d, err := c.next.Authorize(ctx, req)
 	if err != nil || !d.Allowed() || !d.Cacheable {
@@ -103,7 +111,37 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 	}
 	kept := *d
 	kept.Cached = true
+	if d.Fingerprint && hasPrint {
+		key, kept.Statements = printed, withoutDigests(d.Statements)
+	}
 	return d, c.entries.put(req.Principal, key, &kept)
+}
+
+// printRoom is the length of fingerprints that need no room of their own, in bytes.
+const printRoom = 1 << 10
+
+// find returns what is kept for a request under a key and may be used again, or nil.
+func (c *Cache) find(req *Request, key cacheKey) *Decision {
+	d, ok := c.entries.get(req.Principal, key)
+	switch {
+	case !ok || req.Fresh:
+		return nil
+	case c.fence.Holds(d, req.Context.GetDatabase()):
+		return d
+	}
+	c.entries.remove(req.Principal, key)
+	return nil
+}
+
+// withoutDigests is what statements are in other texts of the same fingerprint: the
+// digests of their texts are others.
+func withoutDigests(statements []*authzv1.Statement) []*authzv1.Statement {
+	all := make([]*authzv1.Statement, 0, len(statements))
+	for _, st := range statements {
+		all = append(all, &authzv1.Statement{Kind: st.GetKind(), Accesses: st.GetAccesses(), Normalised: st.GetNormalised(),
+			Effects: st.GetEffects(), Cursor: st.GetCursor(), ParameterTypeOids: st.GetParameterTypeOids()})
+	}
+	return all
 }
 
 func encodeTypes(types []uint32) string {

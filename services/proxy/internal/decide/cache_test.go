@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	authzv1 "github.com/scopewire/scopewire/gen/go/scopewire/authz/v1"
 	"github.com/scopewire/scopewire/internal/id"
 	"github.com/scopewire/scopewire/internal/secret"
@@ -297,5 +299,63 @@ func BenchmarkCacheHit(b *testing.B) {
 		if _, err := c.Authorize(b.Context(), req); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What authz gives for a fingerprint is found for other values of its literals, under
+// no other key, and says nothing of the text that it was made for.
+func TestFingerprints(t *testing.T) {
+	clock := sys.OS().Clock
+	fence := NewFence(clock, time.Hour)
+	next := &counted{answer: func(*Request) (*Decision, error) {
+		d := allowAt(fence, clock.Now(), time.Hour)
+		d.Fingerprint = true
+		d.Statements = []*authzv1.Statement{{Kind: "select", Normalised: "SELECT ?", TextSha256: []byte("digest"), ParameterTypeOids: []uint32{23},
+			Accesses: []*authzv1.Access{{Action: authzv1.Action_ACTION_SELECT}}}}
+		return d, nil
+	}}
+	c := newCache(t, next, fence)
+	ask := func(text string, alter func(*Request)) *Decision {
+		r := cacheRequest(t)
+		r.Text = []byte(text)
+		if alter != nil {
+			alter(r)
+		}
+		return askCache(t, c, r)
+	}
+	if d := ask("SELECT 1, 'a'", nil); d.Cached || string(d.Statements[0].GetTextSha256()) != "digest" {
+		t.Errorf("the first answer: %+v", d)
+	}
+	want := &authzv1.Statement{Kind: "select", Normalised: "SELECT ?", ParameterTypeOids: []uint32{23}, Accesses: []*authzv1.Access{{Action: authzv1.Action_ACTION_SELECT}}}
+	for _, text := range []string{"SELECT 1, 'a'", "SELECT 2, 'b'", "SELECT 2, -- c\n 'it''s'"} {
+		if d := ask(text, nil); !d.Cached || !proto.Equal(d.Statements[0], want) {
+			t.Errorf("%s: %+v", text, d)
+		}
+	}
+	asked := next.asked
+	for _, text := range []string{"SELECT 3000000000, 'a'", "SELECT 1.5, 'a'", "SELECT 1, E'a'", "SELECT 1, 'a', 'b'", "SELECT -1, 'a'", "select 1, 'a'", "SELECT \x00i, \x00s"} {
+		if d := ask(text, nil); d.Cached {
+			t.Errorf("%q was found", text)
+		}
+		asked++
+	}
+	for name, alter := range map[string]func(*Request){
+		"token":   func(r *Request) { r.TokenHash[0]++ },
+		"context": func(r *Request) { r.ContextKey += "x" },
+		"kind":    func(r *Request) { r.Kind = UnitQuery },
+		"types":   func(r *Request) { r.ParameterTypes = []uint32{25} },
+		"fresh":   func(r *Request) { r.Fresh = true },
+	} {
+		if d := ask("SELECT 4, 'a'", alter); d.Cached {
+			t.Errorf("found under another %s", name)
+		}
+		asked++
+	}
+	if next.asked != asked {
+		t.Errorf("asked %d times, not %d", next.asked, asked)
+	}
+	fence.Observe(&authzv1.Epoch{Policy: 2})
+	if d := ask("SELECT 5, 'a'", nil); d.Cached {
+		t.Error("found after the policy had changed")
 	}
 }

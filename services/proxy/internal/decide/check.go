@@ -122,9 +122,10 @@ func checkAllow(resp *authzv1.AuthorizeResponse, d *Decision, sent time.Time, fr
 		d.CatalogAsOf = sent
 	}
 	d.Expires = sent.Add(min(ttl.AsDuration(), maxTTL))
-	kept := resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT ||
-		resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT
-	d.Cacheable = kept && d.Refreshed == nil
+	if d.Refreshed == nil {
+		d.Fingerprint = resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_FINGERPRINT
+		d.Cacheable = d.Fingerprint || resp.GetCacheability() == authzv1.Cacheability_CACHEABILITY_EXACT
+	}
 	return nil
 }
 

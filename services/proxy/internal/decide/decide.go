@@ -1,8 +1,8 @@
 // Package decide obtains decisions and says how long they hold.
 //
 // An Authorizer judges one protocol unit. Remote asks authz over one stream that
-// all sessions share; Cache stands in front of it and keeps allows for the exact
-// text. Watcher keeps a Fence up to date: the highest epoch seen
+// all sessions share; Cache stands in front of it and keeps allows for the fingerprint
+// or the exact text, as authz says. Watcher keeps a Fence up to date: the highest epoch seen
 // from any source, and the last moment at which it is known to have been the
 // newest. A decision may be used again while Fence.Holds says so, and never
 // otherwise: its epoch must be the highest seen in policy, revocations and the catalog
@@ -112,8 +112,9 @@ type Decision struct {
 	// Expires is when the TTL runs out.
 	Expires time.Time
 	// Cacheable says that the decision may be used for another unit with the
-	// same text; Cached that it was.
-	Cacheable, Cached bool
+	// same text, Fingerprint that it may be for one with the same fingerprint as well;
+	// Cached that it was.
+	Cacheable, Fingerprint, Cached bool
 	// Open says that the server's errors and notices may reach the client untouched.
 	Open bool
 	// Longest is the longest that the unit may run, 0 without a limit.
