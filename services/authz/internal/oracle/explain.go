@@ -147,6 +147,13 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 	if d.baseType(missing) {
 		return Explained, "base type", nil
 	}
+	if missing.Action == access.Temporary {
+		made, err := d.counts(ctx, c, c.Unit, "SELECT pg_catalog.pg_my_temp_schema()::pg_catalog.int8")
+		if err != nil || made {
+			return Overdenied, "", err
+		}
+		return Explained, "code not reached", nil
+	}
 	if missing.Resolved.Kind == access.Sequence {
 		idle, err := d.idle(ctx, c, missing.Resolved)
 		if err != nil || !idle {
@@ -167,10 +174,14 @@ func (d *Database) reason(ctx context.Context, c Comparison, rules Rules, denial
 		return Explained, "code not reached", err
 	}
 	another, err := d.refusedAnother(ctx, c, missing)
-	if err != nil || !another {
+	if err != nil || another {
+		return Explained, "key there already", err
+	}
+	derived, err := d.derived(ctx, c, missing)
+	if err != nil || !derived {
 		return Overdenied, "", err
 	}
-	return Explained, "key there already", nil
+	return Explained, "equivalence", nil
 }
 
 // own reports whether a relation is none of the database's but one that the statement

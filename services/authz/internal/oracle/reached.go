@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/scopewire/scopewire/services/authz/internal/access"
@@ -108,4 +109,25 @@ func (d *Database) checksDomain(f *catalog.Function) bool {
 	return slices.ContainsFunc(d.Snapshot.Types, func(t catalog.Type) bool {
 		return slices.ContainsFunc(t.Checks, func(e catalog.Expression) bool { return slices.Contains(e.References.Functions, f.OID) })
 	})
+}
+
+// derived reports whether an access is about the function of an operator whose family has
+// another operator of the statement. Of what is equal by one the planner makes clauses
+// with the other (generate_base_implied_equalities of equivclass.c); in which plans it
+// does, depends on the tables.
+func (d *Database) derived(ctx context.Context, c Comparison, missing *access.Access) (bool, error) {
+	f := d.function(missing.Resolved)
+	if f == nil || missing.Action != access.Execute {
+		return false, nil
+	}
+	all, err := d.print(ctx, c.Role.Path, c.Unit)
+	if err != nil || !all.found || all.written.functions[f.OID] {
+		return false, err
+	}
+	rows, err := d.admin.rows(ctx, fmt.Sprintf(`SELECT DISTINCT other.oprcode::pg_catalog.oid FROM pg_catalog.pg_amop m JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr
+ JOIN pg_catalog.pg_amop n ON n.amopfamily = m.amopfamily JOIN pg_catalog.pg_operator other ON other.oid = n.amopopr WHERE o.oprcode = %d`, f.OID))
+	return err == nil && slices.ContainsFunc(rows, func(row []string) bool {
+		oid, err := strconv.ParseUint(row[0], 10, 32)
+		return err == nil && all.written.functions[catalog.OID(oid)]
+	}), err
 }
