@@ -56,3 +56,45 @@ func TestSec_T04_Iterations(t *testing.T) {
 		}
 	}
 }
+
+// FuzzScramGuard: what comes through is what the server sent, whole messages and many of
+// them, and how its bytes are cut changes neither that nor whether it is taken. What ends
+// a connection lets nothing through that pgconn could work off behind it.
+func FuzzScramGuard(f *testing.F) {
+	message := func(m pgproto3.BackendMessage) []byte {
+		b, err := m.Encode(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	first := message(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=nonce,s=c2FsdA==,i=1000001")})
+	f.Add(append(message(&pgproto3.NoticeResponse{Severity: "NOTICE", Message: "R"}), first...), byte(3))
+	f.Add(append(message(&pgproto3.AuthenticationOk{}), first...), byte(1))
+	f.Add(append(message(&pgproto3.ParseComplete{}), first...), byte(5))
+	f.Add([]byte("R\x00\x00\x00\x06\x00\x00"), byte(2))
+	f.Fuzz(func(t *testing.T, sent []byte, cut byte) {
+		whole, err := io.ReadAll(&scramGuard{r: bytes.NewReader(sent)})
+		if !bytes.HasPrefix(sent, whole) || err == nil && len(whole) != len(sent) {
+			t.Errorf("%q came of %q, %v", whole, sent, err)
+		}
+		pieces := &scramGuard{r: bytes.NewReader(sent)}
+		var parts []byte
+		var again error
+		for size := 1 + int(cut)%7; again == nil; {
+			buf := make([]byte, size)
+			var n int
+			n, again = pieces.Read(buf)
+			parts = append(parts, buf[:n]...)
+		}
+		if (err == nil) != (again == io.EOF) || err == nil && !bytes.Equal(parts, sent) {
+			t.Errorf("whole %v, in parts %v: %q of %q", err, again, parts, sent)
+		}
+		if at := bytes.Index(sent, first); at >= 0 && at+len(first) <= len(parts) && !pieces.over {
+			// Its first byte was the beginning of no message, then.
+			if g := (&scramGuard{}); g.look(sent[:at]) == nil && len(g.head) == 0 {
+				t.Errorf("more iterations than the bound came through: %q", sent)
+			}
+		}
+	})
+}
