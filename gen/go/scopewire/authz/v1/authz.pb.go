@@ -358,7 +358,10 @@ const (
 	Cacheability_CACHEABILITY_NONE Cacheability = 1
 	// Kept for this exact text.
 	Cacheability_CACHEABILITY_EXACT Cacheability = 2
-	// Kept for every text with the same fingerprint.
+	// Kept for every text with the same fingerprint: one that differs in nothing but the
+	// values of plain literals within their class (a string; an integer that fits 32 bits,
+	// or 64; any other number), in white space and in comments. For no text whose
+	// literals were looked at.
 	Cacheability_CACHEABILITY_FINGERPRINT Cacheability = 3
 )
 
