@@ -130,7 +130,9 @@ func TestFault_F39_FlippedBits(t *testing.T) {
 			if !flipped {
 				break // The exchange is shorter.
 			}
-			if tried++; dials == 1 && at < 1000 {
+			// The version of the first record in each direction means nothing, and is ignored
+			// (RFC 8446, 5.1, legacy_record_version): such a bit changes nothing for anybody.
+			if tried++; dials == 1 && at < 1000 && at != 1 && at != 2 {
 				t.Errorf("byte %d, sent %v: nobody noticed", at, sent)
 			}
 		}
