@@ -9,6 +9,17 @@ var schemaFields = []field{
 		WHERE r.rolcanlogin AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') ORDER BY r.rolname COLLATE pg_catalog."C")`},
 }
 
+var roleFields = []field{
+	{"OID", oid("r.oid")},
+	{"Name", "r.rolname"},
+	{"Login", "r.rolcanlogin"},
+	{"Superuser", "r.rolsuper"},
+	{"Inherit", "r.rolinherit"},
+	{"BypassRowSecurity", "r.rolbypassrls"},
+	{"MemberOf", oids(`SELECT DISTINCT m.roleid FROM pg_catalog.pg_auth_members AS m
+		WHERE m.member OPERATOR(pg_catalog.=) r.oid ORDER BY m.roleid`)},
+}
+
 const operatorFrom = `
 		FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace`
 

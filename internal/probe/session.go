@@ -25,6 +25,10 @@ import (
 // What else reads differently because of that: names of objects stand in the texts of
 // those that depend on them (pg_depend), one step away.
 //
+// Roles have no xmin that anybody may read, but who changes one, or a membership, keeps
+// a lock on pg_authid or pg_auth_members (user.c: "keep lock till commit"). Then all roles
+// are described, and who may use which schema.
+//
 // Queries see the transaction's snapshot, but the server looks names up in the newest
 // catalog. Under REPEATABLE READ and SERIALIZABLE the two differ: there only the
 // temporary schema is described, whose rows nobody else writes, and the answer says
@@ -147,6 +151,12 @@ locked AS MATERIALIZED (SELECT COALESCE(l.classid, ` + class("pg_class") + `) AS
 		AND b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
 		AND (l.locktype OPERATOR(pg_catalog.=) 'relation' OR l.locktype OPERATOR(pg_catalog.=) 'object')
 		AND l.mode OPERATOR(pg_catalog.=) ANY (` + strong + `)),
+roles AS MATERIALIZED (SELECT l.relation AS oid FROM pg_catalog.pg_locks AS l
+	WHERE (SELECT m.age FROM me AS m) IS NOT NULL AND (SELECT m.moving FROM me AS m)
+		AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted AND l.locktype OPERATOR(pg_catalog.=) 'relation'
+		AND l.database OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+		AND (l.relation OPERATOR(pg_catalog.=) ` + class("pg_authid") + ` OR l.relation OPERATOR(pg_catalog.=) ` + class("pg_auth_members") + `)
+		AND l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' AND l.mode OPERATOR(pg_catalog.<>) 'RowShareLock'),
 private AS MATERIALIZED (`)
 	for i, m := range members {
 		if i > 0 {
@@ -219,10 +229,11 @@ func sessionFields() []field {
 		{"Wrote", "(SELECT m.age FROM me AS m) IS NOT NULL"},
 		{"Made", "EXISTS (SELECT FROM wrote AS w JOIN private AS p ON p.class OPERATOR(pg_catalog.=) w.class AND p.oid OPERATOR(pg_catalog.=) w.oid)"},
 		{"Roles", "CASE WHEN (SELECT m.age FROM me AS m) IS NOT NULL THEN (" + roles + ") END"},
+		{"AllRoles", "(SELECT pg_catalog.json_agg(" + object(roleFields) + " ORDER BY r.oid) FROM pg_catalog.pg_roles AS r WHERE EXISTS (SELECT FROM roles))"},
 		{"Hidden", "ARRAY(" + hidden() + ")"},
 		{"Schemas", `(SELECT pg_catalog.json_agg(` + object(schemaFields) + ` ORDER BY n.oid) FROM pg_catalog.pg_namespace AS n
 		WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_' AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
-			AND ` + among("n.oid", "SELECT s.oid FROM seeds AS s WHERE s.class OPERATOR(pg_catalog.=) "+class("pg_namespace")) + `)`},
+			AND (` + among("n.oid", "SELECT s.oid FROM seeds AS s WHERE s.class OPERATOR(pg_catalog.=) "+class("pg_namespace")) + ` OR EXISTS (SELECT FROM roles)))`},
 		{"Relations", rows(relationFields, "c.oid", relationFrom, normal("c.oid")+" AND c.relkind OPERATOR(pg_catalog.<>) 't' AND "+
 			among("c.oid", "SELECT r.oid FROM relations AS r")+` AND (c.relpersistence OPERATOR(pg_catalog.<>) 't'
 			OR c.relnamespace OPERATOR(pg_catalog.=) (SELECT m.temp FROM me AS m))`)},

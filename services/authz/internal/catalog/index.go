@@ -71,8 +71,6 @@ func (s *Snapshot) indexed() index {
 		classes:         sized[OID, *OperatorClass](len(s.OperatorClasses)),
 		defaultClasses:  sized[methodType, *OperatorClass](len(s.OperatorClasses)),
 		collations:      sized[name, *Collation](len(s.Collations)),
-		roles:           sized[string, *Role](len(s.Roles)),
-		rolesByOID:      sized[OID, *Role](len(s.Roles)),
 		extensions:      sized[string, *Extension](len(s.Extensions)),
 		settings:        sized[string, *Setting](len(s.Settings)),
 	}
@@ -123,10 +121,7 @@ func (s *Snapshot) indexed() index {
 	for i := range s.Collations {
 		x.collations[name{s.Collations[i].Schema, s.Collations[i].Name}] = &s.Collations[i]
 	}
-	for i := range s.Roles {
-		x.roles[s.Roles[i].Name] = &s.Roles[i]
-		x.rolesByOID[s.Roles[i].OID] = &s.Roles[i]
-	}
+	x.setRoles(s.Roles)
 	for i := range s.Extensions {
 		x.extensions[s.Extensions[i].Name] = &s.Extensions[i]
 	}
@@ -141,6 +136,15 @@ func (s *Snapshot) indexed() index {
 		}
 	}
 	return x
+}
+
+// setRoles has roles in place of those there are.
+func (x *index) setRoles(roles []Role) {
+	x.roles, x.rolesByOID = sized[string, *Role](len(roles)), sized[OID, *Role](len(roles))
+	for i := range roles {
+		x.roles[roles[i].Name] = &roles[i]
+		x.rolesByOID[roles[i].OID] = &roles[i]
+	}
 }
 
 // relation enters a relation.

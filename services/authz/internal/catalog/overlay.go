@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // Additions are objects of one session that its snapshot does not hold:
 // temporary ones, and what its open transaction has made, changed or dropped.
 type Additions struct {
@@ -58,7 +60,8 @@ func Overlay(base *Snapshot, add Additions) *Snapshot {
 	s.Digest = [len(s.Digest)]byte{}
 	s.base, s.own, s.temporary = base, &own, add.TempSchema
 	s.index = own.index
-	// Roles and settings are looked up at once: they are never added.
+	// Roles and settings are looked up at once: they are never added (Session.Over has all
+	// roles in their place).
 	s.index.roles, s.index.rolesByOID, s.index.settings = base.index.roles, base.index.rolesByOID, base.index.settings
 	if s.temporary == "" {
 		s.temporary = base.temporary
@@ -78,35 +81,42 @@ func Overlay(base *Snapshot, add Additions) *Snapshot {
 	return &s
 }
 
-// orphaned are the relations of the base that lose a child: dropping one that
-// inherits writes nothing that its parent shows.
+// orphaned are the relations of the base that lose a child: neither dropping one that
+// inherits nor ending its inheritance writes or locks anything that its parent shows
+// (ATExecDropInherit of tablecmds.c takes a shared lock on it).
 func orphaned(base *Snapshot, add Additions) []Relation {
-	if len(add.Dropped.Relations) == 0 {
-		return nil
-	}
 	described := hidden(add.Relations, func(v *Relation) OID { return v.OID }, add.Dropped.Relations)
-	dropped := hidden[Relation](nil, nil, add.Dropped.Relations)
-	var out []Relation
-	for _, oid := range add.Dropped.Relations {
-		child := base.RelationByOID(oid)
-		if child == nil {
-			continue
+	lost := map[OID]map[OID]bool{}
+	lose := func(child OID, left []OID) {
+		old := base.RelationByOID(child)
+		if old == nil {
+			return
 		}
-		for _, p := range child.Parents {
-			parent := base.RelationByOID(p)
-			if parent == nil || described[p] {
+		for _, p := range old.Parents {
+			if described[p] || slices.Contains(left, p) {
 				continue
 			}
-			described[p] = true
-			left := *parent
-			left.Children = nil
-			for _, c := range parent.Children {
-				if !dropped[c] {
-					left.Children = append(left.Children, c)
-				}
+			if lost[p] == nil {
+				lost[p] = map[OID]bool{}
 			}
-			out = append(out, left)
+			lost[p][child] = true
 		}
+	}
+	for _, oid := range add.Dropped.Relations {
+		lose(oid, nil)
+	}
+	for i := range add.Relations {
+		lose(add.Relations[i].OID, add.Relations[i].Parents)
+	}
+	var out []Relation
+	for p, children := range lost {
+		parent := base.RelationByOID(p)
+		if parent == nil {
+			continue
+		}
+		left := *parent
+		left.Children = slices.DeleteFunc(slices.Clone(parent.Children), func(c OID) bool { return children[c] })
+		out = append(out, left)
 	}
 	return out
 }

@@ -26,6 +26,9 @@ type Session struct {
 	Made bool
 	// Roles is what RolesDigest gives for the roles it sees; empty unless Wrote.
 	Roles string
+	// AllRoles are all roles it sees, without search paths; empty unless the transaction
+	// may have changed some.
+	AllRoles []Role
 	// Hidden says what is left out, in words that are below.
 	Hidden []string
 	// TooLong stands alone: the answer would be longer than MaxDescription.
@@ -51,8 +54,9 @@ var ErrTooLong = errors.New("the session's description is too long")
 // ErrHidden says that a session sees what cannot be described.
 var ErrHidden = errors.New("the session sees what cannot be described")
 
-// ErrRoles says that a session sees other roles than the snapshot has: the snapshot
-// is behind, or the session's transaction has changed them.
+// ErrRoles says that a session sees other roles than the snapshot has and does not list
+// them: the snapshot is behind, or the transaction's isolation level hides what it has
+// changed.
 var ErrRoles = errors.New("the session sees other roles")
 
 // DescribeSession decodes what a session's backend said of all it sees. It is as
@@ -118,8 +122,9 @@ func (v *Session) Over(base *Snapshot, altered bool) (*Snapshot, error) {
 			return nil, fmt.Errorf("show what a session sees: %w", ErrHidden)
 		}
 	}
-	if altered && v.Wrote && v.Roles != base.rolesDigest {
-		return nil, fmt.Errorf("show what a session sees: %w", ErrRoles)
+	roles, err := v.rolesOver(base, altered)
+	if err != nil {
+		return nil, fmt.Errorf("show what a session sees: %w", err)
 	}
 	// The names of all that lies in a schema are those of the schema.
 	for i := range v.Schemas {
@@ -128,10 +133,72 @@ func (v *Session) Over(base *Snapshot, altered bool) (*Snapshot, error) {
 		}
 	}
 	s := Overlay(base, v.Additions)
+	if roles != nil {
+		s.index.setRoles(roles)
+	}
 	if err := s.consistent(); err != nil {
 		return nil, fmt.Errorf("show what a session sees: %w", err)
 	}
 	return s, nil
+}
+
+// rolesOver are the roles that the session sees; none when they are those of the base.
+// The names of a role's objects are those that the base has, so that a renamed role cannot
+// be followed.
+func (v *Session) rolesOver(base *Snapshot, altered bool) ([]Role, error) {
+	if !altered || !v.Wrote || v.Roles == base.rolesDigest {
+		return nil, nil
+	}
+	if len(v.AllRoles) == 0 {
+		return nil, ErrRoles
+	}
+	if rolesDigest(v.AllRoles) != v.Roles {
+		return nil, errors.New("the roles are not those of their digest")
+	}
+	// Who may use these is not described.
+	if !base.openToAll("pg_catalog") || !base.openToAll("information_schema") {
+		return nil, ErrHidden
+	}
+	for i := range v.AllRoles {
+		r := &v.AllRoles[i]
+		if old := base.RoleByOID(r.OID); old != nil {
+			if old.Name != r.Name {
+				return nil, fmt.Errorf("a role was renamed: %w", ErrHidden)
+			}
+			r.SearchPath = old.SearchPath
+		}
+	}
+	if v.opens(base) {
+		return nil, fmt.Errorf("a role may use other schemas: %w", ErrHidden)
+	}
+	return v.AllRoles, nil
+}
+
+// opens reports whether a role that was there before may use other schemas than before,
+// which a backend may not have noticed: it keeps the schemas that it has found for a
+// search_path until pg_namespace or the role changes, not a membership
+// (recomputeNamespacePath and InitializeSearchPath of namespace.c).
+func (v *Session) opens(base *Snapshot) bool {
+	for i := range v.Schemas {
+		now := &v.Schemas[i]
+		before := base.schemaByOID(now.OID)
+		if before == nil {
+			continue
+		}
+		for j := range v.AllRoles {
+			r := &v.AllRoles[j]
+			if base.RoleByOID(r.OID) != nil && slices.Contains(now.ClosedTo, r.Name) != slices.Contains(before.ClosedTo, r.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// openToAll reports whether all roles may use a schema, or there is none.
+func (s *Snapshot) openToAll(name string) bool {
+	schema := s.schema(name)
+	return schema == nil || len(schema.ClosedTo) == 0
 }
 
 // schemaByOID finds a schema of a snapshot, or returns nil.
@@ -164,10 +231,12 @@ func (s *Snapshot) consistent() error {
 
 // RolesDigest identifies the roles of a snapshot, by the text that package probe's
 // query makes of those that a session sees.
-func (s *Snapshot) RolesDigest() string {
+func (s *Snapshot) RolesDigest() string { return rolesDigest(s.Roles) }
+
+func rolesDigest(roles []Role) string {
 	flag := map[bool]string{true: " t", false: " f"}
 	var b strings.Builder
-	for i, r := range sorted(s.Roles, func(r Role) OID { return r.OID }) {
+	for i, r := range sorted(roles, func(r Role) OID { return r.OID }) {
 		if i > 0 {
 			b.WriteByte('|')
 		}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os"
-	"strings"
+	"reflect"
+	"regexp"
 	"testing"
 	"time"
 
@@ -134,6 +134,9 @@ func agree(t *testing.T, base, over, want *catalog.Snapshot, after string) {
 		return v.OID, nil, named
 	})
 	for _, name := range append(base.Schemas, want.Schemas...) {
+		if name.Name == "pg_toast" {
+			continue // Nothing in it is in a snapshot.
+		}
 		if over.SchemaExists(name.Name) != want.SchemaExists(name.Name) {
 			t.Errorf("%s: schema %s", after, name.Name)
 		}
@@ -164,6 +167,9 @@ func agreeOn[T any](t *testing.T, what string, base, want []T, find func(*T) (oi
 				t.Errorf("%s: %+v is not found", what, want[i])
 				continue
 			}
+			if reflect.DeepEqual(want[i], *got) {
+				continue // What follows takes a hundred times as long.
+			}
 			// Digests of details are not described.
 			if diff := cmp.Diff(want[i], *got, cmpopts.EquateEmpty(), cmpopts.IgnoreTypes([32]byte{})); diff != "" {
 				t.Errorf("%s (-read +probe):\n%s", what, diff)
@@ -177,10 +183,10 @@ func agreeOn[T any](t *testing.T, what string, base, want []T, find func(*T) (oi
 	}
 }
 
-// unfollowed are statements after which a session is refused, and why not more.
-var unfollowed = map[string]bool{
-	"ALTER SCHEMA later RENAME TO latest": true,
-}
+// unfollowed are the statements after which a session is refused: the names of schemas
+// and of roles are those of all that is in them or theirs; and what opens schemas to roles
+// or closes them.
+var unfollowed = regexp.MustCompile(`^ALTER (SCHEMA|ROLE) \w+ RENAME TO |^REVOKE \w+_group FROM |^ALTER ROLE \w+ SUPERUSER`)
 
 // TestSessionSeesItsOwnChanges runs statements of every kind that changes a catalog
 // in one open transaction, some of them taken back by savepoints: what its session
@@ -188,11 +194,7 @@ var unfollowed = map[string]bool{
 func TestSessionSeesItsOwnChanges(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv *pgboot.Server) {
 		f := newFixture(t, srv, schema(t))
-		b, err := os.ReadFile("testdata/ddl.sql")
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(b), "NAME", f.name)), "\n")
+		lines := sqlLines(t, "testdata/ddl.sql", f.name)
 		other, err := pgx.Connect(t.Context(), srv.ConnString(f.name))
 		if err != nil {
 			t.Fatal(err)
@@ -224,12 +226,9 @@ func TestSessionSeesItsOwnChanges(t *testing.T) {
 				switch {
 				case refused == nil:
 					agree(t, base, over, whole(t, inner), "after "+sql)
-				case errors.Is(refused, catalog.ErrHidden), errors.Is(refused, catalog.ErrRoles):
+				case errors.Is(refused, catalog.ErrHidden) && unfollowed.MatchString(sql):
 					hidden++
 					keep = false
-					if !unfollowed[sql] && !errors.Is(refused, catalog.ErrRoles) {
-						t.Errorf("after %s: %s", sql, refused)
-					}
 				default:
 					t.Errorf("after %s: %s", sql, refused)
 				}
