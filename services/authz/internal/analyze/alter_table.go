@@ -99,7 +99,7 @@ func alterKinds() []alterKind {
 		{pg_query.AlterTableType_AT_ForceRowSecurity, "FORCE ROW LEVEL SECURITY", nothing, ""},
 		{pg_query.AlterTableType_AT_NoForceRowSecurity, "NO FORCE ROW LEVEL SECURITY", (*analyzer).showsRows, "`select` on the table: its rows become readable"},
 		{pg_query.AlterTableType_AT_GenericOptions, "OPTIONS", admin, asAdmin},
-		{pg_query.AlterTableType_AT_AttachPartition, "ATTACH PARTITION", (*analyzer).partition, "`ddl` on the partition's schema; `select` on it: its rows show in the table; as VALIDATE CONSTRAINT, of both and of partition keys"},
+		{pg_query.AlterTableType_AT_AttachPartition, "ATTACH PARTITION", (*analyzer).partition, "`ddl` on the partition's schema; `select` on it: its rows show in the table; `execute` of what partition keys call, of both; what folding their checks runs"},
 		{pg_query.AlterTableType_AT_DetachPartition, "DETACH PARTITION", (*analyzer).partition, "as ATTACH PARTITION"},
 		{pg_query.AlterTableType_AT_DetachPartitionFinalize, "DETACH PARTITION FINALIZE", (*analyzer).partition, "as ATTACH PARTITION"},
 		{pg_query.AlterTableType_AT_AddIdentity, "ALTER COLUMN ADD GENERATED AS IDENTITY", (*analyzer).addConstraint, ""},
@@ -210,7 +210,7 @@ func (a *analyzer) validateConstraint(d *definition, _ *pg_query.AlterTableCmd) 
 			}
 		}
 	}
-	return a.rechecks(d.relation, false)
+	return a.rechecks(d.relation)
 }
 
 func (a *analyzer) addConstraint(d *definition, c *pg_query.AlterTableCmd) error {
@@ -247,7 +247,7 @@ func (a *analyzer) alterColumnType(d *definition, c *pg_query.AlterTableCmd) err
 		return err
 	}
 	d.typ = typ
-	if err := a.rechecks(d.relation, false); err != nil {
+	if err := a.rechecks(d.relation); err != nil {
 		return err
 	}
 	if err := a.refersAgain(d.relation, c.Name); err != nil {
@@ -363,7 +363,7 @@ func (a *analyzer) partition(d *definition, c *pg_query.AlterTableCmd) error {
 		// The rows of the new partition, and those of the default one, are held against the
 		// bounds.
 		for _, r := range []*catalog.Relation{d.relation, rel} {
-			if err := a.rechecks(r, true); err != nil {
+			if err := a.holdsAgainst(r); err != nil {
 				return err
 			}
 		}

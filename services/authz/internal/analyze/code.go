@@ -20,6 +20,9 @@ type code struct {
 	err      error
 	// columns are those that it names; nil where that is not known.
 	columns columnSet
+	// computed says that planning computes a call in it: without execute on what is
+	// called that fails (evaluate_function of clauses.c).
+	computed bool
 }
 
 // mustTrust asks for trust in code that belongs to a relation.
@@ -32,15 +35,14 @@ func (c *code) unbound() bool { return c.err != nil }
 
 // runs adds what an expression of the catalog asks for where it runs: execute on the
 // functions in it, which PostgreSQL checks against the session's role; trust in what
-// they do is for the grant on the relation. What cannot be bound must be trusted as
-// well.
+// they do is for the grant on the relation. What cannot be bound is denied: trust stands
+// in neither for execute on what it calls, nor for a deny on what it reads.
 func (a *analyzer) runs(c *code, at place, what string) error {
 	if limited(c.err) {
 		return c.err
 	}
 	if c.unbound() {
-		a.mustTrust(at, what)
-		return nil
+		return deny(access.OpaqueCode, what+", which cannot be bound")
 	}
 	a.current.absorbCode(c.accesses, at)
 	return nil
@@ -49,7 +51,8 @@ func (a *analyzer) runs(c *code, at place, what string) error {
 // folds adds what an expression of the catalog can run when a query is planned
 // (eval_const_expressions over checks, index expressions and partition keys): calls
 // of constants, and bodies that are put in the place of calls (inline_function).
-// Nobody is asked for execute, since without it nothing is put anywhere.
+// Nobody is asked for execute: without it no body is put anywhere, and whether a check is
+// folded at all depends on the plan.
 func (a *analyzer) folds(c *code, at place, what string) error {
 	if limited(c.err) {
 		return c.err
@@ -69,6 +72,15 @@ func (a *analyzer) folds(c *code, at place, what string) error {
 		}
 	}
 	return nil
+}
+
+// computes is folds for what is certainly folded: what is computed for that asks for
+// execute.
+func (a *analyzer) computes(c *code, at place, what string) error {
+	if c.computed && !c.unbound() {
+		return a.runs(c, at, what)
+	}
+	return a.folds(c, at, what)
 }
 
 // readCode judges what planning or running a query over a relation can run.
@@ -95,7 +107,8 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 	}
 	for _, all := range [][]catalog.Expression{rel.IndexExpressions, rel.StatisticsExpressions} {
 		for _, expression := range all {
-			if err := a.folds(a.storedOf(expression, all, rel, true), at, "an index of "+name); err != nil {
+			// Whatever is planned over the relation (RelationGetIndexPredicate and its kin).
+			if err := a.computes(a.storedOf(expression, all, rel, true), at, "an index of "+name); err != nil {
 				return err
 			}
 		}

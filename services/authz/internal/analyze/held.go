@@ -89,6 +89,8 @@ type origin struct {
 	shared *held
 	// columns, unless it is nil, gets the columns that the text names.
 	columns *columnSet
+	// computed, unless it is nil, says whether planning computes a call in the text.
+	computed *bool
 }
 
 // held is the record that a text is bound with.

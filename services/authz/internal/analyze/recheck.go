@@ -9,10 +9,22 @@ import (
 // against a constraint run it in the session's role (ATRewriteTable,
 // validateCheckConstraint); indexes are made as the table's owner (index_build).
 
-// rechecks judges the checks and generated columns of a relation and its descendants,
-// and with keys the partition keys above its rows: execute of what they call, and trust
-// in the rest on the grant of ddl.
-func (a *analyzer) rechecks(rel *catalog.Relation, keys bool) error {
+// rechecks judges the checks and generated columns of a relation and its descendants:
+// execute of what they call, and trust in the rest on the grant of ddl.
+func (a *analyzer) rechecks(rel *catalog.Relation) error {
+	return a.ofFamily(rel, (*analyzer).rechecksOne)
+}
+
+// holdsAgainst judges what holding the rows of a relation and its descendants against the
+// bounds of partitions runs: the partition keys above them. Their checks are only looked
+// at, for whether they imply the bounds already (ConstraintImpliedByRelConstraint of
+// tablecmds.c), and folded for that.
+func (a *analyzer) holdsAgainst(rel *catalog.Relation) error {
+	return a.ofFamily(rel, (*analyzer).holdsOne)
+}
+
+// ofFamily judges a relation and its descendants by the grant of ddl.
+func (a *analyzer) ofFamily(rel *catalog.Relation, judge func(*analyzer, *catalog.Relation) error) error {
 	if rel == nil {
 		return nil
 	}
@@ -22,7 +34,7 @@ func (a *analyzer) rechecks(rel *catalog.Relation, keys bool) error {
 	}
 	return a.byDefinition(rel, func(inner *analyzer) error {
 		for _, r := range append([]*catalog.Relation{rel}, family...) {
-			if err := inner.rechecksOne(r, keys); err != nil {
+			if err := judge(inner, r); err != nil {
 				return err
 			}
 		}
@@ -50,7 +62,7 @@ func (a *analyzer) byDefinition(rel *catalog.Relation, judge func(*analyzer) err
 	return nil
 }
 
-func (a *analyzer) rechecksOne(rel *catalog.Relation, keys bool) error {
+func (a *analyzer) rechecksOne(rel *catalog.Relation) error {
 	at, name := place{access.Update, rel}, rel.Schema+"."+rel.Name
 	for i := range rel.Columns {
 		if err := a.generates(rel, &rel.Columns[i], at); err != nil {
@@ -62,8 +74,15 @@ func (a *analyzer) rechecksOne(rel *catalog.Relation, keys bool) error {
 			return err
 		}
 	}
-	if !keys {
-		return nil
+	return nil
+}
+
+func (a *analyzer) holdsOne(rel *catalog.Relation) error {
+	at := place{access.Update, rel}
+	for _, check := range rel.Checks {
+		if err := a.computes(a.planned(check, rel), at, "a check of "+fullName(rel)); err != nil {
+			return err
+		}
 	}
 	for _, keyed := range append(a.ancestors(rel), rel) {
 		if err := a.boundsOf(keyed); err != nil {

@@ -38,6 +38,12 @@ func TestWhatRuns(t *testing.T) {
 		CREATE DOMAIN small AS int CHECK (f(VALUE));
 		CREATE TABLE keyed (id int) PARTITION BY LIST ((f(id)));
 		CREATE TABLE part (id int);
+		CREATE TABLE lists (id int, n int) PARTITION BY LIST (id);
+		CREATE TABLE held (id int, n int, CHECK (f(n)) NOT VALID);
+		CREATE TABLE indexed (id int, n int);
+		CREATE INDEX ON indexed (id) WHERE n > 0 AND f(7);
+		CREATE INDEX ON indexed (f(n));
+		CREATE TABLE folded (id int, n int, CHECK (f(7)) NOT VALID);
 		CREATE INDEX checked_id ON checked (id);
 		CREATE MATERIALIZED VIEW mat AS SELECT 1 AS one;`)
 	cases := []struct{ sql, want string }{
@@ -65,6 +71,10 @@ func TestWhatRuns(t *testing.T) {
 		{"ALTER TABLE checked ALTER n SET DEFAULT 1", ""},
 		{"ALTER TABLE checked ADD COLUMN k small", "execute f"},
 		{"ALTER TABLE keyed ATTACH PARTITION part FOR VALUES IN (true)", "execute f, function s.f"},
+		{"ALTER TABLE lists ATTACH PARTITION held FOR VALUES IN (1)", ""},
+		{"ALTER TABLE lists ATTACH PARTITION folded FOR VALUES IN (1)", "execute f, function s.f"},
+		{"SELECT id FROM indexed", "execute f, function s.f"},
+		{"SELECT id FROM checked", ""},
 		{"REINDEX INDEX checked_id", "maintain checked"},
 	}
 	snap := readSnapshot(t, dsn)

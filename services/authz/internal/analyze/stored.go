@@ -109,7 +109,7 @@ func (a *analyzer) boundText(key storedKey, e catalog.Expression, columns []colu
 	a.expressions[key] = &code{err: deny(access.OpaqueCode, "an expression of the catalog that runs itself")}
 	from.refs = e.References
 	c := &code{}
-	from.columns = &c.columns
+	from.columns, from.computed = &c.columns, &c.computed
 	c.accesses, c.err = a.storedText(e.Text, columns, key.planning, from)
 	a.expressions[key] = c
 	return c
@@ -166,6 +166,9 @@ func (a *analyzer) storedText(text string, columns []column, planning bool, from
 			if from.columns != nil {
 				*from.columns = columnsNamed(node.ProtoReflect())
 			}
+			if from.computed != nil {
+				*from.computed = planning && constantNode(node.ProtoReflect(), callsUsers)
+			}
 			v, err := inner.expression(columns, node, planning)
 			if err == nil && from.to != 0 {
 				_, err = inner.coerce(v, from.to, resolve.Assignment, nil)
@@ -201,7 +204,10 @@ func onlyExpression(tree *pg_query.ParseResult) *pg_query.Node {
 
 // constantCall reports whether a call, operator or cast of users' making has no column
 // among its operands, so that planning computes it.
-func constantCall(message protoreflect.Message) bool {
+func constantCall(message protoreflect.Message) bool { return constantNode(message, ofUsers) }
+
+// constantNode reports whether a node that is looked for has no column below it.
+func constantNode(message protoreflect.Message, wanted func(protoreflect.Message) bool) bool {
 	found := false
 	var visit func(protoreflect.Message) bool
 	visit = func(m protoreflect.Message) (columns bool) {
@@ -218,7 +224,7 @@ func constantCall(message protoreflect.Message) bool {
 			}
 			return true
 		})
-		found = found || !columns && ofUsers(m)
+		found = found || !columns && wanted(m)
 		return columns
 	}
 	visit(message)
@@ -238,6 +244,13 @@ func ofUsers(m protoreflect.Message) bool {
 		names = n.TypeName.GetNames()
 	}
 	return len(names) > 1 && names[0].GetString_().GetSval() != schemaCatalog
+}
+
+// callsUsers is ofUsers for functions and operators alone: casts to enumerations and their
+// like call nothing that needs execute.
+func callsUsers(m protoreflect.Message) bool {
+	_, cast := m.Interface().(*pg_query.TypeCast)
+	return !cast && ofUsers(m)
 }
 
 // storedKeyOf binds the expressions of pg_get_partkeydef's text. Its operator classes
