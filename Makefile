@@ -110,6 +110,11 @@ oracle: ## N statements held against PostgreSQL; SEED=n for others, KEEP=1 to ke
 oracle-ran: ## N statements, of which every function that the server calls on its own was asked for; SEED=n for others
 	go test -count=1 -v -timeout 12h -run 'TestRan$$' ./services/authz/internal/oracle -args -ran $(or $(N),20000) -seed $(or $(SEED),1)
 
+.PHONY: pairs
+pairs: ## N pairs of statements of one fingerprint, whose decisions must be one; SEED=n for others
+	SCOPEWIRE_PAIRS=$(or $(N),1000000) go test -count=1 -v -timeout 12h -run T22_Equal ./services/authz/internal/analyze
+	go test -count=1 -v -timeout 12h -run T22_Pairs ./services/authz/internal/oracle -args -pairs $(or $(N),1000000) -seed $(or $(SEED),1)
+
 .PHONY: chains
 chains: ## N random chains of statements in one message, verdicts and catalogs held against PostgreSQL; SEED=n for others
 	go test -count=1 -v -timeout 12h -run 'TestChains$$' ./services/authz/internal/oracle -args -chains $(or $(N),1000) -seed $(or $(SEED),1)
