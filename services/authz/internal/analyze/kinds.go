@@ -112,7 +112,7 @@ func rowKinds() []kind {
 		{node: "MergeStmt", command: "MERGE", judge: query("merge"),
 			accesses: columns + "; DO NOTHING `select` on any column; not for servers before 15"},
 		{node: "TruncateStmt", command: "TRUNCATE", judge: named("truncate", (*pg_query.Node).GetTruncateStmt, (*analyzer).truncateStmt),
-			accesses: "`truncate` on each table, and on those that CASCADE reaches"},
+			accesses: "`truncate` on each table, and on those that CASCADE reaches; trust in the support functions of their indexes' own operator classes"},
 		{node: "CopyStmt", command: "COPY", judge: named("copy", (*pg_query.Node).GetCopyStmt, (*analyzer).copyStmt),
 			accesses: "`select` or `insert` on the columns; of a query, what the query needs; with a file or program also `admin` on `database:…`"},
 		{node: "ExplainStmt", command: "EXPLAIN", judge: explainStmt,

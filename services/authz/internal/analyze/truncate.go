@@ -19,6 +19,7 @@ func (a *analyzer) truncateStmt(t *pg_query.TruncateStmt) error {
 		}
 		gone[rel.OID] = true
 		queue = append(queue, rel)
+		a.remakesIndexes(rel)
 		if t.RestartSeqs && a.ownsSequence(rel) {
 			// PostgreSQL asks for the sequences' owner. They stand in the table's schema
 			// (process_owned_by).
@@ -77,6 +78,26 @@ func (a *analyzer) truncatedAs(rel *catalog.Relation) []*catalog.Relation {
 		}
 	}
 	return all
+}
+
+// btreeEqualImage is the number of the support function equalimage (BTEQUALIMAGE_PROC of
+// nbtree.h).
+const btreeEqualImage = 4
+
+// remakesIndexes asks for trust in what making the indexes of an emptied relation runs
+// (reindex_relation): of a btree's operator class that is whether equal values look
+// alike (_bt_allequalimage), of others any support function may be.
+func (a *analyzer) remakesIndexes(rel *catalog.Relation) {
+	for _, oid := range rel.ForeignOperatorClasses {
+		class := a.snap.ClassByOID(oid)
+		runs := class == nil
+		for i := 0; !runs && i < len(class.Functions); i++ {
+			runs = (class.Method != "btree" || class.Numbers[i] == btreeEqualImage) && !a.runsUnasked(class.Functions[i])
+		}
+		if runs {
+			a.mustTrust(place{access.Truncate, rel}, "an operator class of "+fullName(rel))
+		}
+	}
 }
 
 // ownsSequence reports whether a sequence belongs to a relation.
