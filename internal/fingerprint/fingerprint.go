@@ -90,6 +90,7 @@ func (w *writer) token() bool {
 		return w.parameter()
 	case never:
 		return false
+	case other:
 	}
 	switch next := w.peek(1); {
 	case c == '-' && next == '-':
@@ -247,6 +248,7 @@ func (w *writer) ends(end int) bool {
 	switch kinds[w.text[end]] {
 	case letter, digit, dollar, never, quote, doubleQuote:
 		return false
+	case space, other:
 	}
 	return w.text[end] != '.'
 }

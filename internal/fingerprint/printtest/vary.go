@@ -4,7 +4,6 @@ package printtest
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/scopewire/scopewire/internal/fingerprint"
@@ -22,9 +21,9 @@ var strs = []string{
 }
 
 // Vary writes a text with the fingerprint of another: each literal is another one of its
-// class, and there are no comments. It reports false for a text without a fingerprint, or
-// without a literal.
-func Vary(random *rand.Rand, text []byte) ([]byte, bool) {
+// class, and there are no comments. Which one it is, choose says: a number below n. It
+// reports false for a text without a fingerprint, or without a literal.
+func Vary(choose func(n int) int, text []byte) ([]byte, bool) {
 	key, ok := fingerprint.Append(nil, text)
 	if !ok || bytes.IndexByte(key, 0) < 0 {
 		return nil, false
@@ -38,16 +37,16 @@ func Vary(random *rand.Rand, text []byte) ([]byte, bool) {
 		i++
 		switch key[i] {
 		case 's':
-			out = append(append(append(out, '\''), strs[random.IntN(len(strs))]...), '\'')
+			out = append(append(append(out, '\''), strs[choose(len(strs))]...), '\'')
 		case 'i':
-			out = append(out, pick(random, "0", "1", "2", "3", "7", "24", "53", "64", "1259", "16384", "20001", "0012", "2147483647")...)
+			out = append(out, pick(choose, "0", "1", "2", "3", "7", "24", "53", "64", "1259", "16384", "20001", "0012", "2147483647")...)
 		case 'l':
-			out = append(out, pick(random, "2147483649", "4294967295", "9223372036854775807")...)
+			out = append(out, pick(choose, "2147483649", "4294967295", "9223372036854775807")...)
 		default:
-			out = append(out, pick(random, "1.5", ".5", "3.", "0.0", "9223372036854775809", strings.Repeat("9", 40))...)
+			out = append(out, pick(choose, "1.5", ".5", "3.", "0.0", "9223372036854775809", strings.Repeat("9", 40))...)
 		}
 	}
 	return out, true
 }
 
-func pick(random *rand.Rand, of ...string) string { return of[random.IntN(len(of))] }
+func pick(choose func(n int) int, of ...string) string { return of[choose(len(of))] }

@@ -44,7 +44,7 @@ func varied(t *testing.T, random *rand.Rand, snap *catalog.Snapshot, in Input, t
 	for range times {
 		other := in
 		var ok bool
-		if other.Text, ok = printtest.Vary(random, in.Text); !ok {
+		if other.Text, ok = printtest.Vary(random.IntN, in.Text); !ok {
 			break
 		}
 		got := Analyze(other, snap)

@@ -68,7 +68,7 @@ func pairWorld(t *testing.T, server *pgboot.Server, number, want int) (pairs, te
 		}
 		texts++
 		for range pairsPerText {
-			other, ok := printtest.Vary(random, []byte(u.SQL))
+			other, ok := printtest.Vary(random.IntN, []byte(u.SQL))
 			if !ok {
 				break
 			}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ func FuzzScramGuard(f *testing.F) {
 			n, again = pieces.Read(buf)
 			parts = append(parts, buf[:n]...)
 		}
-		if (err == nil) != (again == io.EOF) || err == nil && !bytes.Equal(parts, sent) {
+		if (err == nil) != errors.Is(again, io.EOF) || err == nil && !bytes.Equal(parts, sent) {
 			t.Errorf("whole %v, in parts %v: %q of %q", err, again, parts, sent)
 		}
 		if at := bytes.Index(sent, first); at >= 0 && at+len(first) <= len(parts) && !pieces.over {
