@@ -37,6 +37,14 @@ var kinds = func() (all [256]kind) {
 	return all
 }()
 
+// continues tells which bytes an identifier goes on with: ident_cont of scan.l.
+var continues = func() (all [256]bool) {
+	for c, k := range kinds {
+		all[c] = k == letter || k == digit || k == dollar
+	}
+	return all
+}()
+
 // introduces tells before which a quote begins a plain literal: white space and the ends
 // of comments, brackets, commas and the characters of operators, but for the ampersand
 // of U&.

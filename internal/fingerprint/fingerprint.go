@@ -127,11 +127,12 @@ func (w *writer) gap() {
 
 // word copies an identifier or key word.
 func (w *writer) word() {
-	end := w.at
-	for end < len(w.text) && (kinds[w.text[end]] == letter || kinds[w.text[end]] == digit || w.text[end] == '$') {
-		w.high = w.high || w.text[end] >= utf8.RuneSelf
+	end, all := w.at, byte(0)
+	for end < len(w.text) && continues[w.text[end]] {
+		all |= w.text[end]
 		end++
 	}
+	w.high = w.high || all >= utf8.RuneSelf
 	w.gap()
 	word := w.text[w.at:end]
 	w.key = append(w.key, word...)

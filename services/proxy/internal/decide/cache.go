@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,28 +16,6 @@ import (
 // repeat, and would push out thousands of short ones.
 const maxCachedText = 10000
 
-// cacheKey is everything that an answer depends on. Keys are compared in full, so
-// nothing can be found under a key that is merely alike. Each field of Request
-// that authz is sent is in it, but for those that name the request (session,
-// statement) and the token itself, which its hash stands for; a test walks the
-// fields.
-type cacheKey struct {
-	token TokenHash
-	// context is the whole session context, encoded: database, login, role,
-	// search_path, settings and all that may be added to it.
-	context string
-	// answers is the digest of what the session's backend said of its own objects.
-	answers string
-	kind    UnitKind
-	// types are the parameter types of a Parse, four bytes each.
-	types string
-	// settled are the types they were found to have, in the same form.
-	settled string
-	// text is the unit's text, or its fingerprint: printed says which.
-	text    string
-	printed bool
-}
-
 // Cache keeps allows for the fingerprint of the text they were made for, or for that
 // text alone where authz says so or there is no fingerprint, and asks next for everything
 // else. What it holds is used only while the fence says that it
@@ -46,6 +25,8 @@ type Cache struct {
 	next    Authorizer
 	fence   *Fence
 	entries *shares
+	// rooms are for keys that are looked for.
+	rooms sync.Pool
 }
 
 // NewCache returns a cache of so many entries in front of next, of which nobody can
@@ -87,22 +68,16 @@ func AnswersKey(answers []*authzv1.ProbeAnswer) (string, error) {
 	return string(sum.Sum(nil)), nil
 }
 
-// Authorize returns the decision that is kept for the request, or next's.
+// Authorize returns the decision that is kept for the request, or next's. A decision that
+// is found costs no allocation.
 func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) {
 	if req.ContextKey == "" || len(req.Text) > maxCachedText || (req.Kind != UnitQuery && req.Kind != UnitParse) {
 		return c.next.Authorize(ctx, req)
 	}
-	key := cacheKey{token: req.TokenHash, context: req.ContextKey, answers: req.AnswersKey, kind: req.Kind,
-		types: encodeTypes(req.ParameterTypes), settled: encodeTypes(req.SettledTypes), text: string(req.Text)}
-	printed, hasPrint := key, false
-	var room [printRoom]byte
-	if print, ok := fingerprint.Append(room[:0], req.Text); ok {
-		printed.text, printed.printed, hasPrint = string(print), true, true
-		if d := c.find(req, printed); d != nil {
-			return d, nil
-		}
-	}
-	if d := c.find(req, key); d != nil {
+	r := c.room()
+	defer c.rooms.Put(r)
+	d, hasPrint := c.find(req, r)
+	if d != nil {
 		return d, nil
 	}
 	d, err := c.next.Authorize(ctx, req)
@@ -111,25 +86,53 @@ func (c *Cache) Authorize(ctx context.Context, req *Request) (*Decision, error) 
 	}
 	kept := *d
 	kept.Cached = true
+	k := r.sought(req, req.Text, false)
 	if d.Fingerprint && hasPrint {
-		key, kept.Statements = printed, withoutDigests(d.Statements)
+		k, kept.Statements = r.sought(req, r.print, true), withoutDigests(d.Statements)
 	}
-	return d, c.entries.put(req.Principal, key, &kept)
+	return d, c.entries.put(req.Principal, &k, &kept)
 }
 
-// printRoom is the length of fingerprints that need no room of their own, in bytes.
-const printRoom = 1 << 10
+// room is where a request's key is put together, used again by the next one.
+type room struct{ print, types []byte }
 
-// find returns what is kept for a request under a key and may be used again, or nil.
-func (c *Cache) find(req *Request, key cacheKey) *Decision {
-	d, ok := c.entries.get(req.Principal, key)
+func (c *Cache) room() *room {
+	if r, ok := c.rooms.Get().(*room); ok {
+		return r
+	}
+	return &room{}
+}
+
+// sought is the key of a request with its text or its fingerprint. It holds bytes of
+// both, and of the room.
+func (r *room) sought(req *Request, text []byte, printed bool) sought {
+	r.types = appendTypes(appendTypes(r.types[:0], req.ParameterTypes), req.SettledTypes)
+	settled := 4 * len(req.ParameterTypes)
+	return sought{token: req.TokenHash, context: req.ContextKey, answers: req.AnswersKey, kind: req.Kind,
+		types: r.types[:settled], settled: r.types[settled:], text: text, printed: printed}
+}
+
+// find returns what is kept for a request and may be used again, or nil. The room holds the
+// fingerprint then, if the text has one.
+func (c *Cache) find(req *Request, r *room) (d *Decision, hasPrint bool) {
+	if r.print, hasPrint = fingerprint.Append(r.print[:0], req.Text); hasPrint {
+		if d = c.held(req, r.sought(req, r.print, true)); d != nil {
+			return d, true
+		}
+	}
+	return c.held(req, r.sought(req, req.Text, false)), hasPrint
+}
+
+// held returns what is kept under a key and may be used again, or nil.
+func (c *Cache) held(req *Request, key sought) *Decision {
+	d, ok := c.entries.get(req.Principal, &key)
 	switch {
 	case !ok || req.Fresh:
 		return nil
 	case c.fence.Holds(d, req.Context.GetDatabase()):
 		return d
 	}
-	c.entries.remove(req.Principal, key)
+	c.entries.remove(req.Principal, &key)
 	return nil
 }
 
@@ -142,15 +145,4 @@ func withoutDigests(statements []*authzv1.Statement) []*authzv1.Statement {
 			Effects: st.GetEffects(), Cursor: st.GetCursor(), ParameterTypeOids: st.GetParameterTypeOids()})
 	}
 	return all
-}
-
-func encodeTypes(types []uint32) string {
-	if len(types) == 0 {
-		return ""
-	}
-	b := make([]byte, 0, 4*len(types))
-	for _, t := range types {
-		b = binary.BigEndian.AppendUint32(b, t)
-	}
-	return string(b)
 }

@@ -280,28 +280,6 @@ func TestLongTextsAndFunctionCallsAreNotKept(t *testing.T) {
 	}
 }
 
-func BenchmarkCacheHit(b *testing.B) {
-	clock := sys.OS().Clock
-	fence := NewFence(clock, time.Hour)
-	next := &counted{answer: func(*Request) (*Decision, error) { return allowAt(fence, clock.Now(), time.Hour), nil }}
-	c, err := NewCache(next, fence, 16)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx := &authzv1.SessionContext{Database: "db", Login: "app"}
-	key, err := ContextKey(ctx)
-	if err != nil {
-		b.Fatal(err)
-	}
-	req := &Request{Context: ctx, ContextKey: key, Kind: UnitQuery, Text: []byte("SELECT abalance FROM pgbench_accounts WHERE aid = 12345")}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := c.Authorize(b.Context(), req); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // What authz gives for a fingerprint is found for other values of its literals, under
 // no other key, and says nothing of the text that it was made for.
 func TestFingerprints(t *testing.T) {

@@ -24,10 +24,15 @@ type shares struct {
 // share is what one principal holds.
 type share struct {
 	principal string
-	entries   *simplelru.LRU[cacheKey, *Decision]
+	// index finds an entry by its key; entries hold the same ones by their last use.
+	index   map[cacheKey]*entry
+	entries *simplelru.LRU[*entry, *Decision]
 	// place is its index in the heap.
 	place int
 }
+
+// entry stands for a key in the order of use.
+type entry struct{ key cacheKey }
 
 func newShares(bound int) (*shares, error) {
 	if bound < 1 {
@@ -36,38 +41,45 @@ func newShares(bound int) (*shares, error) {
 	return &shares{bound: bound, of: map[string]*share{}}, nil
 }
 
-// get returns what a principal holds under a key.
-func (s *shares) get(principal string, key cacheKey) (*Decision, bool) {
+// get returns what a principal holds under a key. It allocates nothing.
+func (s *shares) get(principal string, key *sought) (*Decision, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.of[principal]
 	if own == nil {
 		return nil, false
 	}
-	return own.entries.Get(key)
+	e := key.in(own.index)
+	if e == nil {
+		return nil, false
+	}
+	return own.entries.Get(e)
 }
 
 // put keeps a decision for a principal.
-func (s *shares) put(principal string, key cacheKey, d *Decision) error {
+func (s *shares) put(principal string, key *sought, d *Decision) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.of[principal]
 	if own == nil {
-		entries, err := simplelru.NewLRU[cacheKey, *Decision](s.bound, nil)
+		entries, err := simplelru.NewLRU[*entry, *Decision](s.bound, nil)
 		if err != nil {
 			return err
 		}
-		own = &share{principal: principal, entries: entries}
+		own = &share{principal: principal, index: map[cacheKey]*entry{}, entries: entries}
 		s.of[principal] = own
 		heap.Push(&s.order, own)
 	}
-	if !own.entries.Contains(key) {
+	e := key.in(own.index)
+	if e == nil {
 		if s.held == s.bound {
 			s.giveUp(own)
 		}
 		s.held++
+		e = &entry{key: key.key()}
+		own.index[e.key] = e
 	}
-	own.entries.Add(key, d)
+	own.entries.Add(e, d)
 	heap.Fix(&s.order, own.place)
 	return nil
 }
@@ -78,15 +90,22 @@ func (s *shares) giveUp(own *share) {
 	if own.entries.Len() >= from.entries.Len() {
 		from = own
 	}
-	from.entries.RemoveOldest()
+	if e, _, ok := from.entries.RemoveOldest(); ok {
+		delete(from.index, e.key)
+	}
 	s.shrunk(from, own)
 }
 
 // remove drops a principal's decision.
-func (s *shares) remove(principal string, key cacheKey) {
+func (s *shares) remove(principal string, key *sought) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if own := s.of[principal]; own != nil && own.entries.Remove(key) {
+	own := s.of[principal]
+	if own == nil {
+		return
+	}
+	if e := key.in(own.index); e != nil && own.entries.Remove(e) {
+		delete(own.index, e.key)
 		s.shrunk(own, nil)
 	}
 }
