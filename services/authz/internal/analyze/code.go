@@ -51,8 +51,8 @@ func (a *analyzer) runs(c *code, at place, what string) error {
 // folds adds what an expression of the catalog can run when a query is planned
 // (eval_const_expressions over checks, index expressions and partition keys): calls
 // of constants, and bodies that are put in the place of calls (inline_function).
-// Nobody is asked for execute: without it no body is put anywhere, and whether a check is
-// folded at all depends on the plan.
+// Nobody is asked for execute: without it no body is put anywhere, and whether a check of
+// a plain table is folded at all depends on the plan and on constraint_exclusion.
 func (a *analyzer) folds(c *code, at place, what string) error {
 	if limited(c.err) {
 		return c.err
@@ -74,7 +74,7 @@ func (a *analyzer) folds(c *code, at place, what string) error {
 	return nil
 }
 
-// computes is folds for what is certainly folded: what is computed for that asks for
+// computes is folds for what is folded by default: what is computed for that asks for
 // execute.
 func (a *analyzer) computes(c *code, at place, what string) error {
 	if c.computed && !c.unbound() {
@@ -101,7 +101,13 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 		}
 	}
 	for _, check := range rel.Checks {
-		if err := a.folds(a.planned(check, rel), at, "a check of "+name); err != nil {
+		// Those of what is reached as a child are folded by default, whenever there is a
+		// condition to hold against them (relation_excluded_by_constraints of plancat.c).
+		folds := a.folds
+		if len(rel.Parents) > 0 {
+			folds = a.computes
+		}
+		if err := folds(a.planned(check, rel), at, "a check of "+name); err != nil {
 			return err
 		}
 	}
@@ -119,7 +125,7 @@ func (a *analyzer) readCode(rel *catalog.Relation, at place) error {
 	for _, keyed := range append(a.ancestors(rel), rel) {
 		a.partitionBounds(keyed, at)
 		for _, key := range a.storedKeyOf(keyed, true) {
-			if err := a.folds(key, at, "the partition key of "+fullName(keyed)); err != nil {
+			if err := a.computes(key, at, "the partition key of "+fullName(keyed)); err != nil {
 				return err
 			}
 		}

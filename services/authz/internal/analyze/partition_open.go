@@ -42,7 +42,7 @@ func (a *analyzer) opensPartitions(rel *catalog.Relation, action access.Action) 
 func (a *analyzer) opensKey(keyed *catalog.Relation, at place) error {
 	a.partitionBounds(keyed, at)
 	for _, key := range a.storedKeyOf(keyed, true) {
-		if err := a.folds(key, at, "the partition key of "+fullName(keyed)); err != nil {
+		if err := a.computes(key, at, "the partition key of "+fullName(keyed)); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -167,7 +168,7 @@ func (a *analyzer) storedText(text string, columns []column, planning bool, from
 				*from.columns = columnsNamed(node.ProtoReflect())
 			}
 			if from.computed != nil {
-				*from.computed = planning && constantNode(node.ProtoReflect(), callsUsers)
+				*from.computed = planning && constantNode(node.ProtoReflect(), a.callsUsers)
 			}
 			v, err := inner.expression(columns, node, planning)
 			if err == nil && from.to != 0 {
@@ -246,11 +247,28 @@ func ofUsers(m protoreflect.Message) bool {
 	return len(names) > 1 && names[0].GetString_().GetSval() != schemaCatalog
 }
 
-// callsUsers is ofUsers for functions and operators alone: casts to enumerations and their
-// like call nothing that needs execute.
-func callsUsers(m protoreflect.Message) bool {
-	_, cast := m.Interface().(*pg_query.TypeCast)
-	return !cast && ofUsers(m)
+// callsUsers is ofUsers for what calls a function: casts to enumerations and their like
+// call none that needs execute.
+func (a *analyzer) callsUsers(m protoreflect.Message) bool {
+	cast, ok := m.Interface().(*pg_query.TypeCast)
+	if !ok {
+		return ofUsers(m)
+	}
+	names := cast.TypeName.GetNames()
+	if len(names) != 2 {
+		return false
+	}
+	t := a.snap.TypeByName(names[0].GetString_().GetSval(), names[1].GetString_().GetSval())
+	if t == nil {
+		return false
+	}
+	meets := func(oid catalog.OID) bool {
+		base := a.names().Base(oid)
+		return base == a.names().Base(t.OID) || t.Element != 0 && base == a.names().Base(t.Element)
+	}
+	return slices.ContainsFunc(a.snap.UserCasts(), func(c *catalog.Cast) bool {
+		return c.Function != 0 && (meets(c.Source) || meets(c.Target))
+	})
 }
 
 // storedKeyOf binds the expressions of pg_get_partkeydef's text. Its operator classes
@@ -278,6 +296,7 @@ func (a *analyzer) storedKeyOf(rel *catalog.Relation, planning bool) []*code {
 				if element.Expr == nil {
 					continue
 				}
+				c.computed = c.computed || planning && constantNode(element.Expr.ProtoReflect(), a.callsUsers)
 				if _, err := inner.expression(storedColumns(rel), element.Expr, planning); err != nil {
 					return err
 				}
