@@ -22,16 +22,47 @@ var ErrFull = fmt.Errorf("%d revocations are kept, and there is no room for anot
 type List struct {
 	count   uint64
 	entries []*authzv1.Revocation
-	// The index: each entry is under the first of these that it names.
+	// index finds those that could end a token; lists share it. It may hold some that have
+	// gone since, because another covers them or what they end has expired: they end
+	// nothing that would be good otherwise. recent are not in it yet.
+	index  *index
+	recent []*authzv1.Revocation
+}
+
+// maxRecent is how many revocations are looked at one by one before an index is made anew,
+// which takes time by all that are kept.
+const maxRecent = 64
+
+// index is immutable. Each entry is under the first of these that it names.
+type index struct {
 	bySum              map[[sha256.Size]byte][]*authzv1.Revocation
 	byID, bySub, byCli map[string][]*authzv1.Revocation
 	rest               []*authzv1.Revocation
 }
 
+func newIndex(entries []*authzv1.Revocation) *index {
+	x := &index{bySum: map[[sha256.Size]byte][]*authzv1.Revocation{},
+		byID: map[string][]*authzv1.Revocation{}, bySub: map[string][]*authzv1.Revocation{}, byCli: map[string][]*authzv1.Revocation{}}
+	for _, r := range entries {
+		switch {
+		case len(r.GetTokenSha256()) > 0:
+			k := [sha256.Size]byte(r.GetTokenSha256())
+			x.bySum[k] = append(x.bySum[k], r)
+		case r.GetTokenId() != "":
+			x.byID[r.GetTokenId()] = append(x.byID[r.GetTokenId()], r)
+		case r.GetSubject() != "":
+			x.bySub[r.GetSubject()] = append(x.bySub[r.GetSubject()], r)
+		case r.GetClientId() != "":
+			x.byCli[r.GetClientId()] = append(x.byCli[r.GetClientId()], r)
+		default:
+			x.rest = append(x.rest, r)
+		}
+	}
+	return x
+}
+
 // NewList is the list of those entries, the last number of which given out is count.
 func NewList(count uint64, entries []*authzv1.Revocation) (*List, error) {
-	l := &List{count: count, entries: entries, bySum: map[[sha256.Size]byte][]*authzv1.Revocation{},
-		byID: map[string][]*authzv1.Revocation{}, bySub: map[string][]*authzv1.Revocation{}, byCli: map[string][]*authzv1.Revocation{}}
 	last := uint64(0)
 	for _, r := range entries {
 		if err := Check(r); err != nil {
@@ -41,21 +72,8 @@ func NewList(count uint64, entries []*authzv1.Revocation) (*List, error) {
 			return nil, fmt.Errorf("revocation %d does not follow revocation %d of %d", r.GetNumber(), last, count)
 		}
 		last = r.GetNumber()
-		switch {
-		case len(r.GetTokenSha256()) > 0:
-			k := [sha256.Size]byte(r.GetTokenSha256())
-			l.bySum[k] = append(l.bySum[k], r)
-		case r.GetTokenId() != "":
-			l.byID[r.GetTokenId()] = append(l.byID[r.GetTokenId()], r)
-		case r.GetSubject() != "":
-			l.bySub[r.GetSubject()] = append(l.bySub[r.GetSubject()], r)
-		case r.GetClientId() != "":
-			l.byCli[r.GetClientId()] = append(l.byCli[r.GetClientId()], r)
-		default:
-			l.rest = append(l.rest, r)
-		}
 	}
-	return l, nil
+	return &List{count: count, entries: entries, index: newIndex(entries)}, nil
 }
 
 // Count is the highest number given out: the revocation component of the epoch.
@@ -81,11 +99,17 @@ func (l *List) Since(number uint64) []*authzv1.Revocation {
 
 // Ended reports whether any of them ends a token.
 func (l *List) Ended(t Token) bool {
-	for _, list := range [][]*authzv1.Revocation{l.bySum[t.SHA256], l.bySum[t.Twin], l.byID[t.ID], l.bySub[t.Subject], l.bySub[t.Actor], l.byCli[t.ClientID], l.rest} {
-		for _, r := range list {
-			if Matches(r, t) {
-				return true
-			}
+	ends := func(r *authzv1.Revocation) bool { return Matches(r, t) }
+	if slices.ContainsFunc(l.recent, ends) {
+		return true
+	}
+	x := l.index
+	if x == nil {
+		return false
+	}
+	for _, list := range [][]*authzv1.Revocation{x.bySum[t.SHA256], x.bySum[t.Twin], x.byID[t.ID], x.bySub[t.Subject], x.bySub[t.Actor], x.byCli[t.ClientID], x.rest} {
+		if slices.ContainsFunc(list, ends) {
+			return true
 		}
 	}
 	return false
@@ -114,6 +138,9 @@ func (l *List) With(r *authzv1.Revocation, now time.Time) (*List, uint64, error)
 	}
 	entry := proto.CloneOf(r)
 	entry.Number = l.count + 1
-	list, err := NewList(l.count+1, append(next, entry))
-	return list, entry.Number, err
+	list := &List{count: entry.GetNumber(), entries: append(next, entry), index: l.index, recent: append(slices.Clip(l.recent), entry)}
+	if len(list.recent) > maxRecent {
+		list.index, list.recent = newIndex(list.entries), nil
+	}
+	return list, entry.Number, nil
 }

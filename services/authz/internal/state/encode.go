@@ -25,6 +25,7 @@ type document struct {
 // format is the version of the file's form.
 const format = 1
 
+// content is written by encoder, which has the same names in the same order.
 type content struct {
 	Policies []revisionJSON         `json:"policies"`
 	Catalogs map[string]versionJSON `json:"catalogs"`
@@ -73,29 +74,6 @@ type revisionJSON struct {
 type versionJSON struct {
 	Version uint64 `json:"version"`
 	Digest  string `json:"digest"`
-}
-
-// encode writes a ledger as the file holds it.
-func (l *ledger) encode() ([]byte, error) {
-	c := content{Policies: []revisionJSON{}, Catalogs: make(map[string]versionJSON, len(l.catalogs))}
-	for _, r := range l.policies {
-		c.Policies = append(c.Policies, revisionJSON{r.Number, hex.EncodeToString(r.Digest[:]), r.Loaded})
-	}
-	for name, v := range l.catalogs {
-		c.Catalogs[name] = versionJSON{v.number, hex.EncodeToString(v.digest[:])}
-	}
-	c.Revocation, c.Lease = l.revoked.Count(), int64(l.lease)
-	for _, r := range l.revoked.Entries() {
-		c.Revocations = append(c.Revocations, encodeRevocation(r))
-	}
-	c.Acts = l.acts.encode()
-	body, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(body)
-	out, err := json.Marshal(document{Format: format, SHA256: hex.EncodeToString(sum[:]), Content: body})
-	return append(out, '\n'), err
 }
 
 // decode reads what encode wrote, and nothing else.
@@ -167,26 +145,6 @@ func (r revocationJSON) decode() (*authzv1.Revocation, error) {
 	}
 	return &authzv1.Revocation{Number: r.Number, TokenSha256: sum, TokenId: r.TokenID, Issuer: r.Issuer,
 		Subject: r.Subject, ClientId: r.ClientID, IssuedBefore: r.IssuedBefore, ExpiresAt: r.ExpiresAt}, nil
-}
-
-// encode is nil where acts are not kept.
-func (a acts) encode() *actsJSON {
-	if !a.kept() {
-		return nil
-	}
-	out := &actsJSON{Epoch: hex.EncodeToString(a.epoch[:]), Last: a.last, Reported: a.reported}
-	for _, act := range a.waiting {
-		j := actJSON{Number: act.Number, At: act.At, Caller: act.Caller, Note: act.Note}
-		if act.Revocation != nil {
-			r := encodeRevocation(act.Revocation)
-			j.Revocation = &r
-		}
-		if act.Policy != nil {
-			j.Policy = &revisionJSON{act.Policy.Number, hex.EncodeToString(act.Policy.Digest[:]), act.Policy.Loaded}
-		}
-		out.Waiting = append(out.Waiting, j)
-	}
-	return out
 }
 
 func (j *actsJSON) decode() (acts, error) {

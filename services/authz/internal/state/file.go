@@ -20,8 +20,11 @@ type File struct {
 	clock sys.Clock
 	path  string
 	mu    sync.Mutex
-	// ledger is guarded by mu; it is what the file holds.
-	ledger *ledger
+	// ledger and encoder are guarded by mu. The ledger is what the file holds, but for acts
+	// that were reported since: owed says that there are such.
+	ledger  *ledger
+	encoder encoder
+	owed    bool
 	// lock is guarded by mu; nil once closed.
 	lock sys.File
 	// revoked is that of the ledger, for those who only look.
@@ -87,7 +90,7 @@ func (f *File) load() error {
 // After an error the file may hold the new ledger all the same. Nobody has
 // heard its number, so the next write may give it to another digest.
 func (f *File) write(next *ledger) error {
-	data, err := next.encode()
+	data, err := f.encoder.encode(next)
 	if err != nil {
 		return err
 	}
@@ -95,6 +98,7 @@ func (f *File) write(next *ledger) error {
 		return err
 	}
 	f.hold(next)
+	f.owed = false
 	return nil
 }
 
@@ -179,12 +183,19 @@ func (f *File) Acts() (ActEpoch, uint64, []Act) {
 	return f.ledger.acts.epoch, f.ledger.acts.reported, f.ledger.acts.waiting
 }
 
-// Reported implements Store.
+// Reported implements Store. It does not wait for the disk: what audit has is written with
+// what is written next, and at Close. After a crash acts are reported again that audit has,
+// which it knows by their numbers.
 func (f *File) Reported(number uint64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, err := f.commit(0, f.ledger.forget(number), nil)
-	return err
+	if f.lock == nil {
+		return fmt.Errorf("state: %w", fs.ErrClosed)
+	}
+	if next := f.ledger.forget(number); next != nil {
+		f.ledger, f.owed = next, true
+	}
+	return nil
 }
 
 // Close gives the file up. No number is assigned afterwards.
@@ -194,7 +205,11 @@ func (f *File) Close() error {
 	if f.lock == nil {
 		return nil
 	}
-	err := f.lock.Close()
+	var err error
+	if f.owed {
+		err = f.write(f.ledger)
+	}
+	err = errors.Join(err, f.lock.Close())
 	f.lock = nil
 	return err
 }

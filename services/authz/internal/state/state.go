@@ -53,7 +53,7 @@ type Store interface {
 	// Acts are those that are to be reported, in order; those after reported and before
 	// the first of them are lost.
 	Acts() (epoch ActEpoch, reported uint64, acts []Act)
-	// Reported forgets acts up to a number.
+	// Reported forgets acts up to a number. A crash may bring the last of them back.
 	Reported(number uint64) error
 }
 
