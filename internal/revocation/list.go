@@ -18,6 +18,9 @@ const MaxEntries = 10000
 // ErrFull says that no more revocations can be kept.
 var ErrFull = fmt.Errorf("%d revocations are kept, and there is no room for another: end them by subject, or say when they expire", MaxEntries)
 
+// errExhausted cannot be met by counting: a file says so.
+var errExhausted = errors.New("no number is left")
+
 // List is an immutable list of revocations by ascending number. The zero value is empty.
 type List struct {
 	count   uint64
@@ -82,6 +85,17 @@ func (l *List) Count() uint64 { return l.count }
 // Entries are all, by ascending number. The caller does not change them.
 func (l *List) Entries() []*authzv1.Revocation { return l.entries }
 
+// Skip is the list with its next number given out, which no revocation has: whoever goes by
+// numbers asks again, and nobody is revoked.
+func (l *List) Skip() (*List, error) {
+	if l.count == ^uint64(0) {
+		return nil, errExhausted
+	}
+	next := *l
+	next.count++
+	return &next, nil
+}
+
 // Since are those above a number. The caller does not change them.
 func (l *List) Since(number uint64) []*authzv1.Revocation {
 	i, _ := slices.BinarySearchFunc(l.entries, number+1, func(r *authzv1.Revocation, n uint64) int {
@@ -128,7 +142,7 @@ func (l *List) With(r *authzv1.Revocation, now time.Time) (*List, uint64, error)
 		}
 	}
 	if l.count == ^uint64(0) {
-		return nil, 0, errors.New("no number is left")
+		return nil, 0, errExhausted
 	}
 	next := slices.DeleteFunc(slices.Clone(l.entries), func(have *authzv1.Revocation) bool {
 		return covers(r, have) || have.GetExpiresAt() != 0 && have.GetExpiresAt() <= now.Unix()

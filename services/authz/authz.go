@@ -94,7 +94,8 @@ func (a *Authz) build(machine sys.System) error {
 		FetchTimeout: time.Duration(a.cfg.Keys.FetchTimeout), CAFile: a.cfg.Keys.CAFile,
 	}
 	introspections := a.telemetry.Counter(telemetry.IntrospectionsTotal)
-	a.verifier, err = verify.New(keys, verify.Deps{System: machine, Logger: log, Asked: func(answer string) { introspections.With(answer).Add(1) }})
+	a.verifier, err = verify.New(keys, verify.Deps{System: machine, Logger: log, Asked: func(answer string) { introspections.With(answer).Add(1) },
+		Withdrawn: func() error { return a.server.EndDecisions() }})
 	if err != nil {
 		return err
 	}

@@ -161,6 +161,54 @@ func TestFault_F14_RotationInRealTime(t *testing.T) {
 		accepted[len(accepted)-1].Round(time.Millisecond))
 }
 
+// TestFault_F14_WithdrawnKeyEndsKeptDecisions: a session works on by what was decided before
+// for as long as a minute, but no longer than it takes to hear that the key that has
+// signed its token is withdrawn. Others work on.
+func TestFault_F14_WithdrawnKeyEndsKeptDecisions(t *testing.T) {
+	const refresh, bound = 300 * time.Millisecond, 20 * time.Second
+	r := &rotating{World: cluster.Start(t, demo.Config{Keys: fmt.Sprintf(", refresh: %s", refresh)})}
+	for range keysPublished {
+		if err := r.rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(before int, subject string) *pgx.Conn {
+		token, err := r.mint(before, subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for until := time.Now().Add(bound); r.login(t.Context(), token) != nil; {
+			if time.Now().After(until) {
+				t.Fatal("the issuer's keys are not read")
+			}
+		}
+		return cluster.ConnectWith(t, r.ConnString("x"), token)
+	}
+	ask := func(conn *pgx.Conn) error {
+		_, err := conn.Exec(t.Context(), "SELECT id FROM orders", pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+	old, young := open(keysPublished-2, "old"), open(0, "young")
+	if err := errors.Join(ask(old), ask(young)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.rotate(); err != nil {
+		t.Fatal(err)
+	}
+	began, n := time.Now(), 0
+	var end error
+	for ; end == nil && time.Since(began) < bound; n++ {
+		end = ask(old)
+	}
+	if end == nil {
+		t.Errorf("%d statements ran in %s after the key was withdrawn", n, bound)
+	}
+	t.Logf("after %s and %d statements: %v", time.Since(began).Round(time.Millisecond), n, end)
+	if err := ask(young); err != nil {
+		t.Errorf("a session of another key: %v", err)
+	}
+}
+
 // work sends statements, and a new token at each turn.
 func (r *rotating) work(ctx context.Context, t *testing.T, conn *pgx.Conn, subject string, statements, refreshes *atomic.Int64) {
 	seen := r.turn.Load()

@@ -201,6 +201,11 @@ func (s *Server) decide(ctx context.Context, req *authzv1.AuthorizeRequest, unit
 		resp.Epoch = f.epoch
 		return resp, false
 	}
+	// So was its key, or the issuer's word, which may have gone since the token was found:
+	// the number that ends older decisions is given out after them.
+	if !s.tokens.holds(session) {
+		return answer(req, authzv1.Verdict_VERDICT_UNKNOWN_TOKEN, "", ""), false
+	}
 	if !session.who.ShownBy(req.GetClient().GetCertificateSha256()) {
 		resp = answer(req, authzv1.Verdict_VERDICT_REFUSE, access.TokenInvalid, "the client has not shown the certificate that the token is bound to")
 		resp.Epoch = f.epoch

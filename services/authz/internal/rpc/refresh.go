@@ -23,7 +23,9 @@ func expired(err error, h hash) *session {
 	if !errors.As(err, &r) || r.Reason != verify.Expired || !r.Signed || r.Unverified == nil {
 		return nil
 	}
-	return newSession(*r.Unverified, h)
+	s := newSession(*r.Unverified, h)
+	s.ended = true
+	return s
 }
 
 // concludes reports whether statements may run without a token: they roll the

@@ -23,6 +23,16 @@ func (s *Server) Keep(r *authzv1.Revocation, by state.Actor) (uint64, error) {
 	return number, nil
 }
 
+// EndDecisions has everything decided again that was decided until now: the facts by which
+// tokens were good are not what they were.
+func (s *Server) EndDecisions() error {
+	if err := s.deps.State.EndDecisions(); err != nil {
+		return fmt.Errorf("end decisions: %w", err)
+	}
+	s.Changed()
+	return nil
+}
+
 // Revoke makes a revocation durable, tells every proxy, and returns when each has
 // applied it or its lease has run out. When ctx ends first it returns ctx's error with
 // what is known: the revocation holds. Any other error says that nothing was revoked.

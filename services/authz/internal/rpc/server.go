@@ -78,6 +78,7 @@ type Catalogs interface {
 // concurrent use.
 type State interface {
 	Revoke(r *authzv1.Revocation, by state.Actor) (number uint64, err error)
+	EndDecisions() error
 	Revocations() *revocation.List
 	Lease() time.Duration
 	KeepLease(lease time.Duration) error

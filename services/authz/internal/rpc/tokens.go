@@ -37,6 +37,9 @@ type session struct {
 	who verify.Principal
 	// token is what revocations are held against.
 	token revocation.Token
+	// ended says that the token has expired, and was never good here: its bearer may roll
+	// back and bring another one.
+	ended bool
 	// grants are what the last policy asked about gives the principal.
 	grants atomic.Pointer[compiled]
 }
@@ -66,6 +69,9 @@ func (t *tokens) find(h hash) *session {
 	}
 	return nil
 }
+
+// holds reports whether what made the token good still does.
+func (t *tokens) holds(s *session) bool { return s.ended || t.verifier.Holds(s.who) }
 
 // verify verifies a token and remembers it. The error is a *verify.Refusal. The
 // token's bytes are overwritten.

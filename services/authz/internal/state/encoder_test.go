@@ -58,6 +58,8 @@ func TestEncoderAgreesWithJSON(t *testing.T) {
 			next = l.keepLease(time.Duration(i) * time.Second)
 		case n == 3:
 			next = l.keepActs(ActEpoch{1})
+		case n == 5:
+			next, err = l.endDecisions()
 		case n == 4:
 			next = l.forget(l.acts.reported + uint64(random.IntN(8))) //nolint:gosec // G115: small.
 		default:

@@ -150,6 +150,15 @@ func (f *File) Revoke(r *authzv1.Revocation, by Actor) (uint64, error) {
 	return f.commit(f.ledger.revoke(r, by, f.clock.Now()))
 }
 
+// EndDecisions implements Store.
+func (f *File) EndDecisions() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next, err := f.ledger.endDecisions()
+	_, err = f.commit(0, next, err)
+	return err
+}
+
 // Revocations implements Store.
 func (f *File) Revocations() *revocation.List { return f.revoked.Load() }
 

@@ -69,6 +69,18 @@ func (m *Memory) Revoke(r *authzv1.Revocation, by Actor) (uint64, error) {
 	return number, err
 }
 
+// EndDecisions implements Store.
+func (m *Memory) EndDecisions() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next, err := m.ledger.endDecisions()
+	if next != nil {
+		m.ledger = next
+		m.revoked.Store(next.revoked)
+	}
+	return err
+}
+
 // Revocations implements Store.
 func (m *Memory) Revocations() *revocation.List { return m.revoked.Load() }
 

@@ -41,6 +41,9 @@ type Store interface {
 	// After an error it may hold, or hold after a restart; nobody was told so.
 	// by is who asked.
 	Revoke(r *authzv1.Revocation, by Actor) (number uint64, err error)
+	// EndDecisions makes the next number durable without a revocation: what was decided until
+	// now is to be decided again.
+	EndDecisions() error
 	// Revocations are all there are. It does not block.
 	Revocations() *revocation.List
 	// Lease is the longest that was ever given to KeepLease, 0 before.
@@ -150,6 +153,17 @@ func (l *ledger) revoke(r *authzv1.Revocation, by Actor, now time.Time) (uint64,
 	asked.Number = number
 	next.acts = next.acts.with(Act{At: now, Actor: by, Revocation: asked})
 	return number, next, nil
+}
+
+// endDecisions gives a number out to no revocation.
+func (l *ledger) endDecisions() (*ledger, error) {
+	list, err := l.revoked.Skip()
+	if err != nil {
+		return nil, err
+	}
+	next := l.clone()
+	next.revoked = list
+	return next, nil
 }
 
 // keepLease notes a lease; the ledger is nil when a longer one is known.

@@ -400,6 +400,9 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := f.EndDecisions(); err != nil {
+		t.Fatal(err)
+	}
 	want := f.Revocations().Entries()
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
@@ -407,9 +410,12 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 	if _, err := f.Revoke(&authzv1.Revocation{TokenId: "k"}, Actor{}); err == nil {
 		t.Error("a closed state takes a revocation")
 	}
+	if f.EndDecisions() == nil {
+		t.Error("a closed state ends decisions")
+	}
 	f = again()
 	defer func() { _ = f.Close() }()
-	if diff := cmp.Diff(want, f.Revocations().Entries(), protocmp.Transform()); diff != "" || f.Revocations().Count() != 3 || f.Lease() != 3*time.Second {
+	if diff := cmp.Diff(want, f.Revocations().Entries(), protocmp.Transform()); diff != "" || f.Revocations().Count() != 4 || f.Lease() != 3*time.Second {
 		t.Errorf("count %d, lease %s, entries (-before +after):\n%s", f.Revocations().Count(), f.Lease(), diff)
 	}
 	if !f.Revocations().Ended(revocation.Token{SHA256: sum}) {

@@ -77,6 +77,16 @@ func (s *keySet) holds(print [sha256.Size]byte) bool {
 	return false
 }
 
+// holdsAll reports whether no key of another set is missing.
+func (s *keySet) holdsAll(other *keySet) bool {
+	for i := range other.keys {
+		if !s.holds(other.keys[i].print) {
+			return false
+		}
+	}
+	return true
+}
+
 // source is an issuer's key set and where it comes from. Safe for concurrent
 // use.
 type source struct {
@@ -84,6 +94,8 @@ type source struct {
 	clock  sys.Clock
 	log    *slog.Logger
 	cfg    Config
+	// withdrawn is told that keys have gone from the set.
+	withdrawn func() error
 	// load reads the document; fresh asks for discovery to be done again.
 	load func(ctx context.Context, fresh bool) ([]byte, error)
 
@@ -91,6 +103,8 @@ type source struct {
 	mu sync.Mutex
 	// set is the last good one, nil before the first.
 	set *keySet
+	// gone says that keys have gone from the set, and nobody has been told yet.
+	gone bool
 	// running is the load under way, nil when there is none.
 	running *flight
 	// started is when the last load started, failures how many in a row failed.
@@ -130,6 +144,8 @@ func (s *source) due() time.Time {
 	switch {
 	case s.started.IsZero():
 		return s.clock.Now()
+	case s.gone:
+		return s.started.Add(retryFirst)
 	case s.failures > 0:
 		return s.started.Add(min(retryFirst<<min(s.failures-1, 10), retryMost))
 	default:
@@ -165,8 +181,29 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// fly does the load of a flight that startLocked began.
+// fly does the load of a flight that startLocked began, and says when keys have gone.
 func (s *source) fly(ctx context.Context, f *flight, fresh bool) error {
+	err := s.fetch(ctx, f, fresh)
+	s.mu.Lock()
+	gone := s.gone
+	s.gone = false
+	s.mu.Unlock()
+	if !gone {
+		return err
+	}
+	s.log.Info("keys are gone from a key set, what was decided by them is decided again", "issuer", s.issuer)
+	// Behind the change of the set: who looks at the keys now finds them gone.
+	if failed := s.withdrawn(); failed != nil {
+		s.log.Error("decisions by keys that are gone could not be ended", "issuer", s.issuer, "error", failed)
+		s.mu.Lock()
+		s.gone = true
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// fetch does the load itself.
+func (s *source) fetch(ctx context.Context, f *flight, fresh bool) error {
 	// Whatever happens, those who wait are let go.
 	f.err = fmt.Errorf("load key set of %s: it did not finish", s.issuer)
 	defer func() {
@@ -196,7 +233,9 @@ func (s *source) fly(ctx context.Context, f *flight, fresh bool) error {
 			"foreign", d.foreign, "broken", d.broken, "duplicate", d.duplicate)
 	}
 	s.failures = 0
-	s.set = &keySet{keys: keys, readAt: s.started}
+	next := &keySet{keys: keys, readAt: s.started}
+	s.gone = s.gone || s.set != nil && !next.holdsAll(s.set)
+	s.set = next
 	f.err = nil
 	return nil
 }

@@ -22,6 +22,10 @@ type Deps struct {
 	// Asked is told of each question to an issuer how it was answered: active, inactive or
 	// failed; nil for nobody. It must be safe for concurrent use.
 	Asked func(answer string)
+	// Withdrawn is told after a key has gone from an issuer's set: what was decided by it
+	// is not to be used any more. After an error it is told again. Nil for nobody; it must be
+	// safe for concurrent use, and may block.
+	Withdrawn func() error
 }
 
 // Verifier verifies tokens. Safe for concurrent use.
@@ -39,6 +43,7 @@ type Verifier struct {
 	wake      chan struct{}
 	machine   sys.System
 	answered  func(answer string)
+	withdrawn func() error
 	// questions counts what is asked of issuers.
 	questions sync.WaitGroup
 }
@@ -72,7 +77,10 @@ func New(cfg Config, deps Deps) (*Verifier, error) {
 	}
 	v := &Verifier{
 		cfg: cfg, clock: deps.System.Clock, fs: deps.System.FS, log: deps.Logger, fetcher: f,
-		wake: make(chan struct{}, 1), machine: deps.System, answered: deps.Asked,
+		wake: make(chan struct{}, 1), machine: deps.System, answered: deps.Asked, withdrawn: deps.Withdrawn,
+	}
+	if v.withdrawn == nil {
+		v.withdrawn = func() error { return nil }
 	}
 	if v.answered == nil {
 		v.answered = func(string) {}
@@ -136,7 +144,7 @@ func (v *Verifier) adopt(before *issuer, is Issuer) *issuer {
 	}
 	return &issuer{rules: is, ask: v.introspector(is), keys: &source{
 		issuer: is.Issuer, clock: v.clock, log: v.log, cfg: v.cfg, load: v.fetcher.loader(is, v.fs),
-		unknown: make(map[string]time.Time),
+		unknown: make(map[string]time.Time), withdrawn: v.withdrawn,
 	}}
 }
 
