@@ -43,7 +43,7 @@ func (c *proxyFile) Validate(p *config.Problems) {
 // Run implements the command. It ends with 1 when sessions could not be opened, or with
 // --strict when anything is to be warned of.
 func (c *configCheck) Run(g *global) error {
-	cfg, known, err := c.load(g)
+	cfg, known, warnings, err := c.load(g)
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,14 @@ func (c *configCheck) Run(g *global) error {
 		defer cancel()
 		found = proxy.CheckDatabases(ctx, cfg, g.system, known)
 	}
-	return report(os.Stdout, found, c.Strict)
+	return report(os.Stdout, warnings, found, c.Strict)
 }
 
-func report(out io.Writer, found []proxy.Finding, strict bool) error {
-	bad := strict && len(found) > 0
+func report(out io.Writer, warnings []string, found []proxy.Finding, strict bool) error {
+	bad := strict && len(warnings)+len(found) > 0
+	for _, w := range warnings {
+		fmt.Fprintln(out, "warning: "+w)
+	}
 	for _, f := range found {
 		fmt.Fprintln(out, f)
 		bad = bad || f.Broken
@@ -69,20 +72,22 @@ func report(out io.Writer, found []proxy.Finding, strict bool) error {
 	return nil
 }
 
-// load reads the file. known are the roles by which authz reads catalogs.
-func (c *configCheck) load(g *global) (cfg proxy.Config, known map[string][]string, err error) {
+// load reads the file. known are the roles by which authz reads catalogs, warnings what is
+// to be said of authz's part.
+func (c *configCheck) load(g *global) (cfg proxy.Config, known map[string][]string, warnings []string, err error) {
 	if c.Proxy {
 		var f proxyFile
 		err := config.Load(g.system.FS, c.Config, &f)
-		return f.Config, nil, err
+		return f.Config, nil, nil, err
 	}
 	var f stack.Config
 	if err := config.Load(g.system.FS, c.Config, &f); err != nil {
-		return cfg, nil, err
+		return cfg, nil, nil, err
 	}
 	known = make(map[string][]string)
 	for _, d := range f.Authz.Catalog.Databases {
 		known[d.Name] = append(known[d.Name], d.User)
 	}
-	return f.Proxy, known, authz.CheckPolicy(g.system.FS, f.Authz.Policy.File)
+	warnings, err = authz.Check(g.system.FS, f.Authz)
+	return f.Proxy, known, warnings, err
 }

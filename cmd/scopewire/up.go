@@ -28,7 +28,7 @@ func (c *upCommand) Run(g *global) error {
 		return err
 	}
 	if c.Check {
-		if err := authz.CheckPolicy(g.system.FS, cfg.Authz.Policy.File); err != nil {
+		if _, err := authz.Check(g.system.FS, cfg.Authz); err != nil {
 			return err
 		}
 		fmt.Println("configuration ok")

@@ -24,7 +24,6 @@ import (
 	"github.com/scopewire/scopewire/services/authz/internal/analyze"
 	"github.com/scopewire/scopewire/services/authz/internal/catalog"
 	"github.com/scopewire/scopewire/services/authz/internal/journal"
-	"github.com/scopewire/scopewire/services/authz/internal/policy"
 	"github.com/scopewire/scopewire/services/authz/internal/rpc"
 	"github.com/scopewire/scopewire/services/authz/internal/signals"
 	"github.com/scopewire/scopewire/services/authz/internal/snapshotter"
@@ -153,19 +152,6 @@ func (a *Authz) openState(machine sys.System) error {
 		return err
 	}
 	a.store, a.closeStore = f, f.Close
-	return nil
-}
-
-// CheckPolicy reads a policy file as the service would, and says what is wrong
-// with it.
-func CheckPolicy(fsys sys.FS, path string) error {
-	text, err := fsys.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("read policy: %w", err)
-	}
-	if _, err := policy.Parse(text); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
 	return nil
 }
 

@@ -44,8 +44,12 @@ func run(ctx context.Context, f program.Flags) error {
 		return err
 	}
 	if f.Check {
-		if err := authz.CheckPolicy(system.FS, cfg.Policy.File); err != nil {
+		warnings, err := authz.Check(system.FS, cfg.Config)
+		if err != nil {
 			return err
+		}
+		for _, w := range warnings {
+			fmt.Println("warning: " + w)
 		}
 		fmt.Println("configuration ok")
 		return nil
