@@ -111,8 +111,8 @@ oracle-ran: ## N statements, of which every function that the server calls on it
 	go test -count=1 -v -timeout 12h -run 'TestRan$$' ./services/authz/internal/oracle -args -ran $(or $(N),20000) -seed $(or $(SEED),1)
 
 .PHONY: pairs
-pairs: ## N pairs of statements of one fingerprint, whose decisions must be one; SEED=n for others
-	SCOPEWIRE_PAIRS=$(or $(N),1000000) go test -count=1 -v -timeout 12h -run T22_Equal ./services/authz/internal/analyze
+pairs: ## N pairs of texts of one fingerprint: tokens, decisions and what the server makes of them must be one; SEED=n for others
+	SCOPEWIRE_PAIRS=$(or $(N),1000000) go test -count=1 -v -timeout 12h -run 'T22_(Equal|Fingerprints)' ./services/authz/internal/analyze
 	go test -count=1 -v -timeout 12h -run T22_Pairs ./services/authz/internal/oracle -args -pairs $(or $(N),1000000) -seed $(or $(SEED),1)
 
 .PHONY: chains
@@ -172,6 +172,10 @@ regress: ## PostgreSQL's own regression suite through Scopewire, beside the same
 .PHONY: bench
 bench: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work
+
+.PHONY: bench-hit
+bench-hit: ## what a decision that is kept costs: fingerprint, key and look-up, with allocations
+	go test -run '^$$' -bench 'Append|Lookup|CacheHit' -benchmem ./internal/fingerprint ./services/proxy/internal/decide
 
 .PHONY: bench-decision
 bench-decision: ## what a cold decision costs: parse, bind and policy apart

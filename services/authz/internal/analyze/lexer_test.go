@@ -106,12 +106,16 @@ func checkKind(t *testing.T, text string, tok token, theirs pg_query.Token) {
 	}
 }
 
-// TestLexerOnPieces compares the two on random concatenations of what the scanner's
-// rules are made of.
-func TestLexerOnPieces(t *testing.T) {
-	pieces := []string{"'", "''", "\"", "$", "$$", "$a$", "\\", "e", "E", "b", "B'", "x'", "X", "n'", "N", "u&", "U&'", "U&\"", "--", "/*", "*/", "/", "*",
+// scannerPieces are what the scanner's rules are made of.
+func scannerPieces() []string {
+	return []string{"'", "''", "\"", "$", "$$", "$a$", "\\", "e", "E", "b", "B'", "x'", "X", "n'", "N", "u&", "U&'", "U&\"", "--", "/*", "*/", "/", "*",
 		"\n", "\r", "\t", "\f", "\v", " ", "0", "1", "9", "_", ".", "..", "0x", "0b", "0o", "f", "e5", "e+", "e-1", "a", "z", "é", "日", ";", ",", "(", ")", "[", "]", ":", "::", ":=",
 		"+", "-", "<", ">", "=", "~", "!", "@", "#", "%", "^", "&", "|", "`", "?", "{", "}", "UESCAPE '!'", "$1", "$1a"}
+}
+
+// TestLexerOnPieces compares the two on random concatenations of them.
+func TestLexerOnPieces(t *testing.T) {
+	pieces := scannerPieces()
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100_000 {
 		var text strings.Builder
