@@ -170,7 +170,12 @@ regress: ## PostgreSQL's own regression suite through Scopewire, beside the same
 		-args $(if $(SCRIPTS),-only $(SCRIPTS),-whole) $(if $(OUTPUT),-output $(abspath $(OUTPUT)))
 
 .PHONY: bench
-bench: ## benchmarks with allocations; BENCH=pattern picks some
+bench: ## Scopewire beside PgBouncer and HAProxy under pgbench, interleaved; ROUNDS, SECONDS, CLIENTS=1,8, CELLS=text; REPORT=folder keeps figures and charts
+	@scripts/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(CLIENTS),-clients $(CLIENTS)) \
+		$(if $(CELLS),-cells '$(CELLS)') $(if $(REPORT),-report $(abspath $(REPORT)))
+
+.PHONY: bench-micro
+bench-micro: ## benchmarks with allocations; BENCH=pattern picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem work
 
 .PHONY: bench-hit

@@ -266,6 +266,24 @@ func get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
+// FurtherProxy runs another proxy, at addresses that the caller has from Address: what the
+// configuration's admin says is where it tells that it is ready.
+func (p *Processes) FurtherProxy(t testing.TB, admin, config string) *Process {
+	t.Helper()
+	proxy := p.process(t, "scopewire-proxy", admin, config)
+	proxy.Start()
+	return proxy
+}
+
+// Address is a free address on which a further program can listen.
+func (p *Processes) Address(t testing.TB) string {
+	t.Helper()
+	return address(t, host(t))
+}
+
+// PID is the running program's.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Kill ends the program as the kernel does, at once, and waits for it.
 func (p *Process) Kill() {
 	if p.cmd == nil || p.cmd.Process == nil {
