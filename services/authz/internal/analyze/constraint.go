@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"fmt"
 	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -245,17 +246,23 @@ func (a *analyzer) foreignKey(d *definition, c *pg_query.Constraint) error {
 	}
 	for _, node := range c.PkAttrs {
 		name, ok := stringNode(node)
-		if !ok || columnNamed(rel, name) == nil {
-			return deny(access.UnknownObject, "a column of a foreign key")
+		switch {
+		case !ok:
+			return deny(access.Construct, "a column of a foreign key")
+		case columnNamed(rel, name) == nil:
+			return hide(stateUndefinedColumn, fmt.Sprintf(missingInKey, name), 0)
 		}
 		a.current.column(access.References, named, rel, name)
 	}
 	return nil
 }
 
+// missingInKey is transformColumnNameList's message.
+const missingInKey = "column \"%s\" referenced in foreign key constraint does not exist"
+
 // referring looks for the columns of a foreign key (transformColumnNameList).
 func (a *analyzer) referring(d *definition, c *pg_query.Constraint) error {
-	return a.hasColumns(d, append(slices.Clone(c.FkAttrs), c.FkDelSetCols...), "column \"%s\" referenced in foreign key constraint does not exist", -1)
+	return a.hasColumns(d, append(slices.Clone(c.FkAttrs), c.FkDelSetCols...), missingInKey, -1)
 }
 
 // comparesKeys judges what compares the rows that are there with the keys they point at:
