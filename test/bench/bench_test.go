@@ -148,7 +148,7 @@ databases:
 authz: {address: %[8]q, server_name: localhost, tls: {cert_file: %[3]s/proxy.crt, key_file: %[3]s/proxy.key, ca_file: %[3]s/ca.crt}}
 audit: {address: %[9]q, server_name: localhost, tls: {cert_file: %[3]s/proxy.crt, key_file: %[3]s/proxy.key, ca_file: %[3]s/ca.crt}}
 spool: {dir: %[3]s/bench-spool}
-limits: {decision: 1s, staleness: 2s, sessions_per_principal: 5000, denials_per_principal: 1000000}
+limits: {decision: 5s, staleness: 3s, sessions_per_principal: 5000, denials_per_principal: 1000000}
 admin: {address: %[10]q}
 `, plain, secure, p.Dir, demo.Database, host, port, app, p.AuthzAddr, p.AuditAddr, admin)))
 	p.Proxy.Stop()
