@@ -48,17 +48,19 @@ type column struct {
 // prepared is what the server makes of a text: an SQLSTATE, or a description.
 type prepared struct {
 	State string
-	// value says that a literal is no value of its type: what a statement is does not hang
-	// on it.
+	// value says that an error is about the values of literals: what a statement is does not
+	// hang on them.
 	value      bool
 	Parameters []uint32
 	Columns    []column
 }
 
-// invalid reports whether an error is about the value of a literal: class 22, and those types
-// which call it a syntax error of their own (jsonpath_scan.l, tsquery.c).
+// invalid reports whether an error is about the values of literals, so that nothing is read:
+// class 22, and those types which call it a syntax error of their own (jsonpath_scan.l,
+// tsquery.c); and where two expressions would have to be equal, their literals included: what is
+// grouped by (parse_agg.c), and what DISTINCT is ordered by (parse_clause.c).
 func invalid(err *pgconn.PgError) bool {
-	return strings.HasPrefix(err.Code, "22") || err.Code == "42601" && (strings.HasSuffix(err.Message, "jsonpath input") || strings.Contains(err.Message, "in tsquery: "))
+	return strings.HasPrefix(err.Code, "22") || err.Code == "42803" || err.Code == "42P10" || err.Code == "42601" && (strings.HasSuffix(err.Message, "jsonpath input") || strings.Contains(err.Message, "in tsquery: "))
 }
 
 func prepare(ctx context.Context, conn *pgconn.PgConn, text string) (prepared, error) {
