@@ -26,10 +26,13 @@ type Spool interface {
 	// AppendLast is Append for an event that ends something: a rollback, a cancel, a
 	// session. A full spool has a reserve for those.
 	AppendLast(ev *auditv1.Event) error
-	// AppendAfter is AppendLast for an event about what has happened already. It never
-	// waits for a disk: the record is safe from the death of the process alone until the
-	// next sync.
-	AppendAfter(ev *auditv1.Event) error
+	// AppendIntent is Append, or with last AppendLast, for an event that an outcome
+	// follows. It keeps room for that, in bytes; after an error none.
+	AppendIntent(ev *auditv1.Event, last bool) (room int64, err error)
+	// AppendAfter is AppendLast for an event about what has happened already, in the room
+	// that its intent kept. It is called once for each intent. It never waits for a disk:
+	// the record is safe from the death of the process alone until the next sync.
+	AppendAfter(ev *auditv1.Event, room int64) error
 }
 
 // Session is what all events of a session share. Fields are set before the first

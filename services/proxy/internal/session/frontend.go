@@ -37,6 +37,8 @@ type (
 		// id is the statement's, and intent its event's.
 		id     id.ID
 		intent []byte
+		// room is what the spool keeps for the outcome, in bytes.
+		room int64
 		// ending is what is known of its end. Of the goroutine that reads the server.
 		ending ending
 	}
@@ -235,7 +237,7 @@ func (s *Session) flushServer() error {
 // track returns the attachment of a message that is forwarded under a unit.
 func (s *Session) track(u *unit, d *decide.Decision) *attachment {
 	_, backend := s.Observer.Start(u.ctx, telemetry.SpanBackend, telemetry.AttrStatement.String(u.id.String()))
-	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements), id: u.id, intent: u.intent,
+	a := &attachment{decision: d, statement: u.span, backend: backend, moves: movesOf(d.Statements), id: u.id, intent: u.intent, room: u.room,
 		ending: ending{began: u.began, transaction: s.tx.current()}}
 	s.moved = s.moved || a.moves.changes
 	return a

@@ -104,6 +104,8 @@ type memory struct {
 	mu     sync.Mutex
 	events []*auditv1.Event
 	err    error
+	// kept is what is kept for outcomes.
+	kept atomic.Int64
 	// reserve is set when an error leaves room for what comes last.
 	reserve bool
 }
@@ -128,7 +130,23 @@ func (m *memory) AppendLast(ev *auditv1.Event) error {
 	return nil
 }
 
-func (m *memory) AppendAfter(ev *auditv1.Event) error { return m.AppendLast(ev) }
+// AppendIntent keeps a byte for each outcome.
+func (m *memory) AppendIntent(ev *auditv1.Event, last bool) (int64, error) {
+	record := m.Append
+	if last {
+		record = m.AppendLast
+	}
+	if err := record(ev); err != nil {
+		return 0, err
+	}
+	m.kept.Add(1)
+	return 1, nil
+}
+
+func (m *memory) AppendAfter(ev *auditv1.Event, room int64) error {
+	m.kept.Add(-room)
+	return m.AppendLast(ev)
+}
 
 func (m *memory) fail(err error) {
 	m.mu.Lock()

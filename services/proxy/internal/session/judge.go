@@ -67,7 +67,9 @@ type unit struct {
 	// intent is the id of the event that says that it is about to be forwarded, began when
 	// that was.
 	intent []byte
-	began  time.Time
+	// room is what the spool keeps for its outcome, in bytes.
+	room  int64
+	began time.Time
 	// sum is the digest of a text that is not held, nil of one that is.
 	sum []byte
 	// span is the statement's.
@@ -364,17 +366,16 @@ func (s *Session) answer(u *unit, resp *pgproto3.ErrorResponse, ref id.ID, after
 
 // intend records that a unit is about to be forwarded.
 func (s *Session) intend(u *unit, d *decide.Decision) *answer {
-	record := s.Spool.Append
-	if s.tx.current() != 0 && rollsBack(d.Statements) {
-		record = s.Spool.AppendLast
-	}
+	last := s.tx.current() != 0 && rollsBack(d.Statements)
 	u.refreshed = d.Refreshed
 	s.follow(d.Statements, u)
 	s.tx.apply(d.Statements)
 	ev := s.event(auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT, u, d)
-	if err := record(ev); err != nil {
+	room, err := s.Spool.AppendIntent(ev, last)
+	if err != nil {
 		return s.unrecorded(u, err)
 	}
+	u.room = room
 	u.intent, u.began = ev.GetEventId(), s.System.Clock.Now()
 	return nil
 }

@@ -102,7 +102,7 @@ func (s *Session) outcome(o *op, kind auditv1.OutcomeKind) {
 	e := &att.ending
 	ev := s.p.Record.Finished(att.id, att.intent, e.transaction, &auditv1.Outcome{Kind: kind, CommandTag: e.tag, Sqlstate: e.sqlstate,
 		Rows: e.rows, Commands: e.commands, Duration: durationpb.New(s.System.Clock.Now().Sub(e.began))})
-	if err := s.Spool.AppendAfter(ev); err != nil {
+	if err := s.Spool.AppendAfter(ev, att.room); err != nil {
 		// The intent stands, and shows that its end is not known.
 		s.Logger.Error("outcome not recorded", "error", err, "statement", att.id.String())
 	}

@@ -27,6 +27,9 @@ func (r *rig) outcomes(t *testing.T) (lines []string) {
 	if len(ends) != len(intents) {
 		t.Errorf("%d intents and %d outcomes", len(intents), len(ends))
 	}
+	if room := r.spool.kept.Load(); room != 0 {
+		t.Errorf("room for %d outcomes is kept beyond them", room)
+	}
 	for _, in := range intents {
 		ev := ends[string(in.GetEventId())]
 		if ev == nil {
@@ -124,7 +127,7 @@ type lateSpool struct {
 	refused int
 }
 
-func (s *lateSpool) AppendAfter(*auditv1.Event) error {
+func (s *lateSpool) AppendAfter(*auditv1.Event, int64) error {
 	s.refused++
 	return errors.New("no room")
 }

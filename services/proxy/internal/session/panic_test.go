@@ -81,7 +81,9 @@ func (s failingSpool) Append(ev *auditv1.Event) error {
 
 func (s failingSpool) AppendLast(ev *auditv1.Event) error { return s.Append(ev) }
 
-func (s failingSpool) AppendAfter(ev *auditv1.Event) error { return s.Append(ev) }
+func (s failingSpool) AppendIntent(ev *auditv1.Event, _ bool) (int64, error) { return 0, s.Append(ev) }
+
+func (s failingSpool) AppendAfter(ev *auditv1.Event, _ int64) error { return s.Append(ev) }
 
 // TestSec_T13_PanicsEndOneSession: a panic in any goroutine of a session ends that
 // session, tells its client, and leaves its neighbour alone.

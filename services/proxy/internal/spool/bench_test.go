@@ -33,11 +33,12 @@ func BenchmarkStatement(b *testing.B) {
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if err := s.Append(event("0123456789abcdef", 350)); err != nil {
+						room, err := s.AppendIntent(event("0123456789abcdef", 350), false)
+						if err != nil {
 							b.Error(err)
 							return
 						}
-						if err := s.AppendAfter(&auditv1.Event{EventId: []byte("0123456789abcdef"), Follows: []byte("0123456789abcdef")}); err != nil {
+						if err := s.AppendAfter(&auditv1.Event{EventId: []byte("0123456789abcdef"), Follows: []byte("0123456789abcdef")}, room); err != nil {
 							b.Error(err)
 							return
 						}

@@ -92,6 +92,88 @@ func TestFault_F19_DiskFull(t *testing.T) {
 	stop()
 }
 
+// However many statements are under way when something else fills the disk, each has its
+// outcome on record, and without another segment: half of them are taken before the disk
+// is full, and what else may use the reserve has used all of it.
+func TestFault_F19_DiskFullUnderWay(t *testing.T) {
+	disk := small(t)
+	s := open(t, spool.Config{Dir: filepath.Join(disk, "spool"), MaxBytes: 2 << 20}, nil)
+	in := newIngest()
+	in.down = true
+	stop := running(t, s, in)
+	var rooms []int64
+	var acknowledged []string
+	intend := func() error {
+		name := fmt.Sprintf("intent-%d", len(rooms))
+		room, err := s.AppendIntent(event(name, 100), false)
+		if err == nil {
+			rooms, acknowledged = append(rooms, room), append(acknowledged, name)
+		}
+		return err
+	}
+	for range 50 {
+		must(t, intend())
+	}
+	other := filepath.Join(disk, "other")
+	if err := os.WriteFile(other, bytes.Repeat([]byte{1}, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	var err error
+	for err == nil {
+		err = intend()
+	}
+	if !errors.Is(err, spool.ErrFull) || !errors.Is(err, syscall.ENOSPC) || len(rooms) < 300 {
+		t.Fatalf("%d intents fill a segment: %v", len(rooms), err)
+	}
+	for i := 0; ; i++ {
+		name := fmt.Sprintf("last-%d", i)
+		if err := s.AppendLast(event(name, 1000)); errors.Is(err, spool.ErrFull) && i > 100 {
+			break
+		} else if err != nil {
+			t.Fatalf("the reserve took %d events: %v", i, err)
+		}
+		acknowledged = append(acknowledged, name)
+	}
+	for i, room := range rooms {
+		name := fmt.Sprintf("outcome-%d", i)
+		if err := s.AppendAfter(event(name, 400), room); err != nil {
+			t.Fatalf("outcome %d of %d: %v", i, len(rooms), err)
+		}
+		acknowledged = append(acknowledged, name)
+	}
+	if n := len(segments(t, filepath.Join(disk, "spool"))); n != 1 {
+		t.Errorf("%d segments on a full disk", n)
+	}
+	must(t, os.Remove(other))
+	must(t, s.Append(event("later", 100)))
+	in.up()
+	wantAll(t, in, append(acknowledged, "later"))
+	stop()
+}
+
+// Room that was kept comes back, whether the outcome could be written or not.
+func TestFault_F19_RoomComesBack(t *testing.T) {
+	const most = 64 << 10
+	s := open(t, spool.Config{Dir: t.TempDir(), MaxBytes: most}, nil)
+	in := newIngest()
+	in.down = true
+	stop := running(t, s, in)
+	overlong := event("outcome", 1<<20)
+	kept := int64(0)
+	for range 300 {
+		room, err := s.AppendIntent(event("intent", 1), false)
+		must(t, err)
+		if err := s.AppendAfter(overlong, room); err == nil {
+			t.Fatal("an outcome over the limit was taken")
+		}
+		kept += room
+	}
+	if kept < 2*most {
+		t.Errorf("only %d bytes were kept: this shows nothing", kept)
+	}
+	stop()
+}
+
 // The reserve of a spool that holds as much as it may is for what is last.
 func TestFault_F19_Reserve(t *testing.T) {
 	var log bytes.Buffer

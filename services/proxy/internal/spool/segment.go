@@ -10,9 +10,6 @@ import (
 	"github.com/scopewire/scopewire/internal/filelock"
 )
 
-// reserve is what is kept for AppendLast, in bytes.
-func (s *Spool) reserve() int64 { return min(s.cfg.MaxBytes/8, maxReserve) }
-
 // orFull marks what a full disk or quota answers.
 func orFull(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
@@ -21,57 +18,9 @@ func orFull(err error) error {
 	return err
 }
 
-// ready makes sure that the current segment takes a record of n bytes. Called with mu
-// held, as all here are but run's.
-func (s *Spool) ready(n int64, last bool) error {
-	limit := s.cfg.MaxBytes
-	if !last {
-		limit -= s.reserve()
-	}
-	if s.bytes+n > limit {
-		return s.full()
-	}
-	if s.file == nil {
-		return s.rotate(n)
-	}
-	seg := s.segments[len(s.segments)-1]
-	if seg.size+n <= seg.room {
-		return nil
-	}
-	err := s.rotate(n)
-	if err != nil && last && s.file != nil && seg.size+n <= seg.room+s.reserve() {
-		return nil
-	}
-	return err
-}
-
-// full makes way for a spool that may hold little more than one segment: only a
-// segment that is closed can be deleted once it has been shipped.
-func (s *Spool) full() error {
-	if s.segments[len(s.segments)-1].size > 0 {
-		if err := s.rotate(0); err != nil {
-			return errors.Join(ErrFull, err)
-		}
-		signal(s.more)
-	}
-	return ErrFull
-}
-
-// rotate begins a segment that takes a record of n bytes, and closes the current one.
-// When none can be begun the current one stays, for what may use its reserve.
-func (s *Spool) rotate(n int64) error {
-	if s.file != nil {
-		if err := s.file.Sync(); err != nil {
-			s.seal(fmt.Errorf("sync spool segment: %w", err))
-			return fmt.Errorf("sync audit spool: %w", orFull(err))
-		}
-		s.advance(s.written)
-	}
-	return s.begin(n)
-}
-
-// begin makes the next segment and takes the room for it.
-func (s *Spool) begin(n int64) error {
+// begin makes the next segment and takes the room for it: for a record of n bytes, the
+// keeps that its outcome needs, those of all that have none yet, and the reserve.
+func (s *Spool) begin(n, keeps int64) error {
 	if err := s.keepLock(); err != nil {
 		return fmt.Errorf("begin spool segment: %w", err)
 	}
@@ -90,8 +39,8 @@ func (s *Spool) begin(n int64) error {
 	if err != nil {
 		return fmt.Errorf("begin spool segment: %w", orFull(err))
 	}
-	room := max(n, min(segmentSize, s.cfg.MaxBytes/8))
-	switch err = f.Allocate(room + s.reserve()); {
+	room := max(n, min(segmentSize, s.cfg.MaxBytes/8)) + keeps + s.owed + s.reserve()
+	switch err = f.Allocate(room); {
 	case errors.Is(err, errors.ErrUnsupported):
 		err = nil
 	case err == nil:

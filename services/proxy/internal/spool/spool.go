@@ -20,8 +20,10 @@
 // So a full disk shows when the next segment is to begin, not in the middle of a
 // record: Append fails, and AppendLast goes on into the reserve with what ends a
 // transaction or a session. An eighth of what the spool may hold is kept for
-// AppendLast, too. Where the file system cannot allocate, a full disk seals the
-// segment, and AppendLast fails with it.
+// AppendLast, too. Beside both, each intent keeps room for its outcome until that is
+// written, in the whole and in the segment of the time: however many are under way,
+// a full disk or spool refuses the next intent, and none of the outcomes. Where the file
+// system cannot allocate, a full disk seals the segment, and AppendLast fails with it.
 //
 // # Files that go away
 //
@@ -123,6 +125,8 @@ type Spool struct {
 	file     sys.File
 	segments []*segment
 	bytes    int64
+	// owed is the room kept for the outcomes of intents that have none yet, in bytes.
+	owed int64
 	// delivered is the last of this process's records that is durable at the
 	// audit service.
 	delivered uint64
@@ -147,7 +151,7 @@ type segment struct {
 	epoch [16]byte
 	first uint64
 	// size is how much of it holds whole records, as far as is known; room is how
-	// much it may hold, the reserve not counted.
+	// much it may hold, the reserve counted.
 	size, room int64
 	// sealed means that nothing more will be written.
 	sealed bool
@@ -177,7 +181,7 @@ func Open(cfg Config, deps Deps) (*Spool, error) {
 	}
 	// Sorted by time, so that leftovers are found in the order they were written.
 	s.epoch = id.New(s.sys.Clock, s.sys.Rand)
-	if err := s.begin(0); err != nil {
+	if err := s.begin(0, 0); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	s.more <- struct{}{}
@@ -226,37 +230,55 @@ func parseName(name string) (epoch [16]byte, first uint64, ok bool) {
 // Append numbers the event, writes it and returns when the mode's promise holds.
 // It sets ev.Origin; the event may not be changed afterwards. After an error the
 // event is not in the spool, or must be taken as not there.
-func (s *Spool) Append(ev *auditv1.Event) error { return s.append(ev, false) }
+func (s *Spool) Append(ev *auditv1.Event) error { return s.append(ev, claim{}) }
 
 // AppendLast is Append for an event that ends something: a rollback, a cancel, a
 // session. It may use the reserve.
-func (s *Spool) AppendLast(ev *auditv1.Event) error { return s.append(ev, true) }
+func (s *Spool) AppendLast(ev *auditv1.Event) error { return s.append(ev, claim{last: true}) }
 
-// AppendAfter is AppendLast for an event about what has happened already, an outcome. It
-// waits for no disk: a record of a later Append is on disk only with it.
-func (s *Spool) AppendAfter(ev *auditv1.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
+// AppendIntent is Append, or with last AppendLast, for an event that an outcome follows.
+// It keeps room bytes for that, which the caller gives back with AppendAfter, once;
+// after an error nothing is kept.
+func (s *Spool) AppendIntent(ev *auditv1.Event, last bool) (room int64, err error) {
+	c := claim{keeps: outcomeRoom(ev, s.cfg.Instance), last: last}
+	if err := s.append(ev, c); err != nil {
+		return 0, err
 	}
-	return s.write(ev, true)
+	return c.keeps, nil
 }
 
-func (s *Spool) append(ev *auditv1.Event, last bool) error {
+// AppendAfter is AppendLast for an event about what has happened already, an outcome,
+// in the room that its intent kept. It waits for no disk: a record of a later Append is on
+// disk only with it. The room is given back after an error, too.
+func (s *Spool) AppendAfter(ev *auditv1.Event, room int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
-	if err := s.write(ev, last); err != nil {
+	s.owed -= room
+	return s.write(ev, claim{last: true, after: true})
+}
+
+func (s *Spool) append(ev *auditv1.Event, c claim) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if err := s.write(ev, c); err != nil {
 		return err
 	}
-	return s.await(s.written)
+	s.owed += c.keeps
+	err := s.await(s.written)
+	if err != nil {
+		s.owed -= c.keeps
+	}
+	return err
 }
 
 // write puts one record into the current segment.
-func (s *Spool) write(ev *auditv1.Event, last bool) error {
+func (s *Spool) write(ev *auditv1.Event, c claim) error {
 	ev.Origin = &auditv1.Origin{Instance: s.cfg.Instance, SpoolEpoch: s.epoch[:], Sequence: s.seq + 1}
 	buf, err := proto.MarshalOptions{}.MarshalAppend(append(s.buf[:0], make([]byte, recordHeader)...), ev)
 	if err != nil {
@@ -268,7 +290,7 @@ func (s *Spool) write(ev *auditv1.Event, last bool) error {
 		return fmt.Errorf("audit event of %d bytes is over the limit of %d", len(payload), maxRecord)
 	}
 	n := int64(len(buf))
-	if err := s.ready(n, last); err != nil {
+	if err := s.ready(n, c); err != nil {
 		return err
 	}
 	binary.BigEndian.PutUint32(buf, uint32(len(payload))) //nolint:gosec // G115: at most maxRecord.
@@ -304,10 +326,10 @@ func (s *Spool) write(ev *auditv1.Event, last bool) error {
 func (s *Spool) alarm() {
 	limit := s.cfg.MaxBytes - s.reserve()
 	switch {
-	case !s.alarmed && s.bytes > limit/10*9:
+	case !s.alarmed && s.bytes+s.owed > limit/10*9:
 		s.alarmed = true
 		s.log.Warn("audit spool nearly full: statements will be refused", "bytes", s.bytes, "max_bytes", s.cfg.MaxBytes)
-	case s.alarmed && s.bytes < limit/10*8:
+	case s.alarmed && s.bytes+s.owed < limit/10*8:
 		s.alarmed = false
 	}
 }

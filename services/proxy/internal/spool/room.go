@@ -1,0 +1,83 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+
+	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
+)
+
+// outcomeFixed bounds an outcome's record without its names: header, identifiers, numbers,
+// times, a command tag of 64 bytes, and what precedes each field.
+const outcomeFixed = 512
+
+// claim says what room a record may take.
+type claim struct {
+	// keeps is for the outcome that follows it, in bytes.
+	keeps int64
+	// last may take the reserve where there is no other room; after may take it before
+	// the next segment is begun, too, for room that its intent kept.
+	last, after bool
+}
+
+// outcomeRoom bounds the record of the outcome of an intent: it has the names of the
+// intent, and of its principal those that events are searched by.
+func outcomeRoom(intent *auditv1.Event, instance string) int64 {
+	p := intent.GetPrincipal()
+	return int64(outcomeFixed + len(instance) + len(intent.GetDatabase()) + len(intent.GetLogin()) +
+		len(p.GetIssuer()) + len(p.GetSubject()) + len(p.GetClientId()))
+}
+
+// reserve is what is kept for AppendLast, in bytes.
+func (s *Spool) reserve() int64 { return min(s.cfg.MaxBytes/8, maxReserve) }
+
+// ready makes sure that the current segment takes a record of n bytes. What is owed to
+// outcomes stays free behind every record, so an outcome needs no new segment. Called with
+// mu held, as full and rotate are.
+func (s *Spool) ready(n int64, c claim) error {
+	need, spare := n+s.owed+c.keeps, s.reserve()
+	if c.last {
+		spare = 0
+	}
+	if s.bytes+need+spare > s.cfg.MaxBytes {
+		return s.full()
+	}
+	if s.file == nil {
+		return s.rotate(n, c.keeps)
+	}
+	seg := s.segments[len(s.segments)-1]
+	if seg.size+need+s.reserve() <= seg.room || c.after && seg.size+need <= seg.room {
+		return nil
+	}
+	err := s.rotate(n, c.keeps)
+	if err != nil && c.last && s.file != nil && seg.size+need <= seg.room {
+		return nil
+	}
+	return err
+}
+
+// full makes way for a spool that may hold little more than one segment: only a
+// segment that is closed can be deleted once it has been shipped.
+func (s *Spool) full() error {
+	if s.segments[len(s.segments)-1].size > 0 {
+		if err := s.rotate(0, 0); err != nil {
+			return errors.Join(ErrFull, err)
+		}
+		signal(s.more)
+	}
+	return ErrFull
+}
+
+// rotate begins a segment that takes a record of n bytes and keeps as many as it is
+// told for its outcome, and closes the current one. When none can be begun the current one
+// stays, for what may use its reserve.
+func (s *Spool) rotate(n, keeps int64) error {
+	if s.file != nil {
+		if err := s.file.Sync(); err != nil {
+			s.seal(fmt.Errorf("sync spool segment: %w", err))
+			return fmt.Errorf("sync audit spool: %w", orFull(err))
+		}
+		s.advance(s.written)
+	}
+	return s.begin(n, keeps)
+}
