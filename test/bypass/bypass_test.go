@@ -39,11 +39,17 @@ type testCase struct {
 // servedBy reports whether the server of a connection has what the case uses.
 func (c testCase) servedBy(t *testing.T, conn *pgconn.PgConn) bool {
 	t.Helper()
-	var major int
-	if _, err := fmt.Sscan(conn.ParameterStatus("server_version"), &major); err != nil {
-		t.Fatalf("server_version: %v", err)
-	}
+	major := majorOf(t, conn.ParameterStatus("server_version"))
 	return major >= c.Since && (c.Until == 0 || major <= c.Until)
+}
+
+// majorOf is the major version in what a server says of itself.
+func majorOf(t *testing.T, version string) (major int) {
+	t.Helper()
+	if _, err := fmt.Sscan(version, &major); err != nil {
+		t.Fatalf("the server's version is %q: %v", version, err)
+	}
+	return major
 }
 
 // attacks are the files of what must be denied.

@@ -50,6 +50,9 @@ const keyedScopes = `  partitioner:
     - {presets: [introspection]}
 `
 
+// withoutNotNull looks at the bounds of the table's partitions until 17.
+const withoutNotNull = "ALTER TABLE lab.parts ALTER id DROP NOT NULL"
+
 // TestPartitionKeysRunNothing: each attack leaves the canary when the login itself sends it,
 // or who is trusted with the code, and nothing through Scopewire else.
 func TestPartitionKeysRunNothing(t *testing.T) {
@@ -62,7 +65,7 @@ func TestPartitionKeysRunNothing(t *testing.T) {
 		"a trigger for each row":        "CREATE TRIGGER t AFTER INSERT ON lab.parts FOR EACH ROW EXECUTE FUNCTION vault.noticed()",
 		"an index":                      "CREATE INDEX ON lab.parts (id)",
 		"a constraint":                  "ALTER TABLE lab.parts ADD UNIQUE (id)",
-		"a column that may be null":     "ALTER TABLE lab.parts ALTER id DROP NOT NULL",
+		"a column that may be null":     withoutNotNull,
 		"a partition":                   "CREATE TABLE lab.parts_2 PARTITION OF lab.parts FOR VALUES IN (4, 3)",
 		"a partition that is taken":     "ALTER TABLE lab.parts DETACH PARTITION lab.parts_1",
 		"a constraint that is printed":  "SELECT pg_catalog.pg_get_partition_constraintdef(oid) FROM pg_catalog.pg_class WHERE relname = 'parts_x'",
@@ -70,6 +73,10 @@ func TestPartitionKeysRunNothing(t *testing.T) {
 		"a default that holds its rows": "CREATE TABLE lab.shown_2 (id int); ALTER TABLE lab.shown ATTACH PARTITION lab.shown_2 FOR VALUES IN (8)",
 	} {
 		t.Run(name, func(t *testing.T) {
+			if sql == withoutNotNull && majorOf(t, w.Postgres.Version) >= 18 {
+				// Its NOT NULL is a constraint of its own, and no bound is looked at.
+				return
+			}
 			through := func(user string, messages ...any) string {
 				token, err := w.Token(user)
 				if err != nil {

@@ -26,6 +26,10 @@ CREATE ROLE keepers;
 GRANT USAGE ON SCHEMA shut TO keepers;
 GRANT SELECT ON ALL TABLES IN SCHEMA shut TO shop_app;
 ALTER ROLE shop_app CREATEROLE;
+DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000 THEN
+	-- From then on CREATEROLE is not enough to grant roles that others have made.
+	EXECUTE 'GRANT keepers TO shop_app WITH ADMIN TRUE, INHERIT FALSE, SET FALSE';
+END IF; END $$;
 `
 
 const rolesScopes = `  officer:
@@ -100,9 +104,13 @@ func TestRolesOpenNothing(t *testing.T) {
 		"to a member":             {path, "BEGIN", "CREATE ROLE between", "GRANT between TO shop_app", "GRANT keepers TO between; " + read, "ROLLBACK"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer asLogin(t, w)("RESET SESSION AUTHORIZATION", "REVOKE keepers FROM shop_app")
+			defer asLogin(t, w)("REVOKE keepers FROM shop_app GRANTED BY shop_app")
 			if got := walk(t, dsn)(messages...); strings.Contains(got, canary) {
 				t.Errorf("through Scopewire: %s", got)
+			}
+			if strings.HasPrefix(name, "revoked") && majorOf(t, w.Postgres.Version) >= 17 {
+				// The path is made anew when memberships change (InitializeSearchPath).
+				return
 			}
 			if got := asLogin(t, w)(messages...); !strings.Contains(got, canary) {
 				t.Errorf("without Scopewire: %s", got)
