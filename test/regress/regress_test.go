@@ -132,6 +132,10 @@ func reasons(t *testing.T, w *demo.World, out []byte) []byte {
 // leave writes what both sides gave to a folder.
 func leave(t *testing.T, script string, out [2][]byte) {
 	t.Helper()
+	if err := os.MkdirAll(*keep, 0o755); err != nil { //nolint:gosec // G301: a person reads them.
+		t.Error(err)
+		return
+	}
 	for i, name := range []string{"direct", "proxied"} {
 		if err := os.WriteFile(filepath.Join(*keep, script+"."+name), out[i], 0o600); err != nil {
 			t.Error(err)
