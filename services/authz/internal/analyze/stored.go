@@ -185,7 +185,7 @@ func (a *analyzer) expression(columns []column, node *pg_query.Node, planning bo
 	}
 	a.catalogText = true
 	a.predicate = planning
-	a.planning = planning && !constantCall(node.ProtoReflect())
+	a.planning = planning && !a.constantCall(node.ProtoReflect())
 	it := &item{lateralOK: true, columnsVisible: true, triggered: true, entry: &rangeEntry{}, columns: columns}
 	return a.bind(&scope{namespace: []*item{it}}, node)
 }
@@ -205,7 +205,9 @@ func onlyExpression(tree *pg_query.ParseResult) *pg_query.Node {
 
 // constantCall reports whether a call, operator or cast of users' making has no column
 // among its operands, so that planning computes it.
-func constantCall(message protoreflect.Message) bool { return constantNode(message, ofUsers) }
+func (a *analyzer) constantCall(message protoreflect.Message) bool {
+	return constantNode(message, func(m protoreflect.Message) bool { return ofUsers(m) || a.callsUsers(m) })
+}
 
 // constantNode reports whether a node that is looked for has no column below it.
 func constantNode(message protoreflect.Message, wanted func(protoreflect.Message) bool) bool {
@@ -252,13 +254,16 @@ func ofUsers(m protoreflect.Message) bool {
 func (a *analyzer) callsUsers(m protoreflect.Message) bool {
 	cast, ok := m.Interface().(*pg_query.TypeCast)
 	if !ok {
-		return ofUsers(m)
+		return ofUsers(m) || comparesSilently(m)
 	}
-	names := cast.TypeName.GetNames()
-	if len(names) != 2 {
-		return false
+	schema, name := schemaCatalog, ""
+	switch names := cast.TypeName.GetNames(); len(names) {
+	case 1:
+		name = names[0].GetString_().GetSval()
+	case 2:
+		schema, name = names[0].GetString_().GetSval(), names[1].GetString_().GetSval()
 	}
-	t := a.snap.TypeByName(names[0].GetString_().GetSval(), names[1].GetString_().GetSval())
+	t := a.snap.TypeByName(schema, name)
 	if t == nil {
 		return false
 	}
@@ -266,9 +271,26 @@ func (a *analyzer) callsUsers(m protoreflect.Message) bool {
 		base := a.names().Base(oid)
 		return base == a.names().Base(t.OID) || t.Element != 0 && base == a.names().Base(t.Element)
 	}
+	// A literal is no call by itself, but implicit casts of it are not in the text.
+	literal := cast.Arg.GetAConst().GetSval() != nil
 	return slices.ContainsFunc(a.snap.UserCasts(), func(c *catalog.Cast) bool {
-		return c.Function != 0 && (meets(c.Source) || meets(c.Target))
+		return c.Function != 0 && (!literal && meets(c.Target) || c.Context == 'i' && meets(c.Source))
 	})
+}
+
+// comparesSilently reports whether a node compares by operators whose names the catalog's
+// texts do not print (get_rule_expr of ruleutils.c), so that they may be users'.
+func comparesSilently(m protoreflect.Message) bool {
+	switch n := m.Interface().(type) {
+	case *pg_query.A_Expr:
+		return n.Kind == pg_query.A_Expr_Kind_AEXPR_DISTINCT || n.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT ||
+			n.Kind == pg_query.A_Expr_Kind_AEXPR_NULLIF || n.Lexpr.GetRowExpr() != nil
+	case *pg_query.CaseExpr:
+		return n.Arg != nil
+	case *pg_query.MinMaxExpr:
+		return true
+	}
+	return false
 }
 
 // storedKeyOf binds the expressions of pg_get_partkeydef's text. Its operator classes
