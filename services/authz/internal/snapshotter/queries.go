@@ -118,6 +118,12 @@ FROM pg_catalog.pg_index AS i
 WHERE c.relkind <> 't' AND c.relpersistence <> 't' AND ` + everything + `
 ORDER BY i.indrelid, i.indexrelid`
 
+// firstTrigger is the trigger that a partition's was cloned from: CreateTriggerFiringOn
+// records what a condition depends on where the text is given, and for no clone.
+const firstTrigger = `(WITH RECURSIVE up AS (SELECT t.oid, t.tgparentid
+	UNION ALL SELECT p.oid, p.tgparentid FROM up JOIN pg_catalog.pg_trigger AS p ON p.oid = up.tgparentid)
+	SELECT up.oid FROM up WHERE up.tgparentid = 0)`
+
 // Triggers come in the order of their names, in which they fire (RelationBuildTriggers
 // of trigger.c reads them by an index on the name). Printing one takes a lock on
 // its table, and only a condition needs it.
@@ -125,7 +131,7 @@ const queryTriggers = `
 SELECT t.tgrelid, CASE WHEN t.tgisinternal THEN '' ELSE t.tgname::pg_catalog.text END, t.tgfoid, t.tgtype,
 	t.tgenabled::pg_catalog.text, t.tgattr::pg_catalog.int2[], t.tgqual IS NOT NULL,
 	CASE WHEN t.tgqual IS NOT NULL AND NOT t.tgisinternal THEN t.oid ELSE 0 END,
-	CASE WHEN t.tgqual IS NOT NULL THEN ` + dependsOn + `pg_trigger` + dependent + `t.oid` + ofText + ` ELSE '{}' END,
+	CASE WHEN t.tgqual IS NOT NULL THEN ` + dependsOn + `pg_trigger` + dependent + firstTrigger + ofText + ` ELSE '{}' END,
 	t::pg_catalog.text
 FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relpersistence <> 't' AND ` + everything + `
