@@ -85,8 +85,10 @@ func TestEmptyIsWhatAServerHas(t *testing.T) {
 		want := Empty(t, srv.Major)
 		// Minor versions leave the catalogs as they are, but for a function now and then.
 		want.ServerVersionNum = got.ServerVersionNum
-		if !slices.ContainsFunc(want.Functions, isAttributeVersions) {
-			got.Functions = slices.DeleteFunc(got.Functions, isAttributeVersions)
+		for here, other := range map[*catalog.Snapshot]*catalog.Snapshot{got: want, want: got} {
+			if !slices.ContainsFunc(other.Functions, isAttributeVersions) {
+				here.Functions = slices.DeleteFunc(here.Functions, isAttributeVersions)
+			}
 		}
 		got.Settings, want.Settings = nil, nil // Which settings there are is a matter of how the server was built.
 		byName(got)
@@ -117,7 +119,7 @@ func TestEmptyIsWhatAServerHas(t *testing.T) {
 }
 
 // isAttributeVersions recognises binary_upgrade_set_next_attribute_versions, which 15.20
-// brought.
+// brought: the recorded catalog may be newer than the server at hand, or older.
 func isAttributeVersions(f catalog.Function) bool { return f.OID == 4551 }
 
 // byName leaves the objects whose OIDs initdb gives out, which may be others in
