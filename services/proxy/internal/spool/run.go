@@ -20,6 +20,12 @@ const (
 	// Reconnects to the audit service wait between these bounds.
 	minReconnect = 100 * time.Millisecond
 	maxReconnect = 2 * time.Second
+	// gatherShipment is how long what is to be shipped waits for what comes behind it: one
+	// batch costs either side about the same, however little is in it.
+	gatherShipment = 20 * time.Millisecond
+	// gatherSync is the age at which a record is put on disk in mode group. What is left of
+	// groupWindow is the disk's, before a statement waits for it.
+	gatherSync = groupWindow * 2 / 5
 	// ackTimeout is how long the audit service may take to make a batch durable
 	// before the stream is given up and opened again.
 	ackTimeout = 10 * time.Second
@@ -52,11 +58,12 @@ func (s *Spool) syncLoop(ctx context.Context) {
 			continue
 		case <-s.dirty:
 		}
+		s.gather(ctx)
 		s.mu.Lock()
-		file, upTo := s.file, s.written
+		file, upTo, none := s.file, s.written, s.synced == s.written
 		s.syncing = upTo
 		s.mu.Unlock()
-		if file == nil {
+		if file == nil || none {
 			continue
 		}
 		err := file.Sync()
@@ -73,6 +80,35 @@ func (s *Spool) syncLoop(ctx context.Context) {
 	}
 }
 
+// gather waits until the oldest record that is not on disk has the age of gatherSync, so that
+// more of them share a sync; in mode strict, where each has somebody who waits for it,
+// not at all.
+func (s *Spool) gather(ctx context.Context) {
+	if s.cfg.Mode == ModeStrict {
+		return
+	}
+	s.mu.Lock()
+	pause := time.Duration(0)
+	if s.synced < s.written {
+		pause = gatherSync - s.sys.Clock.Now().Sub(s.oldest)
+	}
+	s.mu.Unlock()
+	s.pause(ctx, pause)
+}
+
+// pause waits for a time, or for the end of ctx.
+func (s *Spool) pause(ctx context.Context, long time.Duration) {
+	if long <= 0 {
+		return
+	}
+	timer := s.sys.Clock.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C():
+	}
+}
+
 // shipLoop opens a stream to the audit service whenever there is something to
 // ship.
 func (s *Spool) shipLoop(ctx context.Context, client auditv1.AuditIngestServiceClient) {
@@ -84,12 +120,7 @@ func (s *Spool) shipLoop(ctx context.Context, client auditv1.AuditIngestServiceC
 		}
 		s.log.Warn("audit service not reached; events stay in the spool", "error", err, "bytes", s.Bytes())
 		wait = min(max(minReconnect, wait*2), maxReconnect)
-		timer := s.sys.Clock.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C():
-		}
-		timer.Stop()
+		s.pause(ctx, wait)
 	}
 }
 
@@ -120,6 +151,7 @@ func (s *Spool) ship(ctx context.Context, client auditv1.AuditIngestServiceClien
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.more:
+			s.pause(ctx, gatherShipment)
 		}
 	}
 }
