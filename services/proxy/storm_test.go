@@ -293,6 +293,27 @@ func TestSec_T17_HungCancels(t *testing.T) {
 	for range sessions {
 		clients = append(clients, w.connect())
 	}
+	admin, err := pgx.Connect(t.Context(), pgtest.Start(t).ConnString(w.database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
+	held, err := admin.Begin(t.Context())
+	if err == nil {
+		_, err = held.Exec(t.Context(), "LOCK TABLE t")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan string, sessions)
+	for _, c := range clients {
+		go func() { answers <- c.query("SELECT v FROM t") }()
+	}
+	w.until("nobody waits", func() bool {
+		waiting := 0
+		err := held.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted").Scan(&waiting)
+		return err == nil && waiting == sessions
+	})
 	quiet.mu.Lock()
 	quiet.hushed = true
 	quiet.mu.Unlock()
@@ -303,6 +324,14 @@ func TestSec_T17_HungCancels(t *testing.T) {
 		}
 		_ = conn.Close()
 		<-quiet.opened
+	}
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range clients {
+		if got := <-answers; got != "" {
+			t.Errorf("a statement whose cancel hangs is answered %q", got)
+		}
 	}
 	for _, c := range clients {
 		if got := c.query("SELECT 1"); got != "" {

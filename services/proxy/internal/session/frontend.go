@@ -63,9 +63,7 @@ func (s *Session) frontend(ctx context.Context) End {
 		if msg.Type == wire.Terminate {
 			return s.terminate(msg)
 		}
-		if err = s.lapse(); err == nil {
-			err = s.message(ctx, msg)
-		}
+		err = s.take(ctx, msg)
 		if err == nil && s.late {
 			err = s.windUp()
 		}

@@ -39,11 +39,8 @@ func (s *Session) keeper(ctx context.Context) End {
 		select {
 		case <-ctx.Done():
 			return ""
-		case <-s.cancels:
-			if err := s.Spool.AppendLast(s.p.Record.Event(auditv1.EventType_EVENT_TYPE_CANCEL, trace.SpanContext{})); err != nil {
-				s.Logger.Error("cancel not recorded", "error", err)
-			}
-			s.cancelServer(ctx)
+		case <-s.cancels.asked:
+			s.cancel(ctx)
 			continue
 		case <-s.life.changed:
 		case <-s.watched.changed:

@@ -106,7 +106,10 @@ func TestSec_T13_PanicsEndOneSession(t *testing.T) {
 			deps.Spool = failingSpool{deps.Spool, auditv1.EventType_EVENT_TYPE_STATEMENT_INTENT}
 		}},
 		"cancelling": {fails: func(p *session.Params, _ *session.Deps) { p.Server = &failingBackend{Backend: p.Server, cancel: true} },
-			cause: func(r *rig) { r.session.Cancel() }},
+			cause: func(r *rig) {
+				r.client.hold([]talk{say(in, q("COPY t FROM STDIN"))})
+				r.session.Cancel()
+			}},
 		"recording the expiry": {fails: func(p *session.Params, deps *session.Deps) {
 			deps.Spool = failingSpool{deps.Spool, auditv1.EventType_EVENT_TYPE_TOKEN_EXPIRED}
 			p.Expires = deps.System.Clock.Now()

@@ -239,11 +239,10 @@ type Session struct {
 	// skipping says that the server skips to the next Sync. The frontend
 	// goroutine's alone.
 	skipping bool
-	// cancels holds one token for a cancel that is wanted.
-	cancels chan struct{}
-	tx      transaction
-	life    *life
-	gate    *gate
+	cancels  cancels
+	tx       transaction
+	life     *life
+	gate     *gate
 	// drain is the end that the session is asked to come to.
 	drain drain
 	// watched is what is known of statements that run longer than they may, receiver the
@@ -283,7 +282,7 @@ func New(p Params, deps Deps) *Session {
 	g := &gate{Backend: p.Server}
 	p.Server = g
 	s := &Session{Deps: deps, gate: g, p: p, tokenHash: decide.TokenHash(p.Token.SHA256()),
-		marker: "sw" + hex.EncodeToString(random[:]), cancels: make(chan struct{}, 1),
+		marker: "sw" + hex.EncodeToString(random[:]), cancels: cancels{asked: make(chan struct{}, 1)},
 		names: stmt.NewTracker[*prepared](), stop: func() {}, around: newSurroundings(p.Context), life: newLife(p.Expires, deps.Expiry),
 		watched: newWatched(deps.Limits.StatementTime), receiver: &receiver{conn: p.Client}, confirming: newConfirming(p.Token, p.ConfirmIn),
 		drain: drain{asked: make(chan struct{}, 1)}}
@@ -316,14 +315,6 @@ func frontendLimit(typ byte) uint32 {
 		return 4
 	default:
 		return 0
-	}
-}
-
-// Cancel asks for what the session runs to be stopped. It does not block.
-func (s *Session) Cancel() {
-	select {
-	case s.cancels <- struct{}{}:
-	default:
 	}
 }
 
@@ -430,7 +421,7 @@ func (s *Session) farewell(end End) {
 		}
 	}
 	if s.names.InFlight() > 0 && end != EndBackendGone && end != EndBackendHung && end != EndClosed {
-		s.cancelServer(context.Background())
+		s.guard(func() End { s.cancelServer(context.Background()); return "" })
 	}
 	_ = s.p.Server.Close()
 	if resp := end.farewell(); resp != nil && !s.told && !s.partial {

@@ -205,6 +205,20 @@ func (t *Tracker[P]) InFlight() int {
 	return len(t.queue)
 }
 
+// Pushed is how many messages were ever forwarded.
+func (t *Tracker[P]) Pushed() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pushed
+}
+
+// Popped is how many messages were forwarded and are answered or skipped.
+func (t *Tracker[P]) Popped() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.popped
+}
+
 // Settle waits until everything that was pushed is answered, which takes a Flush,
 // Sync or Query behind it. skipping says that the server skips to the next Sync.
 func (t *Tracker[P]) Settle() (skipping bool, err error) {
