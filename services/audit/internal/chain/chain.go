@@ -158,7 +158,13 @@ func link(prev Hash, body []byte) (out Hash) {
 	return out
 }
 
-// AppendFrame appends the record's frame to dst and returns its hash. It panics
+// FrameSize is the length of the record's frame, in bytes.
+func FrameSize(r *Record) int {
+	return FrameOverhead + bodyFixed + len(r.Instance) + len(r.Payload)
+}
+
+// AppendFrame appends the record's frame to dst, FrameSize more bytes, and
+// returns its hash. It panics
 // on a record over the limits: the caller has checked them.
 func AppendFrame(dst []byte, prev Hash, r *Record) ([]byte, Hash) {
 	if len(r.Instance) > MaxInstance || len(r.Payload) > MaxPayload {

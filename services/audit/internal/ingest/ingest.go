@@ -200,12 +200,13 @@ func read(caller rpc.Identity, req *auditv1.AppendRequest) (store.Batch, error) 
 		batch.Lost[i] = store.Span{First: l.GetFirst(), Last: l.GetLast()}
 	}
 	size := 0
+	var event auditv1.Event
 	for i, record := range req.GetRecords() {
 		if len(record) > RecordLimit {
 			return invalid("a record is too large")
 		}
 		size += len(record)
-		batch.Items[i] = item(record, &batch, batch.First+uint64(i)) //nolint:gosec // G115: an index.
+		batch.Items[i] = item(record, &event, &batch, batch.First+uint64(i)) //nolint:gosec // G115: an index.
 	}
 	if size > BatchLimit {
 		return invalid("the batch is too large")
@@ -215,11 +216,10 @@ func read(caller rpc.Identity, req *auditv1.AppendRequest) (store.Batch, error) 
 
 // item decides whether a record is an event: only what names itself as the
 // spool does. Unknown fields, types and versions are events; a newer proxy may
-// write them.
-func item(record []byte, batch *store.Batch, sequence uint64) store.Item {
+// write them. event is room to decode in, overwritten.
+func item(record []byte, event *auditv1.Event, batch *store.Batch, sequence uint64) store.Item {
 	damaged := func(why string) store.Item { return store.Item{Payload: record, Damage: why} }
-	var event auditv1.Event
-	if err := proto.Unmarshal(record, &event); err != nil {
+	if err := proto.Unmarshal(record, event); err != nil {
 		return damaged("it does not decode")
 	}
 	origin := event.GetOrigin()

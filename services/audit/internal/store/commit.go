@@ -25,16 +25,15 @@ func (s *Store) commit(group []*request) {
 
 func (s *Store) write(group []*request) error {
 	staged := map[sourceKey]source{}
-	var records []chain.Record
+	records := s.records
+	defer s.keep(&records)
 	for _, r := range group {
 		key := sourceKey{r.batch.Instance, r.batch.Epoch}
 		src, ok := staged[key]
 		if !ok {
 			src = s.sources[key]
 		}
-		var more []chain.Record
-		more, staged[key], r.result = s.plan(&r.batch, src)
-		records = append(records, more...)
+		records, staged[key], r.result = s.plan(&r.batch, src, records)
 	}
 	if len(records) == 0 {
 		return nil
@@ -46,7 +45,11 @@ func (s *Store) write(group []*request) error {
 	g := s.segments[len(s.segments)-1]
 	now := s.deps.Clock.Now().UnixMicro()
 	next := s.head
-	var buf []byte
+	size := 0
+	for i := range records {
+		size += chain.FrameSize(&records[i])
+	}
+	buf := s.room(size)
 	entries := make([]entry, len(records))
 	for i := range records {
 		records[i].Sequence, records[i].StoredMicros = next.sequence+1, now
@@ -84,6 +87,30 @@ func (s *Store) write(group []*request) error {
 	s.mu.Unlock()
 	s.noteHead(false)
 	return nil
+}
+
+// room is size bytes to write frames in: one buffer for all writes, since a
+// fresh one each time is most of what storing allocates. It holds nothing that
+// outlives the write. A larger one than keptBuffer is given back.
+func (s *Store) room(size int) []byte {
+	if size > keptBuffer {
+		return make([]byte, 0, size)
+	}
+	if cap(s.buffer) < size {
+		// Groups differ a little: a quarter more saves making the next one.
+		s.buffer = make([]byte, 0, min(size+size/4, keptBuffer))
+	}
+	return s.buffer[:0]
+}
+
+// keep makes the room of a write's records the next one's, without the batches
+// they point into.
+func (s *Store) keep(records *[]chain.Record) {
+	clear(*records)
+	s.records = nil
+	if cap(*records) <= keptRecords {
+		s.records = (*records)[:0]
+	}
 }
 
 // enter puts an event into the index. The first event with an id keeps it: a

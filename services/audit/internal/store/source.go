@@ -91,10 +91,10 @@ func (s *source) replay(r *chain.Record) {
 	}
 }
 
-// plan turns a batch into the records to write, in order, and the source's
-// state once they are durable. Payloads are not copied.
-func (s *Store) plan(b *Batch, src source) ([]chain.Record, source, Result) {
-	p := planner{store: s, batch: b, src: src}
+// plan turns a batch into the records to write, in order, appended to records,
+// and the source's state once they are durable. Payloads are not copied.
+func (s *Store) plan(b *Batch, src source, records []chain.Record) ([]chain.Record, source, Result) {
+	p := planner{store: s, batch: b, src: src, records: slices.Grow(records, len(b.Items))}
 	for _, lost := range b.Lost {
 		if lost.First > p.src.high+1 {
 			p.gap(lost.First-1, "are missing, and the spool does not say why")

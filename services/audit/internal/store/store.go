@@ -87,6 +87,10 @@ const (
 	// maxGroup bounds one write, in bytes of payload: what may be lost in one
 	// failed write, and the memory it takes.
 	maxGroup = 16 << 20
+	// keptBuffer and keptRecords bound what is kept of one write for the next, in
+	// bytes and records (136 bytes each): the batches of four proxies that drain.
+	keptBuffer  = 8 << 20
+	keptRecords = 1 << 15
 	// queued batches beyond those being written; more wait in Append.
 	queueLength = 64
 	// headInterval is the least time between two syncs of the head.
@@ -184,6 +188,8 @@ type Store struct {
 	headSlot   int64
 	headSynced time.Time
 	sources    map[sourceKey]source
+	buffer     []byte         // empty, of the last write; see room
+	records    []chain.Record // empty and cleared, of the last write; see keep
 
 	mu       sync.RWMutex // guards all below
 	segments []*segment
