@@ -18,7 +18,13 @@ var roleFields = []field{
 	{"BypassRowSecurity", "r.rolbypassrls"},
 	{"MemberOf", oids(`SELECT DISTINCT m.roleid FROM pg_catalog.pg_auth_members AS m
 		WHERE m.member OPERATOR(pg_catalog.=) r.oid ORDER BY m.roleid`)},
+	{"NotInherited", oids(notInherited)},
 }
+
+// notInherited are the roles that the role r.oid is a member of without inheriting
+// what they may. Before PostgreSQL 16 the column is not there, and there are none.
+const notInherited = `SELECT m.roleid FROM pg_catalog.pg_auth_members AS m WHERE m.member OPERATOR(pg_catalog.=) r.oid
+		GROUP BY m.roleid HAVING pg_catalog.bool_and(pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) 'inherit_option' OPERATOR(pg_catalog.=) 'false') ORDER BY m.roleid`
 
 const operatorFrom = `
 		FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace`

@@ -261,7 +261,8 @@ func sessionFields() []field {
 const roles = `SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(
 		pg_catalog.concat_ws(' ', r.oid, pg_catalog.encode(pg_catalog.convert_to(r.rolname::pg_catalog.text, 'UTF8'), 'hex'), r.rolcanlogin, r.rolsuper, r.rolinherit,
 			r.rolbypassrls, pg_catalog.array_to_string(ARRAY(SELECT DISTINCT m.roleid FROM pg_catalog.pg_auth_members AS m
-				WHERE m.member OPERATOR(pg_catalog.=) r.oid ORDER BY m.roleid), ',')),
+				WHERE m.member OPERATOR(pg_catalog.=) r.oid ORDER BY m.roleid), ','),
+			pg_catalog.array_to_string(ARRAY(` + notInherited + `), ',')),
 		'|' ORDER BY r.oid), 'UTF8')), 'hex') FROM pg_catalog.pg_roles AS r`
 
 // hidden says what the answer cannot show, in words of catalog.DescribeSession.

@@ -39,7 +39,7 @@ func sample() *Snapshot {
 		OperatorClasses: []OperatorClass{{OID: 20008, Name: "c", Functions: []OID{6}, Operators: []OID{7}, Numbers: []int16{1}, Strategies: []int16{3},
 			FamilyFunctions: []OID{6}, FamilyOperators: []OID{7}, FamilyStrategies: []int16{3}}},
 		Collations:    []Collation{{OID: 20009, Name: "C"}},
-		Roles:         []Role{{OID: 20010, Name: "alice", MemberOf: []OID{10}}},
+		Roles:         []Role{{OID: 20010, Name: "alice", MemberOf: []OID{10}, NotInherited: []OID{10}}},
 		Extensions:    []Extension{{OID: 20011, Name: "citext"}},
 		EventTriggers: []EventTrigger{{OID: 20012, Name: "e", Tags: []string{"t"}}},
 		Settings:      []Setting{{Name: "work_mem", Context: "user"}},

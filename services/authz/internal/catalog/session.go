@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -174,25 +175,55 @@ func (v *Session) rolesOver(base *Snapshot, altered bool) ([]Role, error) {
 	return v.AllRoles, nil
 }
 
-// opens reports whether a role that was there before may use other schemas than before,
-// which a backend may not have noticed: it keeps the schemas that it has found for a
-// search_path until pg_namespace or the role changes, not a membership
-// (recomputeNamespacePath and InitializeSearchPath of namespace.c).
+// opens reports whether the roles' own changes let one that was there before use other
+// schemas than before, which a backend may not have noticed: it keeps the schemas that it
+// has found for a search_path until pg_namespace or the role changes, not a membership
+// (recomputeNamespacePath and InitializeSearchPath of namespace.c). What a changed schema
+// lets a role use that has the memberships it had, it notices.
 func (v *Session) opens(base *Snapshot) bool {
+	var moved []string
+	for i := range v.AllRoles {
+		r := &v.AllRoles[i]
+		if base.RoleByOID(r.OID) != nil && !maps.Equal(reach(base.Roles, r.OID), reach(v.AllRoles, r.OID)) {
+			moved = append(moved, r.Name)
+		}
+	}
 	for i := range v.Schemas {
 		now := &v.Schemas[i]
 		before := base.schemaByOID(now.OID)
 		if before == nil {
 			continue
 		}
-		for j := range v.AllRoles {
-			r := &v.AllRoles[j]
-			if base.RoleByOID(r.OID) != nil && slices.Contains(now.ClosedTo, r.Name) != slices.Contains(before.ClosedTo, r.Name) {
+		for _, role := range moved {
+			if slices.Contains(now.ClosedTo, role) != slices.Contains(before.ClosedTo, role) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// powers are what decides, of a role, on the schemas that it or its members may use.
+type powers struct {
+	superuser, inherit, login bool
+	notInherited              string
+}
+
+// reach are the role and all roles it is a member of, directly or not.
+func reach(roles []Role, oid OID) map[OID]powers {
+	found := map[OID]powers{}
+	for next := []OID{oid}; len(next) > 0; next = next[1:] {
+		if _, seen := found[next[0]]; seen {
+			continue
+		}
+		for i := range roles {
+			if r := &roles[i]; r.OID == next[0] {
+				found[r.OID] = powers{r.Superuser, r.Inherit, r.Login, fmt.Sprint(slices.Sorted(slices.Values(r.NotInherited)))}
+				next = append(next, r.MemberOf...)
+			}
+		}
+	}
+	return found
 }
 
 // openToAll reports whether all roles may use a schema, or there is none.
@@ -241,13 +272,19 @@ func rolesDigest(roles []Role) string {
 			b.WriteByte('|')
 		}
 		fmt.Fprintf(&b, "%d %s%s%s%s%s ", r.OID, hex.EncodeToString([]byte(r.Name)), flag[r.Login], flag[r.Superuser], flag[r.Inherit], flag[r.BypassRowSecurity])
-		for j, of := range slices.Sorted(slices.Values(r.MemberOf)) {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, "%d", of)
-		}
+		writeOIDs(&b, r.MemberOf)
+		b.WriteByte(' ')
+		writeOIDs(&b, r.NotInherited)
 	}
 	sum := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(sum[:])
+}
+
+func writeOIDs(b *strings.Builder, oids []OID) {
+	for i, oid := range slices.Sorted(slices.Values(oids)) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(b, "%d", oid)
+	}
 }

@@ -397,6 +397,9 @@ type Role struct {
 	SearchPath string
 	// MemberOf are the OIDs of the roles it is directly a member of, sorted.
 	MemberOf []OID
+	// NotInherited are those of them whose every grant says INHERIT FALSE, sorted
+	// (pg_auth_members.inherit_option, since PostgreSQL 16).
+	NotInherited []OID
 }
 
 // Extension is a row of pg_extension.

@@ -133,7 +133,9 @@ SELECT r.oid, r.rolname::pg_catalog.text, r.rolcanlogin, r.rolsuper, r.rolinheri
 		WHERE s.setrole IN (0, r.oid) AND o LIKE 'search\_path=%'
 			AND s.setdatabase IN (0, (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = pg_catalog.current_database()))
 		ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1), $1),
-	ARRAY(SELECT DISTINCT m.roleid FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid ORDER BY m.roleid)
+	ARRAY(SELECT DISTINCT m.roleid FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid ORDER BY m.roleid),
+	ARRAY(SELECT m.roleid FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid
+		GROUP BY m.roleid HAVING pg_catalog.bool_and(pg_catalog.to_jsonb(m) ->> 'inherit_option' = 'false') ORDER BY m.roleid)
 FROM pg_catalog.pg_roles AS r ORDER BY r.oid`
 
 // querySearchPath reads what sessions start with unless their role or database

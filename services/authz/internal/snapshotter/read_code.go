@@ -152,7 +152,7 @@ func (r *reader) roles(ctx context.Context) error {
 		}
 	}
 	var v catalog.Role
-	into := []any{&v.OID, &v.Name, &v.Login, &v.Superuser, &v.Inherit, &v.BypassRowSecurity, &v.SearchPath, &v.MemberOf}
+	into := []any{&v.OID, &v.Name, &v.Login, &v.Superuser, &v.Inherit, &v.BypassRowSecurity, &v.SearchPath, &v.MemberOf, &v.NotInherited}
 	return r.each(ctx, queryRoles, into, func() error {
 		r.s.Roles = append(r.s.Roles, v)
 		v = catalog.Role{} // The next row must not write into this one's slices.

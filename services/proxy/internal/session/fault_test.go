@@ -360,7 +360,7 @@ func TestFault_F37_SlowReader(t *testing.T) {
 	for range 100 {
 		wantLines(t, other.client.run(q("SELECT v FROM t WHERE id = 1")), "RowDescription 1", "DataRow one", "CommandComplete SELECT 1", "ReadyForQuery I")
 	}
-	if grown := int64(heap()) - int64(before); grown > 256<<10 { //nolint:gosec // G115: sizes of a heap.
+	if grown := int64(heap()) - int64(before); grown > 1<<20 { // Of 64 MiB; the other session's statements are in it, too. //nolint:gosec // G115: sizes of a heap.
 		t.Errorf("%d bytes are held for a client that does not read", grown)
 	}
 	close(slow.gate)

@@ -115,6 +115,8 @@ GRANT {db}_group TO {db}_login
 GRANT USAGE ON SCHEMA rem TO {db}_group
 REVOKE USAGE ON SCHEMA rem FROM {db}_group
 GRANT USAGE ON SCHEMA rem TO {db}_group
+GRANT {db}_group TO {db}_login WITH INHERIT FALSE
+GRANT {db}_group TO {db}_login WITH INHERIT TRUE
 REVOKE {db}_group FROM {db}_login
 ALTER ROLE {db}_login SET search_path = rem
 ALTER ROLE {db}_login RESET search_path
