@@ -61,6 +61,10 @@ type osFile struct{ *os.File }
 
 func (f osFile) Allocate(size int64) error { return allocate(f.File, size) }
 
+func (f osFile) SyncData() error { return syncData(f.File) }
+
+func (f osFile) Map(size int64) (Mapping, error) { return mapFile(f.File, size) }
+
 func (osFS) ReadFile(name string) ([]byte, error)         { return os.ReadFile(name) }
 func (osFS) ReadDir(name string) ([]fs.DirEntry, error)   { return os.ReadDir(name) }
 func (osFS) Stat(name string) (fs.FileInfo, error)        { return os.Stat(name) }

@@ -109,6 +109,26 @@ type File interface {
 	// file's size, so that writing them cannot meet a full disk. It returns
 	// errors.ErrUnsupported where the system or the file system has no such thing.
 	Allocate(size int64) error
+	// SyncData is Sync for the content, and of the file's description for what finding the
+	// content again needs.
+	SyncData() error
+	// Map maps the first size bytes of a file opened for reading and writing, which has
+	// as many. It returns errors.ErrUnsupported where the system or the file system has
+	// no such thing. The mapping outlives the file's Close.
+	Map(size int64) (Mapping, error)
+}
+
+// Mapping is a file's content in memory, shared with all who read the file: what is
+// written to it is in the file at once, as with write(2), and outlives the process; it is
+// on the disk after the file's SyncData. One goroutine at a time may use it.
+type Mapping interface {
+	// WriteAt copies b to offset off, its first eight bytes last: a process that is killed
+	// amid it leaves them as they were. It returns len(b), or what the machine says about a
+	// page that is not to be had, because the disk fails or the file was cut; then any part
+	// of b may be there. It makes no system call.
+	WriteAt(b []byte, off int64) (int, error)
+	// Close gives the memory back. WriteAt fails from then on.
+	Close() error
 }
 
 // WriteFileAtomic writes data to name through a temporary file in the same

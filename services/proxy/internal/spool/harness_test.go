@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -68,22 +69,50 @@ type faultyFile struct {
 }
 
 func (w *faultyFile) Write(b []byte) (int, error) {
-	w.f.mu.Lock()
-	w.f.writes++
-	n, hook := w.f.writes, w.f.onWrite
-	w.f.mu.Unlock()
+	if at, err := w.Seek(0, io.SeekCurrent); err != nil || at > 0 && len(b) == 20 {
+		// What makes a segment ready is no record.
+		n, werr := w.File.Write(b)
+		return n, errors.Join(err, werr)
+	}
+	return w.f.write(b, w.File.Write)
+}
+
+func (w *faultyFile) Map(size int64) (sys.Mapping, error) {
+	m, err := w.File.Map(size)
+	return &faultyMapping{Mapping: m, f: w.f}, err
+}
+
+type faultyMapping struct {
+	sys.Mapping
+	f *faults
+}
+
+func (m *faultyMapping) WriteAt(b []byte, off int64) (int, error) {
+	return m.f.write(b, func(b []byte) (int, error) { return m.Mapping.WriteAt(b, off) })
+}
+
+// write makes a write, or so much of it as its hook says.
+func (f *faults) write(b []byte, call func([]byte) (int, error)) (int, error) {
+	f.mu.Lock()
+	f.writes++
+	n, hook := f.writes, f.onWrite
+	f.mu.Unlock()
 	if hook != nil {
 		if taken, err := hook(n, len(b)); err != nil || taken < len(b) {
-			if _, werr := w.File.Write(b[:taken]); werr != nil {
+			if _, werr := call(b[:taken]); werr != nil {
 				return 0, werr
 			}
 			return taken, err
 		}
 	}
-	return w.File.Write(b)
+	return call(b)
 }
 
-func (w *faultyFile) Sync() error {
+func (w *faultyFile) Sync() error { return w.sync(w.File.Sync) }
+
+func (w *faultyFile) SyncData() error { return w.sync(w.File.SyncData) }
+
+func (w *faultyFile) sync(call func() error) error {
 	w.f.mu.Lock()
 	w.f.syncs++
 	n, hook := w.f.syncs, w.f.onSync
@@ -93,7 +122,7 @@ func (w *faultyFile) Sync() error {
 			return err
 		}
 	}
-	return w.File.Sync()
+	return call()
 }
 
 // record is where an event came from.
@@ -240,6 +269,9 @@ func system(fsys sys.FS) sys.System {
 	s := sys.OS()
 	if fsys != nil {
 		s.FS = fsys
+	}
+	if os.Getenv(portable) != "" {
+		s.FS = unmapped{s.FS}
 	}
 	return s
 }

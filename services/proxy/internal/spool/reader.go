@@ -22,6 +22,9 @@ type reader struct {
 	// sequence is the number that a record says it has, when it is one of the
 	// segment's. Without it nothing behind damage is looked for.
 	sequence func(payload []byte) (uint64, bool)
+	// verify has each record's own number looked at, where the file may have been cut and
+	// written to behind that.
+	verify bool
 	// offset and next say where in the segment data begins.
 	offset  int64
 	next    uint64
@@ -31,7 +34,8 @@ type reader struct {
 // openReader reads what the segment holds beyond its shipped part.
 func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
 	s.mu.Lock()
-	r := &reader{offset: seg.shipped, next: seg.first + seg.shippedRecords, damaged: seg.damaged, sequence: s.sequenceIn(seg)}
+	r := &reader{offset: seg.shipped, next: seg.first + seg.shippedRecords, damaged: seg.damaged,
+		sequence: s.sequenceIn(seg), verify: seg.suspect || seg.epoch != s.epoch}
 	for i, have := range s.segments[:len(s.segments)-1] {
 		if next := s.segments[i+1]; have == seg && next.epoch == seg.epoch {
 			r.lastLost = next.first - 1
@@ -71,8 +75,9 @@ func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
 func (s *Spool) gone(seg *segment, r *reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	seg.suspect, r.verify = true, true
 	if seg == s.segments[len(s.segments)-1] && seg.epoch == s.epoch {
-		if s.file != nil {
+		if s.current == seg {
 			s.seal(errors.New("audit spool segment removed"))
 		}
 		r.lastLost = s.seq
@@ -95,13 +100,19 @@ func (s *Spool) sequenceIn(seg *segment) func([]byte) (uint64, bool) {
 	}
 }
 
-// behind looks for a record behind what is damaged: how many bytes are before it, and
+// follows reports whether a record is the next by its own number.
+func (r *reader) follows(payload []byte) bool {
+	seq, ok := r.sequence(payload)
+	return ok && seq == r.next
+}
+
+// behind looks for a record at or behind what is damaged or missing: how many bytes are before it, and
 // its number.
 func (r *reader) behind() (skip int, seq uint64, found bool) {
 	if r.sequence == nil {
 		return 0, 0, false
 	}
-	for skip = 1; skip < len(r.data); skip++ {
+	for skip = 0; skip < len(r.data); skip++ {
 		payload, ok := takeRecord(r.data[skip:])
 		if !ok {
 			continue
@@ -120,7 +131,7 @@ func (r *reader) batch() *auditv1.AppendRequest {
 	b := &auditv1.AppendRequest{FirstSequence: r.next}
 	for total := 0; len(b.GetRecords()) < batchRecords && total < batchBytes; {
 		payload, ok := takeRecord(r.data)
-		if !ok {
+		if !ok || r.verify && !r.follows(payload) {
 			break
 		}
 		b.Records = append(b.Records, payload)
@@ -133,8 +144,8 @@ func (r *reader) batch() *auditv1.AppendRequest {
 	if len(b.GetRecords()) > 0 {
 		return b
 	}
-	if len(r.data) == 0 || r.lastLost != 0 && r.lastLost < r.next {
-		// In the latter case what is left is half of a record that a failed write
+	if len(r.data) == 0 || r.lastLost != 0 && r.lastLost < r.next || unwritten(r.data, r.offset+int64(len(r.data))) {
+		// In the second case what is left is half of a record that a failed write
 		// left behind: it was never acknowledged, and its number went to another.
 		return nil
 	}

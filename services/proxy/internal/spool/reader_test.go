@@ -18,6 +18,54 @@ func framed(payloads ...[]byte) []byte {
 	return out
 }
 
+// mapped is what a killed process leaves of a segment: records, zeros, the trailer.
+func mapped(records []byte, zeros int) []byte {
+	b := append(bytes.Clone(records), make([]byte, zeros)...)
+	return append(b, trailer(int64(len(b)+trailerSize))...)
+}
+
+// What a killed process had not written to is no loss, and what only looks like it is.
+func TestFault_F23_UnwrittenTails(t *testing.T) {
+	records := framed([]byte("a"), []byte("b"))
+	dirty := mapped(records, 50)
+	dirty[len(records)+20] = 1
+	cut := mapped(records, 50)
+	cut = cut[:len(cut)-1]
+	longer := mapped(records, 50)
+	longer = append(longer[:len(records):len(records)], longer[len(records)-8:]...)
+	// Somebody who has the last bytes of a record to himself writes a trailer there.
+	size := len(framed(make([]byte, 60))) + len(records)
+	forged := append(bytes.Clone(records), framed(append(make([]byte, 60-trailerSize), trailer(int64(size))...))...)
+	torn := bytes.Clone(forged)
+	torn[len(records)+recordHeader] = 1
+	for name, c := range map[string]struct {
+		data    []byte
+		records int
+		lost    bool
+	}{
+		"nothing written":        {mapped(nil, 50), 0, false},
+		"records":                {mapped(records, 50), 2, false},
+		"no room left":           {mapped(records, 0), 2, false},
+		"closed":                 {records, 2, false},
+		"half of a record":       {dirty, 2, true},
+		"zeros without trailer":  {append(bytes.Clone(records), make([]byte, 50)...), 2, true},
+		"part of the trailer":    {cut, 2, true},
+		"another file's trailer": {longer, 2, true},
+		"trailer in a record":    {forged, 3, false},
+		"damaged, with trailer":  {torn, 2, true},
+	} {
+		r := &reader{data: c.data, next: 1}
+		got, lost := 0, false
+		for b := r.batch(); b != nil; b = r.batch() {
+			got += len(b.GetRecords())
+			lost = lost || len(b.GetLost()) > 0
+		}
+		if got != c.records || lost != c.lost {
+			t.Errorf("%s: %d records, lost %v", name, got, lost)
+		}
+	}
+}
+
 // FuzzSegmentReader: the records that are read, framed again, are the beginning
 // of the segment; numbers go on without a gap; and what is left is reported as
 // lost once, from the next number on, unless it is known that nothing followed.
@@ -26,6 +74,7 @@ func FuzzSegmentReader(f *testing.F) {
 	f.Add(append(framed([]byte("a")), 0, 0, 0, 9, 1), uint64(7), uint64(9))
 	f.Add(append(framed([]byte("a")), 0xff), uint64(1), uint64(1))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0}, uint64(1), uint64(0))
+	f.Add(mapped(framed([]byte("a")), 9), uint64(1), uint64(0))
 	f.Fuzz(func(t *testing.T, data []byte, first, lastLost uint64) {
 		first %= 1 << 32
 		lastLost %= 1 << 32
@@ -53,8 +102,9 @@ func FuzzSegmentReader(f *testing.F) {
 		if !bytes.HasPrefix(data, again) || r.offset != int64(len(again)) {
 			t.Fatalf("read %q from %q", again, data)
 		}
+		killed := unwritten(data[len(again):], int64(len(data)))
 		whole, followed := len(again) == len(data), lastLost == 0 || lastLost >= next
-		if want := !whole && followed; (losses == 1) != want || losses > 1 {
+		if want := !whole && !killed && followed; (losses == 1) != want || losses > 1 {
 			t.Fatalf("%d losses reported, %d of %d bytes read, next %d, last %d", losses, len(again), len(data), next, lastLost)
 		}
 	})
@@ -68,6 +118,9 @@ func FuzzSegmentDamage(f *testing.F) {
 	f.Add(append([]byte{0}, framed([]byte{1}, []byte{2})...), uint64(1), uint64(2))
 	f.Add(framed([]byte{7}, []byte{3}, []byte{8}), uint64(7), uint64(8))
 	f.Add(append(framed([]byte{1})[:8], framed([]byte{3})...), uint64(1), uint64(2))
+	f.Add(mapped(framed([]byte{1}, []byte{2}), 40), uint64(1), uint64(0))
+	f.Add(mapped(append(framed([]byte{1}), make([]byte, 8)...), 0), uint64(1), uint64(0))
+	f.Add(mapped(append(make([]byte, 9), framed([]byte{2})...), 7), uint64(1), uint64(0))
 	f.Fuzz(func(t *testing.T, data []byte, first, lastLost uint64) {
 		first %= 1 << 32
 		lastLost %= 1 << 32

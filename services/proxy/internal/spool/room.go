@@ -2,7 +2,6 @@ package spool
 
 import (
 	"errors"
-	"fmt"
 
 	auditv1 "github.com/scopewire/scopewire/gen/go/scopewire/audit/v1"
 )
@@ -33,7 +32,7 @@ func (s *Spool) reserve() int64 { return min(s.cfg.MaxBytes/8, maxReserve) }
 
 // ready makes sure that the current segment takes a record of n bytes. What is owed to
 // outcomes stays free behind every record, so an outcome needs no new segment. Called with
-// mu held, as full and rotate are.
+// mu held, as full is.
 func (s *Spool) ready(n int64, c claim) error {
 	need, spare := n+s.owed+c.keeps, s.reserve()
 	if c.last {
@@ -42,15 +41,16 @@ func (s *Spool) ready(n int64, c claim) error {
 	if s.bytes+need+spare > s.cfg.MaxBytes {
 		return s.full()
 	}
-	if s.file == nil {
-		return s.rotate(n, c.keeps)
+	if s.current == nil {
+		return s.begin(n, c.keeps)
 	}
-	seg := s.segments[len(s.segments)-1]
+	seg := s.current
 	if seg.size+need+s.reserve() <= seg.room || c.after && seg.size+need <= seg.room {
 		return nil
 	}
-	err := s.rotate(n, c.keeps)
-	if err != nil && c.last && s.file != nil && seg.size+need <= seg.room {
+	// When none can be begun the current one stays, for what may use its reserve.
+	err := s.begin(n, c.keeps)
+	if err != nil && c.last && s.current == seg && seg.size+need <= seg.room {
 		return nil
 	}
 	return err
@@ -60,24 +60,10 @@ func (s *Spool) ready(n int64, c claim) error {
 // segment that is closed can be deleted once it has been shipped.
 func (s *Spool) full() error {
 	if s.segments[len(s.segments)-1].size > 0 {
-		if err := s.rotate(0, 0); err != nil {
+		if err := s.begin(0, 0); err != nil {
 			return errors.Join(ErrFull, err)
 		}
 		signal(s.more)
 	}
 	return ErrFull
-}
-
-// rotate begins a segment that takes a record of n bytes and keeps as many as it is
-// told for its outcome, and closes the current one. When none can be begun the current one
-// stays, for what may use its reserve.
-func (s *Spool) rotate(n, keeps int64) error {
-	if s.file != nil {
-		if err := s.file.Sync(); err != nil {
-			s.seal(fmt.Errorf("sync spool segment: %w", err))
-			return fmt.Errorf("sync audit spool: %w", orFull(err))
-		}
-		s.advance(s.written)
-	}
-	return s.begin(n, keeps)
 }

@@ -183,6 +183,9 @@ func TestFault_F19_Reserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	in := newIngest()
+	in.mute = true
+	running(t, s, in)
 	for err == nil {
 		err = s.Append(event("e", 1000))
 		if err == nil && s.Bytes() < 800<<10 && log.Len() > 0 {

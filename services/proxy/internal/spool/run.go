@@ -41,61 +41,6 @@ func (s *Spool) Run(ctx context.Context, client auditv1.AuditIngestServiceClient
 	return nil
 }
 
-// syncLoop puts written records on disk, as many at a time as have come
-// together.
-func (s *Spool) syncLoop(ctx context.Context) {
-	look := s.sys.Clock.NewTimer(checkInterval)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-look.C():
-			s.mu.Lock()
-			_ = s.check() // It has told the log.
-			s.mu.Unlock()
-			look.Reset(checkInterval)
-			continue
-		case <-s.dirty:
-		}
-		s.gather(ctx)
-		s.mu.Lock()
-		file, upTo, none := s.file, s.written, s.synced == s.written
-		s.syncing = upTo
-		s.mu.Unlock()
-		if file == nil || none {
-			continue
-		}
-		err := file.Sync()
-		s.mu.Lock()
-		switch {
-		case err == nil && s.file == file && s.cfg.Mode == ModeStrict && s.check() != nil:
-			// What is on disk there cannot be found again.
-		case err == nil:
-			s.advance(upTo)
-		case s.file == file:
-			s.seal(fmt.Errorf("sync spool segment: %w", err))
-		}
-		s.mu.Unlock()
-	}
-}
-
-// gather waits until the oldest record that is not on disk has the age of gatherSync, so that
-// more of them share a sync; in mode strict, where each has somebody who waits for it,
-// not at all.
-func (s *Spool) gather(ctx context.Context) {
-	if s.cfg.Mode == ModeStrict {
-		return
-	}
-	s.mu.Lock()
-	pause := time.Duration(0)
-	if s.synced < s.written {
-		pause = gatherSync - s.sys.Clock.Now().Sub(s.oldest)
-	}
-	s.mu.Unlock()
-	s.pause(ctx, pause)
-}
-
 // pause waits for a time, or for the end of ctx.
 func (s *Spool) pause(ctx context.Context, long time.Duration) {
 	if long <= 0 {
@@ -168,6 +113,9 @@ func (s *Spool) head() (seg *segment, size int64, sealed bool) {
 
 // drop deletes a segment that has been shipped in full.
 func (s *Spool) drop(seg *segment) error {
+	s.mu.Lock()
+	seg.dropped = true
+	s.mu.Unlock()
 	if err := s.sys.FS.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove shipped spool segment: %w", err)
 	}

@@ -2,7 +2,7 @@
 //
 // An event is in a file before what it is about happens: an intent before the
 // statement is forwarded, a denial before the client hears of it. Append returns
-// once write(2) has taken the record, so a killed proxy loses nothing; in mode
+// once the record is in the file's mapped pages, so a killed proxy loses nothing; in mode
 // `group` it also waits while the oldest record that is not on disk is older
 // than 10 ms, in mode `strict` until this record is. Ship sends what is there to
 // the audit service and deletes a segment once all of it is durable there.
@@ -23,19 +23,20 @@
 // AppendLast, too. Beside both, each intent keeps room for its outcome until that is
 // written, in the whole and in the segment of the time: however many are under way,
 // a full disk or spool refuses the next intent, and none of the outcomes. Where the file
-// system cannot allocate, a full disk seals the segment, and AppendLast fails with it.
+// system cannot allocate, records are written with write(2), a full disk seals the segment,
+// and AppendLast fails with it.
 //
 // # Files that go away
 //
 // A segment that is removed, renamed or whose directory is replaced while it is
 // written is noticed by its inode within checkInterval, in mode `strict` before
 // the next record counts as written. It is sealed, and the next one is begun where
-// the directory is now. Records in it that were not shipped are reported as lost.
+// the directory is now. Records in it that were not shipped are reported as lost. The
+// same goes for one that is cut.
 package spool
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -121,8 +122,12 @@ type Spool struct {
 	mu    sync.Mutex
 	epoch [16]byte
 	seq   uint64
-	// file is the segment being written, nil when the last one was sealed.
-	file     sys.File
+	// origin is the part of a record that numbers it.
+	origin auditv1.Origin
+	// current is the segment being written, nil when the last one was sealed; retired are
+	// those before it that are not on disk yet, in order.
+	current  *segment
+	retired  []*segment
 	segments []*segment
 	bytes    int64
 	// owed is the room kept for the outcomes of intents that have none yet, in bytes.
@@ -134,33 +139,15 @@ type Spool struct {
 	// alarmed says that the log has heard of a spool that is nearly full.
 	alarmed bool
 	buf     []byte
-	// written counts records written, synced those on disk, and syncing those that
-	// the sync under way puts there; oldest and behind are when the first record
-	// after synced and after syncing was written. cond is signalled when synced
+	// written counts records written, synced those that are on disk or given up, and syncing
+	// those that the sync under way puts there; oldest and behind are when the first
+	// record after synced and after syncing was written. cond is signalled when synced
 	// moves or a segment is sealed.
 	written, synced, syncing uint64
 	oldest, behind           time.Time
 	cond                     *sync.Cond
 	// dirty wakes the syncer, more wakes the shipper. Both hold one token.
 	dirty, more chan struct{}
-}
-
-// segment is one file.
-type segment struct {
-	path  string
-	epoch [16]byte
-	first uint64
-	// size is how much of it holds whole records, as far as is known; room is how
-	// much it may hold, the reserve counted.
-	size, room int64
-	// sealed means that nothing more will be written.
-	sealed bool
-	// shipped is how much of it the audit service has made durable, and
-	// shippedRecords how many records that is; damaged says that the rest was
-	// reported as lost.
-	shipped        int64
-	shippedRecords uint64
-	damaged        bool
 }
 
 // Open takes the directory and finds what an earlier process left in it. It
@@ -181,6 +168,7 @@ func Open(cfg Config, deps Deps) (*Spool, error) {
 	}
 	// Sorted by time, so that leftovers are found in the order they were written.
 	s.epoch = id.New(s.sys.Clock, s.sys.Rand)
+	s.origin.Instance, s.origin.SpoolEpoch = cfg.Instance, s.epoch[:]
 	if err := s.begin(0, 0); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
@@ -188,47 +176,8 @@ func Open(cfg Config, deps Deps) (*Spool, error) {
 	return s, nil
 }
 
-// findSegments lists the segments of earlier processes, in order.
-func (s *Spool) findSegments() error {
-	entries, err := s.sys.FS.ReadDir(s.cfg.Dir)
-	if err != nil {
-		return fmt.Errorf("read spool directory: %w", err)
-	}
-	for _, e := range entries {
-		epoch, first, ok := parseName(e.Name())
-		if !ok {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil {
-			return fmt.Errorf("read spool directory: %w", err)
-		}
-		s.segments = append(s.segments, &segment{path: filepath.Join(s.cfg.Dir, e.Name()), epoch: epoch,
-			first: first, size: info.Size(), sealed: true})
-		s.bytes += info.Size()
-	}
-	return nil
-}
-
-func segmentName(epoch [16]byte, first uint64) string {
-	return fmt.Sprintf("%s-%016x%s", hex.EncodeToString(epoch[:]), first, suffix)
-}
-
-func parseName(name string) (epoch [16]byte, first uint64, ok bool) {
-	if len(name) != 32+1+16+len(suffix) || filepath.Ext(name) != suffix {
-		return epoch, 0, false
-	}
-	e, err1 := hex.DecodeString(name[:32])
-	f, err2 := hex.DecodeString(name[33:49])
-	if err1 != nil || err2 != nil {
-		return epoch, 0, false
-	}
-	copy(epoch[:], e)
-	return epoch, binary.BigEndian.Uint64(f), true
-}
-
 // Append numbers the event, writes it and returns when the mode's promise holds.
-// It sets ev.Origin; the event may not be changed afterwards. After an error the
+// It sets ev.Origin while it runs, and keeps nothing of the event. After an error the
 // event is not in the spool, or must be taken as not there.
 func (s *Spool) Append(ev *auditv1.Event) error { return s.append(ev, claim{}) }
 
@@ -270,7 +219,7 @@ func (s *Spool) append(ev *auditv1.Event, c claim) error {
 		return err
 	}
 	s.owed += c.keeps
-	err := s.await(s.written)
+	err := s.await(s.written, s.current)
 	if err != nil {
 		s.owed -= c.keeps
 	}
@@ -279,8 +228,10 @@ func (s *Spool) append(ev *auditv1.Event, c claim) error {
 
 // write puts one record into the current segment.
 func (s *Spool) write(ev *auditv1.Event, c claim) error {
-	ev.Origin = &auditv1.Origin{Instance: s.cfg.Instance, SpoolEpoch: s.epoch[:], Sequence: s.seq + 1}
+	s.origin.Sequence = s.seq + 1
+	ev.Origin = &s.origin
 	buf, err := proto.MarshalOptions{}.MarshalAppend(append(s.buf[:0], make([]byte, recordHeader)...), ev)
+	ev.Origin = nil
 	if err != nil {
 		return fmt.Errorf("encode audit event: %w", err)
 	}
@@ -295,30 +246,39 @@ func (s *Spool) write(ev *auditv1.Event, c claim) error {
 	}
 	binary.BigEndian.PutUint32(buf, uint32(len(payload))) //nolint:gosec // G115: at most maxRecord.
 	binary.BigEndian.PutUint32(buf[4:], crc32.Checksum(payload, castagnoli))
-	if taken, err := s.file.Write(buf); err != nil || taken != len(buf) {
-		err = errors.Join(err, shortWrite(taken, len(buf)))
-		// What the segment holds is whole up to here, and is put on disk before the
-		// segment is given up.
-		if s.file.Sync() == nil {
-			s.advance(s.written)
-		}
-		s.seal(fmt.Errorf("write spool segment: %w", err))
+	seg := s.current
+	if err := seg.tail.append(buf, seg.size); err != nil {
+		// What the segment holds is whole up to here, and is put on disk.
+		s.log.Error("audit spool segment sealed", "error", err)
+		s.retire()
 		return fmt.Errorf("write audit spool: %w", orFull(err))
 	}
-	s.segments[len(s.segments)-1].size += n
+	seg.size += n
 	s.bytes += n
 	s.seq++
 	s.written++
-	if s.written == s.synced+1 {
-		s.oldest = s.sys.Clock.Now()
-	}
-	if s.written == s.syncing+1 {
-		s.behind = s.sys.Clock.Now()
+	seg.last = s.written
+	if s.written == s.synced+1 || s.written == s.syncing+1 || seg.size == n {
+		s.came(seg, n)
 	}
 	s.alarm()
 	signal(s.dirty)
 	signal(s.more)
 	return nil
+}
+
+// came notes when a record of n bytes was written that is the first of something.
+func (s *Spool) came(seg *segment, n int64) {
+	now := s.sys.Clock.Now()
+	if s.written == s.synced+1 {
+		s.oldest = now
+	}
+	if s.written == s.syncing+1 {
+		s.behind = now
+	}
+	if seg.size == n {
+		seg.since = now
+	}
 }
 
 // alarm tells the log when nine tenths of what Append may fill are taken, once until
@@ -332,13 +292,6 @@ func (s *Spool) alarm() {
 	case s.alarmed && s.bytes+s.owed < limit/10*8:
 		s.alarmed = false
 	}
-}
-
-func shortWrite(n, want int) error {
-	if n == want {
-		return nil
-	}
-	return fmt.Errorf("%d of %d bytes written", n, want)
 }
 
 // Bytes is how much the files hold.
@@ -367,13 +320,20 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.retire()
 	var err error
-	if s.file != nil {
-		if err = s.file.Sync(); err == nil {
-			s.advance(s.written)
+	for _, seg := range s.retired {
+		fault := seg.failed
+		if fault == nil {
+			fault = seg.tail.file.Sync()
 		}
-		s.closeFile()
+		if fault == nil && !seg.named {
+			fault = s.sys.FS.SyncDir(s.cfg.Dir)
+		}
+		err = errors.Join(err, fault)
+		s.closeTail(seg)
 	}
+	s.retired = nil
 	s.cond.Broadcast()
 	return errors.Join(err, s.lock.Close())
 }
