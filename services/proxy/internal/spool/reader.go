@@ -32,8 +32,10 @@ type reader struct {
 }
 
 // openReader reads what the segment holds beyond its shipped part.
-func (s *Spool) openReader(seg *segment, size int64) (*reader, error) {
+func (s *Spool) openReader(seg *segment) (*reader, error) {
 	s.mu.Lock()
+	// The size as of when it is known whether another segment follows.
+	size := seg.size
 	r := &reader{offset: seg.shipped, next: seg.first + seg.shippedRecords, damaged: seg.damaged,
 		sequence: s.sequenceIn(seg), verify: seg.suspect || seg.epoch != s.epoch}
 	for i, have := range s.segments[:len(s.segments)-1] {
@@ -144,7 +146,13 @@ func (r *reader) batch() *auditv1.AppendRequest {
 	if len(b.GetRecords()) > 0 {
 		return b
 	}
-	if len(r.data) == 0 || r.lastLost != 0 && r.lastLost < r.next || unwritten(r.data, r.offset+int64(len(r.data))) {
+	if len(r.data) == 0 && r.next <= r.lastLost {
+		// It was cut between two records, and the next segment says so.
+		lost := &auditv1.SequenceRange{First: r.next, Last: r.lastLost}
+		r.damaged, r.next = true, r.lastLost+1
+		return &auditv1.AppendRequest{FirstSequence: r.next, Lost: []*auditv1.SequenceRange{lost}}
+	}
+	if len(r.data) == 0 || r.lastLost != 0 && r.lastLost < r.next || r.lastLost == 0 && unwritten(r.data, r.offset+int64(len(r.data))) {
 		// In the second case what is left is half of a record that a failed write
 		// left behind: it was never acknowledged, and its number went to another.
 		return nil
@@ -159,6 +167,9 @@ func (r *reader) batch() *auditv1.AppendRequest {
 		}
 		lost.Last, r.next = seq-1, seq
 		return &auditv1.AppendRequest{FirstSequence: r.next, Lost: []*auditv1.SequenceRange{lost}}
+	}
+	if r.lastLost == 0 && torn(r.data, r.offset+int64(len(r.data))) {
+		return nil
 	}
 	r.data, r.damaged, r.next = nil, true, lost.GetLast()+1
 	return &auditv1.AppendRequest{FirstSequence: r.next, Lost: []*auditv1.SequenceRange{lost}}

@@ -29,6 +29,10 @@ func TestFault_F23_UnwrittenTails(t *testing.T) {
 	records := framed([]byte("a"), []byte("b"))
 	dirty := mapped(records, 50)
 	dirty[len(records)+20] = 1
+	headed := bytes.Clone(dirty)
+	headed[len(records)+7] = 1
+	behind := mapped(append(append(bytes.Clone(records), make([]byte, 20)...), framed([]byte("e"))...), 50)
+	far := mapped(append(append(bytes.Clone(records), make([]byte, recordHeader+maxRecord)...), 1), 50)
 	cut := mapped(records, 50)
 	cut = cut[:len(cut)-1]
 	longer := mapped(records, 50)
@@ -47,14 +51,17 @@ func TestFault_F23_UnwrittenTails(t *testing.T) {
 		"records":                {mapped(records, 50), 2, false},
 		"no room left":           {mapped(records, 0), 2, false},
 		"closed":                 {records, 2, false},
-		"half of a record":       {dirty, 2, true},
+		"record without header":  {dirty, 2, false},
+		"damaged record":         {headed, 2, true},
+		"record behind a hole":   {behind, 3, true},
+		"beyond any record":      {far, 2, true},
 		"zeros without trailer":  {append(bytes.Clone(records), make([]byte, 50)...), 2, true},
 		"part of the trailer":    {cut, 2, true},
 		"another file's trailer": {longer, 2, true},
 		"trailer in a record":    {forged, 3, false},
 		"damaged, with trailer":  {torn, 2, true},
 	} {
-		r := &reader{data: c.data, next: 1}
+		r := &reader{data: c.data, next: 1, sequence: func(p []byte) (uint64, bool) { return uint64(p[0]-'a') + 1, true }}
 		got, lost := 0, false
 		for b := r.batch(); b != nil; b = r.batch() {
 			got += len(b.GetRecords())
@@ -62,6 +69,17 @@ func TestFault_F23_UnwrittenTails(t *testing.T) {
 		}
 		if got != c.records || lost != c.lost {
 			t.Errorf("%s: %d records, lost %v", name, got, lost)
+		}
+		// Where another segment says that a hundred records were here, the rest is lost.
+		r = &reader{data: c.data, next: 1, lastLost: 100, sequence: r.sequence}
+		missing := 0
+		for b := r.batch(); b != nil; b = r.batch() {
+			for _, l := range b.GetLost() {
+				missing += int(l.GetLast() - l.GetFirst() + 1)
+			}
+		}
+		if want := 100 - c.records; missing != want {
+			t.Errorf("%s: %d of 100 records are reported as lost, want %d", name, missing, want)
 		}
 	}
 }
@@ -102,9 +120,9 @@ func FuzzSegmentReader(f *testing.F) {
 		if !bytes.HasPrefix(data, again) || r.offset != int64(len(again)) {
 			t.Fatalf("read %q from %q", again, data)
 		}
-		killed := unwritten(data[len(again):], int64(len(data)))
+		killed := unwritten(data[len(again):], int64(len(data))) || torn(data[len(again):], int64(len(data)))
 		whole, followed := len(again) == len(data), lastLost == 0 || lastLost >= next
-		if want := !whole && !killed && followed; (losses == 1) != want || losses > 1 {
+		if want := (!whole && (!killed || lastLost != 0) || whole && lastLost != 0) && followed; (losses == 1) != want || losses > 1 {
 			t.Fatalf("%d losses reported, %d of %d bytes read, next %d, last %d", losses, len(again), len(data), next, lastLost)
 		}
 	})

@@ -78,8 +78,8 @@ func (s *Spool) ship(ctx context.Context, client auditv1.AuditIngestServiceClien
 		return fmt.Errorf("open audit stream: %w", err)
 	}
 	for id := uint64(1); ; {
-		seg, size, sealed := s.head()
-		sent, err := s.shipSegment(ctx, stream, cancel, seg, size, &id)
+		seg, sealed := s.head()
+		sent, err := s.shipSegment(ctx, stream, cancel, seg, &id)
 		if err != nil {
 			return err
 		}
@@ -102,13 +102,13 @@ func (s *Spool) ship(ctx context.Context, client auditv1.AuditIngestServiceClien
 }
 
 // head is the oldest segment.
-func (s *Spool) head() (seg *segment, size int64, sealed bool) {
+func (s *Spool) head() (seg *segment, sealed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seg = s.segments[0]
 	// The last segment is kept even when sealed, until the next one is begun: its
 	// file may still be needed to number the next record.
-	return seg, seg.size, seg.sealed && len(s.segments) > 1
+	return seg, seg.sealed && len(s.segments) > 1
 }
 
 // drop deletes a segment that has been shipped in full.
@@ -134,8 +134,8 @@ type appendStream interface {
 
 // shipSegment sends what a segment holds beyond what was acknowledged before,
 // and waits for each batch to be durable. It reports whether anything was sent.
-func (s *Spool) shipSegment(ctx context.Context, stream appendStream, cancel func(), seg *segment, size int64, id *uint64) (bool, error) {
-	r, err := s.openReader(seg, size)
+func (s *Spool) shipSegment(ctx context.Context, stream appendStream, cancel func(), seg *segment, id *uint64) (bool, error) {
+	r, err := s.openReader(seg)
 	if err != nil {
 		return false, err
 	}

@@ -132,11 +132,23 @@ func trailer(size int64) []byte {
 // process had not written to: zeros and the trailer.
 func unwritten(rest []byte, size int64) bool {
 	zeros := len(rest) - trailerSize
-	if zeros < 0 || string(rest[zeros:]) != string(trailer(size)) {
+	return zeros >= 0 && string(rest[zeros:]) == string(trailer(size)) && allZero(rest[:zeros])
+}
+
+// torn reports whether rest is that behind a record which the process was writing when it
+// was killed: its header, which is stored last, is not there. Nobody acted upon it. Where
+// a whole record follows it is damage.
+func torn(rest []byte, size int64) bool {
+	begun := recordHeader + maxRecord
+	if len(rest) < recordHeader || !allZero(rest[:recordHeader]) {
 		return false
 	}
-	for _, b := range rest[:zeros] {
-		if b != 0 {
+	return unwritten(rest[min(begun, max(0, len(rest)-trailerSize)):], size)
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
 			return false
 		}
 	}
