@@ -35,7 +35,7 @@ const (
 // The writers of a victim, and how many events each appends.
 const (
 	victimWriters = 4
-	victimEvents  = 300
+	victimEvents  = 500
 )
 
 // mortal is a file system whose process is killed at one of its calls, before it, after
