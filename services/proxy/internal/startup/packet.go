@@ -67,14 +67,20 @@ func falseWord(v string) bool {
 	}
 }
 
-// parameters decodes name and value strings, ended by an empty name.
-func parameters(body []byte) (map[string]string, error) {
+// optionPrefix begins the name of a protocol option ("Message Formats", StartupMessage).
+const optionPrefix = "_pq_."
+
+// parameters decodes name and value strings, ended by an empty name. The names of protocol
+// options are returned by themselves, each as often and in the order as it was given: what
+// they ask for is not known, and the server lists them so (ProcessStartupPacket).
+func parameters(body []byte) (params map[string]string, options []string, err error) {
 	// Names of databases and users go into audit events, which are UTF-8: a login
 	// that could not be recorded must not be refused in silence.
 	if !utf8.Valid(body) {
-		return nil, errors.New("startup parameters are not UTF-8")
+		return nil, nil, errors.New("startup parameters are not UTF-8")
 	}
-	params, seen := make(map[string]string), map[string]bool{}
+	params = make(map[string]string)
+	seen := map[string]bool{}
 	rest := string(body)
 	next := func() (string, bool) {
 		s, after, ok := strings.Cut(rest, "\x00")
@@ -84,23 +90,27 @@ func parameters(body []byte) (map[string]string, error) {
 	for {
 		name, ok := next()
 		if !ok {
-			return nil, errors.New("startup parameters do not end")
+			return nil, nil, errors.New("startup parameters do not end")
 		}
 		if name == "" {
 			if rest != "" {
-				return nil, errors.New("bytes behind the startup parameters")
+				return nil, nil, errors.New("bytes behind the startup parameters")
 			}
-			return params, nil
+			return params, options, nil
 		}
 		value, ok := next()
 		if !ok {
-			return nil, errors.New("startup parameter without a value")
+			return nil, nil, errors.New("startup parameter without a value")
+		}
+		if strings.HasPrefix(name, optionPrefix) {
+			options = append(options, name)
+			continue
 		}
 		// The server compares names of settings without case, and takes the last. Which that
 		// is, is not to depend on anything.
 		folded := strings.ToLower(name)
 		if seen[folded] {
-			return nil, errors.New("startup parameter given twice")
+			return nil, nil, errors.New("startup parameter given twice")
 		}
 		seen[folded], params[name] = true, value
 	}

@@ -148,7 +148,7 @@ func Negotiate(ctx context.Context, conn net.Conn, cfg Config) (*Client, error) 
 
 // start reads the startup message's parameters and asks for the token.
 func (c *Client) start(code uint32, body []byte, cfg Config) error {
-	params, err := parameters(body)
+	params, options, err := parameters(body)
 	if err != nil {
 		return c.refuse(pgerr.Fatal(pgerr.ProtocolViolation, "invalid startup packet layout"), err.Error())
 	}
@@ -175,7 +175,7 @@ func (c *Client) start(code uint32, body []byte, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	out := c.negotiateVersion(code)
+	out := c.negotiateVersion(code, options)
 	if door == DoorOAuth {
 		return c.askBearer(out, cfg.OAuth)
 	}

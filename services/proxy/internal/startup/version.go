@@ -1,11 +1,6 @@
 package startup
 
-import (
-	"slices"
-	"strings"
-
-	"github.com/jackc/pgx/v5/pgproto3"
-)
+import "github.com/jackc/pgx/v5/pgproto3"
 
 // The protocol versions that are spoken. 3.2 differs from 3.0 in the length of
 // cancel keys alone. 3.1 was never given to a protocol; a server takes it as it
@@ -19,21 +14,12 @@ const (
 func (c *Client) LongKeys() bool { return c.version >= protocol32 }
 
 // negotiateVersion settles on a version and answers a newer one, and protocol options,
-// none of which is known, by NegotiateProtocolVersion. It takes the options from the
-// parameters.
-func (c *Client) negotiateVersion(code uint32) []byte {
+// none of which is known, by NegotiateProtocolVersion.
+func (c *Client) negotiateVersion(code uint32, options []string) []byte {
 	c.version = min(code, protocol32)
-	var options []string
-	for name := range c.Parameters {
-		if strings.HasPrefix(name, "_pq_.") {
-			options = append(options, name)
-			delete(c.Parameters, name)
-		}
-	}
 	if code <= protocol32 && len(options) == 0 {
 		return nil
 	}
-	slices.Sort(options)
 	m := pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: c.version, UnrecognizedOptions: options}
 	out, err := m.Encode(nil)
 	if err != nil {
