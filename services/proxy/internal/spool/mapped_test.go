@@ -50,8 +50,8 @@ func TestWithoutMapping(t *testing.T) {
 	}
 	self, err := os.Executable()
 	must(t, err)
-	cmd := exec.CommandContext(t.Context(), self, "-test.run", "^Test", "-test.v")
-	cmd.Env = append(os.Environ(), portable+"=yes")
+	cmd := exec.CommandContext(t.Context(), self, "-test.run", "^Test", "-test.v", "-test.timeout", "4m")
+	cmd.Env = append(os.Environ(), portable+"=yes", "SCOPEWIRE_NIGHTLY=")
 	out, err := cmd.CombinedOutput()
 	if err != nil || bytes.Count(out, []byte("--- PASS: Test")) < 20 {
 		var failed bytes.Buffer
