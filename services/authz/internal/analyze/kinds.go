@@ -53,7 +53,7 @@ func (a *analyzer) dispatch(node *pg_query.Node) (access.Statement, error) {
 	if !ok || k.judge == nil {
 		return access.Statement{}, deny(access.StatementKind, nodeWords(node))
 	}
-	if !k.free && a.unsettled != "" {
+	if !k.free && a.unsettled != "" && !a.unlocksBehindReset(node) {
 		return access.Statement{}, deny(access.Construct, "a statement after "+a.unsettled)
 	}
 	a.defines, a.stores = k.stores, k.stores && checksStoredTypes(a.version)

@@ -35,7 +35,7 @@ func setStmt(a *analyzer, node *pg_query.Node) (access.Statement, error) {
 	found := access.Statement{Kind: "set"}
 	switch v.Kind {
 	case pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_RESET_ALL:
-		found.Kind = "reset"
+		found.Kind = resetKind
 	}
 	for _, k := range settingKinds() {
 		if k.kind == v.Kind && k.judge != nil {

@@ -94,7 +94,8 @@ func (a *analyzer) apply(kind string, e access.Effect) error {
 		}
 	case access.EffectReset:
 		// What a setting is reset to, only the server knows.
-		if e.Name == "" || e.Name == "search_path" {
+		// The first cause stays: see unlocksBehindReset.
+		if a.unsettled == "" && (e.Name == "" || e.Name == "search_path") {
 			a.unsettled = kind
 		}
 	case access.EffectPrepare:
